@@ -1,0 +1,1 @@
+"""What the web process and the worker must agree on, and nothing else; imports nothing of ours."""

@@ -1,0 +1,164 @@
+"""What is asked: target, method, preprocessing, deployment. Torch-free, so that the web process can read it.
+
+Every key has a default; a key that is not known is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys and says which known one was probably meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_nearest_known_key(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise _unknown_key(str(key), list(cls.model_fields))
+        return value
+
+
+def _unknown_key(key: str, known: list[str]) -> PydanticCustomError:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known keys: {', '.join(known)}."
+    return PydanticCustomError("unknown_key", "Unknown key '{key}': {hint}", {"key": key, "hint": hint})
+
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+Agreement = Annotated[float | None, Field(default=None, ge=0, le=1)]
+
+
+class LatencyRatio(Strict):
+    """Measured p50 of the result over that of the original: 0.7 turns 10 ms into 7 ms."""
+
+    latency_ratio: Ratio = 0.7
+    min_agreement: Agreement = None
+
+
+class LatencyMs(Strict):
+    """Measured p50 of the result in milliseconds, at the recipe's batch and threads."""
+
+    latency_ms: float = Field(gt=0)
+    min_agreement: Agreement = None
+
+
+class MacsRatio(Strict):
+    """Multiply-accumulates of the result over those of the original; says nothing about the clock."""
+
+    macs_ratio: Ratio
+    min_agreement: Agreement = None
+
+
+class ParametersRatio(Strict):
+    """Parameters of the result over those of the original; says nothing about the clock."""
+
+    parameters_ratio: Ratio
+    min_agreement: Agreement = None
+
+
+class Units(Strict):
+    """Number of units to remove, whatever that brings."""
+
+    units: int = Field(ge=1)
+    min_agreement: Agreement = None
+
+
+TARGETS = {
+    "latency_ratio": LatencyRatio,
+    "latency_ms": LatencyMs,
+    "macs_ratio": MacsRatio,
+    "parameters_ratio": ParametersRatio,
+    "units": Units,
+}
+
+
+def _target_kind(value: Any) -> str:
+    """Tell which target is meant by the one key of TARGETS that is there."""
+    if isinstance(value, Strict):
+        return next(kind for kind, target in TARGETS.items() if isinstance(value, target))
+    keys = list(value) if isinstance(value, dict) else []
+    kinds = [key for key in keys if key in TARGETS]
+    if len(kinds) == 1:
+        return kinds[0]
+    unknown = [key for key in keys if key not in TARGETS and key != "min_agreement"]
+    if unknown:
+        raise _unknown_key(str(unknown[0]), [*TARGETS, "min_agreement"])
+    found = f"found {', '.join(kinds)}" if kinds else "found none"
+    raise PydanticCustomError("target", "A target has exactly one of {known}; {found}.", {"known": ", ".join(TARGETS), "found": found})
+
+
+Target = Annotated[
+    Union[
+        Annotated[LatencyRatio, Tag("latency_ratio")],
+        Annotated[LatencyMs, Tag("latency_ms")],
+        Annotated[MacsRatio, Tag("macs_ratio")],
+        Annotated[ParametersRatio, Tag("parameters_ratio")],
+        Annotated[Units, Tag("units")],
+    ],
+    Discriminator(_target_kind),
+]
+
+
+class Practise(Strict):
+    """Drop whole residual branches, chosen by how well the network recovers without them.
+
+    A unit with recoverability 0.02 (2 % error left in the features) and 4 % of the latency scores 0.5; one with 0.02 and
+    1 % scores 2.0 and goes later. Wang et al., "Practical Network Acceleration with Tiny Sets", 2023. arXiv:2202.07861
+    """
+
+    name: Literal["practise"] = "practise"
+    keep: tuple[str, ...] = Field(default=(), description="Names of units that must stay.")
+
+
+Method = Annotated[Union[Practise], Field(discriminator="name")]
+METHODS: dict[str, type[Strict]] = {"practise": Practise}
+
+
+class Preprocess(Strict):
+    """How an 8-bit image becomes the network's input: resize, crop, scale, normalise, lay out.
+
+    Pixel 255 with scale 1/255, mean 0.485 and std 0.229 becomes 2.249. Arrays of floating point are taken as ready inputs
+    and pass through untouched.
+    """
+
+    resize: int | None = Field(default=None, ge=1, le=8192, description="Shorter side in pixels; null: as it is.")
+    crop: int | None = Field(default=None, ge=1, le=8192, description="Side of the centre crop in pixels; null: as it is.")
+    scale: float = Field(default=1 / 255, gt=0)
+    mean: tuple[float, ...] | None = Field(
+        default=None, description="One value a channel, or one for all; null: ImageNet's for three channels, 0 otherwise."
+    )
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        default=None, description="One value a channel, or one for all; null: ImageNet's for three channels, 1 otherwise."
+    )
+    channel_order: Literal["RGB", "BGR", "GRAY"] | None = Field(
+        default=None, description="null: GRAY for a network with one input channel, RGB otherwise."
+    )
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+
+
+class Deploy(Strict):
+    """Where the result will run: latency is measured there and nowhere else."""
+
+    provider: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=1, ge=1, le=256)
+    batch: int = Field(default=1, ge=1, le=4096)
+
+
+class Recipe(Strict):
+    """One request: cut this network to that target, with these means."""
+
+    target: Target = LatencyRatio()
+    method: Method = Practise()
+    preprocess: Preprocess = Preprocess()
+    deploy: Deploy = Deploy()
+    budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
+    seed: int = Field(default=0, ge=0, lt=2**32)

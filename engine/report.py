@@ -1,0 +1,150 @@
+"""What came of it: measured numbers with their intervals, what was cut and why. Torch-free, so that anyone can read it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from engine.recipe import Recipe, Strict
+
+
+class Outcome(StrEnum):
+    TARGET_MET = "target_met"
+    TARGET_MISSED_BEST_EFFORT = "target_missed_best_effort"
+    NO_GAIN = "no_gain"
+
+
+class Interval(Strict):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Latency(Strict):
+    """Milliseconds of one run at the recipe's batch and threads, over `samples` timed runs."""
+
+    latency_ms_p50: float
+    latency_ms_p95: float
+    samples: int
+
+
+class LatencyComparison(Strict):
+    """Both networks timed in turn, A B A B. `ratio` is delivered over original, with its bootstrap interval."""
+
+    original: Latency
+    delivered: Latency
+    ratio: Interval
+
+
+class Cost(Strict):
+    """Size of one network. `uncounted` names the operators whose multiply-accumulates were not counted."""
+
+    parameters: int
+    macs: int
+    size_bytes: int
+    uncounted: tuple[str, ...] = ()
+
+
+class Accuracy(Strict):
+    """Top-1 on labelled images that neither choice nor repair has seen. Intervals are Wilson's, 0 to 1."""
+
+    original: Interval
+    delivered: Interval
+    images: int
+
+
+class OutputFidelity(Strict):
+    """One output of the network, delivered against original, on held-out images."""
+
+    output: str
+    relative_error: float
+    cosine: float
+
+
+class Fidelity(Strict):
+    """How much the delivered network still says what the original said, on images that neither choice nor repair has seen."""
+
+    images: int
+    agreement: Interval | None
+    kl_divergence: float | None
+    outputs: tuple[OutputFidelity, ...]
+    accuracy: Accuracy | None = None
+
+
+class DataUse(Strict):
+    """Which images did what. `rung` is the data ladder's step: 0 real images, 1 procedural images."""
+
+    rung: int
+    source: Literal["calibration", "procedural"]
+    repair_images: int
+    selection_images: int
+    test_images: int
+    notes: tuple[str, ...] = ()
+
+
+class UnitDecision(Strict):
+    """One removable unit: what it costs, what its loss would cost, and what became of it.
+
+    `recoverability` is the relative error left in the features after repair, lower is better; `latency_share` is its part of
+    the original's latency; `score` is their quotient, None where the share is not surely above zero.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    recoverability: float | None
+    latency_share: Interval | None
+    score: float | None
+    decision: Literal["cut", "kept"]
+    reason: str
+
+
+class Stage(Strict):
+    name: str
+    seconds: float
+
+
+class Recovery(Strict):
+    """How the repair went: feature error on held-out images before any repair, after the closed form and at the best step."""
+
+    error_plain: float
+    error_closed_form: float
+    error_final: float
+    steps: int
+    best_step: int
+    stopped_by: Literal["early_stop", "budget", "schedule", "skipped"]
+
+
+class Environment(Strict):
+    """The machine and software that the figures were measured on."""
+
+    processor: str
+    cores: int
+    accelerator: str | None
+    provider: str
+    threads: int
+    batch: int
+    runtime: str
+    platform: str
+
+
+class Report(Strict):
+    """The whole account of one job."""
+
+    format_version: Literal[1] = 1
+    outcome: Outcome
+    summary: str
+    recipe: Recipe
+    latency: LatencyComparison
+    predicted_latency_ratio: float | None
+    original: Cost
+    delivered: Cost
+    fidelity: Fidelity | None
+    data: DataUse
+    units: tuple[UnitDecision, ...]
+    recovery: Recovery | None
+    stages: tuple[Stage, ...]
+    environment: Environment
+    warnings: tuple[str, ...] = ()
+    sha256: str
