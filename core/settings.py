@@ -15,33 +15,43 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SECATEUR_", env_file=".env", extra="ignore")
 
-    data_dir: Path = Field(default=Path("var"), description="SQLite file, blobs, uploads and secrets of the embedded default.")
+    data_dir: Path = Field(
+        default=Path("var"), description="SQLite file, blobs, uploads and secrets of the embedded default."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
 
     database_url: str | None = Field(default=None, description="postgresql+psycopg://…; absent: SQLite in data_dir.")
-    broker_url: SecretStr | None = Field(default=None, description="redis://…; absent: the worker polls the jobs table.")
+    broker_url: SecretStr | None = Field(
+        default=None, description="redis://…; absent: the worker polls the jobs table."
+    )
     storage_url: str | None = Field(default=None, description="s3://bucket/prefix; absent: files in data_dir.")
     s3_endpoint: str | None = None
     s3_region: str = "us-east-1"
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
 
-    key_pepper: SecretStr | None = Field(default=None, description="Keyed hash of API keys; absent: made once in data_dir.")
+    key_pepper: SecretStr | None = Field(
+        default=None, description="Keyed hash of API keys; absent: made once in data_dir."
+    )
     admin_key: SecretStr | None = Field(default=None, description="Absent: made and printed once at first start.")
 
     max_upload_bytes: int = 4 * 1024**3
     upload_max_age_seconds: int = 24 * 3600
     max_request_bytes: int = Field(default=1024**2, description="Bodies other than uploads.")
 
-    worker_devices: list[Literal["cpu", "gpu"]] | None = Field(default=None, description="absent: gpu if there is one, and cpu.")
+    worker_devices: list[Literal["cpu", "gpu"]] | None = Field(
+        default=None, description="absent: gpu if there is one, and cpu."
+    )
     lease_seconds: float = Field(default=60, gt=0)
     poll_seconds: float = Field(default=2, gt=0)
     crash_limit: int = Field(default=3, ge=1)
     interrupt_limit: int = Field(default=20, ge=1)
     retention_days: int = 30
 
-    sandbox: Literal["auto", "bubblewrap", "limits"] = Field(default="auto", description="auto: bubblewrap where it works, else limits.")
+    sandbox: Literal["auto", "bubblewrap", "limits"] = Field(
+        default="auto", description="auto: bubblewrap where it works, else limits."
+    )
     job_memory_bytes: int = 16 * 1024**3
     job_disk_bytes: int = 16 * 1024**3
     inspect_memory_bytes: int = 4 * 1024**3

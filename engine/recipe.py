@@ -6,9 +6,9 @@ Every key has a default; a key that is not known is an error that names the near
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -81,30 +81,35 @@ TARGETS = {
 }
 
 
-def _target_kind(value: Any) -> str:
-    """Tell which target is meant by the one key of TARGETS that is there."""
-    if isinstance(value, Strict):
-        return next(kind for kind, target in TARGETS.items() if isinstance(value, target))
-    keys = list(value) if isinstance(value, dict) else []
-    kinds = [key for key in keys if key in TARGETS]
-    if len(kinds) == 1:
-        return kinds[0]
-    unknown = [key for key in keys if key not in TARGETS and key != "min_agreement"]
+def _exactly_one_target(value: Any) -> Any:
+    """Refuse a target with an unknown key, with none of TARGETS or with several."""
+    if not isinstance(value, dict):
+        return value
+    unknown = [str(key) for key in value if key not in TARGETS and key != "min_agreement"]
     if unknown:
-        raise _unknown_key(str(unknown[0]), [*TARGETS, "min_agreement"])
-    found = f"found {', '.join(kinds)}" if kinds else "found none"
-    raise PydanticCustomError("target", "A target has exactly one of {known}; {found}.", {"known": ", ".join(TARGETS), "found": found})
+        raise _unknown_key(unknown[0], [*TARGETS, "min_agreement"])
+    found = [key for key in value if key in TARGETS]
+    if len(found) != 1:
+        message = "A target has exactly one of {known}; found {found}."
+        raise PydanticCustomError("target", message, {"known": ", ".join(TARGETS), "found": ", ".join(found) or "none"})
+    return value
+
+
+def _target_kind(value: Any) -> str | None:
+    """Tell which target is meant by its one key."""
+    if isinstance(value, dict):
+        return next((key for key in value if key in TARGETS), None)
+    return next((kind for kind, target in TARGETS.items() if isinstance(value, target)), None)
 
 
 Target = Annotated[
-    Union[
-        Annotated[LatencyRatio, Tag("latency_ratio")],
-        Annotated[LatencyMs, Tag("latency_ms")],
-        Annotated[MacsRatio, Tag("macs_ratio")],
-        Annotated[ParametersRatio, Tag("parameters_ratio")],
-        Annotated[Units, Tag("units")],
-    ],
+    Annotated[LatencyRatio, Tag("latency_ratio")]
+    | Annotated[LatencyMs, Tag("latency_ms")]
+    | Annotated[MacsRatio, Tag("macs_ratio")]
+    | Annotated[ParametersRatio, Tag("parameters_ratio")]
+    | Annotated[Units, Tag("units")],
     Discriminator(_target_kind),
+    BeforeValidator(_exactly_one_target),
 ]
 
 
@@ -119,7 +124,7 @@ class Practise(Strict):
     keep: tuple[str, ...] = Field(default=(), description="Names of units that must stay.")
 
 
-Method = Annotated[Union[Practise], Field(discriminator="name")]
+Method = Annotated[Practise, Field(description="One of METHODS, told apart by `name`.")]
 METHODS: dict[str, type[Strict]] = {"practise": Practise}
 
 
@@ -131,13 +136,17 @@ class Preprocess(Strict):
     """
 
     resize: int | None = Field(default=None, ge=1, le=8192, description="Shorter side in pixels; null: as it is.")
-    crop: int | None = Field(default=None, ge=1, le=8192, description="Side of the centre crop in pixels; null: as it is.")
+    crop: int | None = Field(
+        default=None, ge=1, le=8192, description="Side of the centre crop in pixels; null: as it is."
+    )
     scale: float = Field(default=1 / 255, gt=0)
     mean: tuple[float, ...] | None = Field(
-        default=None, description="One value a channel, or one for all; null: ImageNet's for three channels, 0 otherwise."
+        default=None,
+        description="One value a channel, or one for all; null: ImageNet's for three channels, 0 otherwise.",
     )
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        default=None, description="One value a channel, or one for all; null: ImageNet's for three channels, 1 otherwise."
+        default=None,
+        description="One value a channel, or one for all; null: ImageNet's for three channels, 1 otherwise.",
     )
     channel_order: Literal["RGB", "BGR", "GRAY"] | None = Field(
         default=None, description="null: GRAY for a network with one input channel, RGB otherwise."
