@@ -162,6 +162,8 @@ class Job(Row):
     finished_at: Mapped[datetime | None]
     __table_args__ = (
         Index("jobs_by_project", "project_id", "id"),
+        Index("jobs_by_model", "model_id", "id"),
+        Index("jobs_by_state", "state", "id"),
         Index("jobs_to_claim", "state", "device", "id"),
     )
 
