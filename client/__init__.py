@@ -1,0 +1,20 @@
+"""Secateur's Python SDK and command line: HTTP only, and nothing of the service's own code.
+
+from client import Client
+"""
+
+from client.client import Client
+from client.errors import ClientError, DownloadCorrupt, JobFailed, Refused, ServerUnreachable, UsageError
+from client.resources import Artifact, Job
+
+__all__ = [
+    "Artifact",
+    "Client",
+    "ClientError",
+    "DownloadCorrupt",
+    "Job",
+    "JobFailed",
+    "Refused",
+    "ServerUnreachable",
+    "UsageError",
+]

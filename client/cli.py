@@ -1,0 +1,227 @@
+"""The command `secateur`. Exit codes: 0 done, 1 failed or no gain, 2 usage, 3 no server, 4 refused, 130 left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from client import options
+from client.client import Client
+from client.compress import Delivery, collect, follow, submit_files
+from client.errors import ClientError, JobFailed
+from client.progress import Progress, choose_progress
+from client.recipes import build_recipe, numbers, read_recipe
+from client.resources import Job
+from client.tables import job_table, jobs_table, problem_lines, report_table
+from client.text import plain
+
+INTERRUPTED = 130
+
+main = typer.Typer(
+    name="secateur",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Make a trained ONNX network smaller and measurably faster with a Secateur service.\n\n"
+    "Exit codes: 0 done; 1 the job failed or brought no gain; 2 wrong usage; 3 server unreachable; "
+    "4 the server refused; 130 left with Ctrl-C (the job goes on).",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@main.command("compress")
+def compress_command(
+    model: Annotated[Path, typer.Argument(help="The trained network, .onnx.", exists=True, dir_okay=False)],
+    calibration: options.Calibration = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the result.")] = Path("pruned.onnx"),
+    latency_ratio: options.LatencyRatio = None,
+    latency_ms: options.LatencyMs = None,
+    macs_ratio: options.MacsRatio = None,
+    parameters_ratio: options.ParametersRatio = None,
+    units: options.Units = None,
+    min_agreement: options.MinAgreement = None,
+    recipe: options.RecipeFile = None,
+    batch: options.Batch = None,
+    threads: options.Threads = None,
+    provider: options.Provider = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    budget_seconds: options.BudgetSeconds = None,
+    seed: options.Seed = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON, to this file.")] = None,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    key: options.Key = None,
+) -> None:
+    """Upload a network, wait for the job, download the result, print the report; without images it is data-free."""
+    with _problems_shown():
+        asked = build_recipe(
+            read_recipe(recipe),
+            target={
+                "latency_ratio": latency_ratio,
+                "latency_ms": latency_ms,
+                "macs_ratio": macs_ratio,
+                "parameters_ratio": parameters_ratio,
+                "units": units,
+                "min_agreement": min_agreement,
+            },
+            preprocess={
+                "resize": resize,
+                "crop": crop,
+                "mean": numbers(mean, "--mean"),
+                "std": numbers(std, "--std"),
+            },
+            deploy={"batch": batch, "threads": threads, "provider": provider},
+            top={"budget_seconds": budget_seconds, "seed": seed},
+        )
+        progress = choose_progress(err)
+        with _client(server, key, progress) as client:
+            job = submit_files(client, model, calibration, asked, progress)
+            with _left_running(job.id):
+                delivery = collect(client, job.id, output, progress)
+        _show_delivery(delivery, report, as_json=as_json)
+
+
+@main.command("jobs")
+def jobs_command(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    key: options.Key = None,
+) -> None:
+    """List the newest jobs."""
+    with _problems_shown(), _client(server, key) as client:
+        found = list(islice(client.jobs(state=state, page_size=min(limit, 100)), limit))
+        if as_json:
+            _print_json([job.raw for job in found])
+        else:
+            out.print(jobs_table(found))
+
+
+@main.command("job")
+def job_command(
+    job_id: options.JobId,
+    is_followed: Annotated[bool, typer.Option("--follow", "-f", help="Show progress until the job ends.")] = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    key: options.Key = None,
+) -> None:
+    """Show one job; exit 1 if it ended without a result."""
+    progress = choose_progress(err)
+    with _problems_shown(), _client(server, key, progress) as client:
+        with _left_running(job_id):
+            job = follow(client, job_id, progress) if is_followed else client.job(job_id)
+        _show_job(job, as_json=as_json)
+        if job.is_terminal and job.state != "succeeded":
+            raise JobFailed(job.error, job.id)
+
+
+@main.command("cancel")
+def cancel_command(
+    job_id: options.JobId, as_json: options.AsJson = False, server: options.Server = None, key: options.Key = None
+) -> None:
+    """Stop a job."""
+    with _problems_shown(), _client(server, key) as client:
+        _show_job(client.cancel(job_id), as_json=as_json)
+
+
+@main.command("report")
+def report_command(
+    job_id: options.JobId, as_json: options.AsJson = False, server: options.Server = None, key: options.Key = None
+) -> None:
+    """Print what came of a job."""
+    with _problems_shown(), _client(server, key) as client:
+        found = client.report(job_id)
+        if as_json:
+            _print_json(found)
+        else:
+            out.print(report_table(found))
+
+
+@main.command("download")
+def download_command(
+    job_id: options.JobId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the result.")] = Path("pruned.onnx"),
+    report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON, to this file.")] = None,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    key: options.Key = None,
+) -> None:
+    """Wait for a job that was left running, and fetch its result."""
+    progress = choose_progress(err)
+    with _problems_shown():
+        with _client(server, key, progress) as client, _left_running(job_id):
+            delivery = collect(client, job_id, output, progress)
+        _show_delivery(delivery, report, as_json=as_json)
+
+
+def _client(server: str | None, key: str | None, progress: Progress | None = None) -> Client:
+    return Client(server, key, on_trouble=(progress or choose_progress(err)).trouble)
+
+
+@contextmanager
+def _problems_shown() -> Iterator[None]:
+    """Write a problem as what, where and what to do, and leave with its exit code."""
+    try:
+        yield
+    except ClientError as error:
+        err.print(problem_lines(error.problem), markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
+
+
+@contextmanager
+def _left_running(job_id: str) -> Iterator[None]:
+    """Let Ctrl-C leave the job running, and say how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        job = plain(job_id)
+        err.print(
+            f"\n{job} goes on without you.\n"
+            f"  follow:  secateur job {job} --follow\n"
+            f"  fetch:   secateur download {job} -o pruned.onnx\n"
+            f"  cancel:  secateur cancel {job}",
+            markup=False,
+        )
+        raise typer.Exit(INTERRUPTED) from interrupt
+
+
+def _show_delivery(delivery: Delivery, report_file: Path | None, *, as_json: bool) -> None:
+    """Print the report; a job without gain is told as such by the exit code."""
+    if report_file is not None:
+        report_file.write_text(json.dumps(delivery.report, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json({"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)})
+    else:
+        out.print(report_table(delivery.report))
+        out.print(f"written to {delivery.model}", markup=False)
+    if delivery.job.outcome == "no_gain":
+        raise typer.Exit(1)
+
+
+def _show_job(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(job.raw)
+    else:
+        out.print(job_table(job))
+
+
+def _print_json(value: Any) -> None:
+    """Print for a program: escapes inside strings are JSON's own, so nothing needs cleaning."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The command line's options, each once: its name, its help and its range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_TARGET = "Target (give one)"
+_DEPLOY = "Where the result will run"
+_IMAGES = "How an image becomes the network's input"
+
+Server = Annotated[
+    str | None, typer.Option(envvar="SECATEUR_SERVER", help="Address of the service; http://127.0.0.1:8080 by default.")
+]
+Key = Annotated[str | None, typer.Option(envvar="SECATEUR_KEY", help="API key.", show_default=False)]
+JobId = Annotated[str, typer.Argument(help="The job's id, job_…", metavar="ID")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+Calibration = Annotated[
+    Path | None, typer.Option("--calibration", "-c", help="Images: a folder, .zip, .npz or .npy.", exists=True)
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", help="A recipe as JSON; options go over it.", exists=True, dir_okay=False)
+]
+
+LatencyRatio = Annotated[
+    float | None, typer.Option(help="Latency over the original's: 0.7 turns 10 ms into 7.", rich_help_panel=_TARGET)
+]
+LatencyMs = Annotated[float | None, typer.Option(help="Latency in milliseconds.", rich_help_panel=_TARGET)]
+MacsRatio = Annotated[
+    float | None, typer.Option(help="Multiply-accumulates over the original's.", rich_help_panel=_TARGET)
+]
+ParametersRatio = Annotated[float | None, typer.Option(help="Parameters over the original's.", rich_help_panel=_TARGET)]
+Units = Annotated[int | None, typer.Option(help="Number of units to remove.", rich_help_panel=_TARGET)]
+MinAgreement = Annotated[
+    float | None, typer.Option(help="Stop before agreement with the original falls below this, 0 to 1.")
+]
+
+Batch = Annotated[int | None, typer.Option(help="Images a run.", rich_help_panel=_DEPLOY)]
+Threads = Annotated[int | None, typer.Option(help="Threads a run.", rich_help_panel=_DEPLOY)]
+Provider = Annotated[str | None, typer.Option(help="cpu or cuda.", rich_help_panel=_DEPLOY)]
+
+Resize = Annotated[int | None, typer.Option(help="Shorter side in pixels.", rich_help_panel=_IMAGES)]
+Crop = Annotated[int | None, typer.Option(help="Side of the centre crop in pixels.", rich_help_panel=_IMAGES)]
+Mean = Annotated[str | None, typer.Option(help="One number a channel: 0.485,0.456,0.406.", rich_help_panel=_IMAGES)]
+Std = Annotated[str | None, typer.Option(help="One number a channel: 0.229,0.224,0.225.", rich_help_panel=_IMAGES)]
+
+BudgetSeconds = Annotated[float | None, typer.Option(help="Wall-clock time for the whole job.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same job.")]

@@ -1,0 +1,60 @@
+"""Makes one file of a folder of images: the same folder gives the same bytes, so that an upload can be recognised."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from client.errors import UsageError
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@contextmanager
+def packed(path: Path) -> Iterator[Path]:
+    """Yield the file itself, or a temporary zip of a folder; class sub-folders stay as they are."""
+    if not path.is_dir():
+        if not path.exists():
+            raise UsageError("There is no such file or folder.", where=str(path))
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
+        # resolve() gives '.' and '..' the name that the user sees
+        archive = Path(folder) / f"{path.resolve().name or 'images'}.zip"
+        _write_zip(path, archive)
+        yield archive
+
+
+def _write_zip(folder: Path, archive: Path) -> None:
+    """Store images by sorted path with one fixed date; they are compressed already."""
+    images = _images_in(folder)
+    if not images:
+        raise UsageError(
+            "The folder has no images.",
+            where=str(folder),
+            what_to_do=f"Images end in one of: {' '.join(sorted(IMAGE_SUFFIXES))}.",
+        )
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+        for image in images:
+            entry = zipfile.ZipInfo(image.relative_to(folder).as_posix(), date_time=ZIP_EPOCH)
+            entry.external_attr = 0o644 << 16
+            with image.open("rb") as source, target.open(entry, "w", force_zip64=True) as sink:
+                while chunk := source.read(1024**2):
+                    sink.write(chunk)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """List the images below a folder; links are not followed and hidden files are not sent."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not path.is_symlink()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
