@@ -1,0 +1,1 @@
+"""Calibration images: read, prepared, split, augmented, or drawn when there are none."""

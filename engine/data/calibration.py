@@ -1,0 +1,129 @@
+"""The user's images, from a path to ready inputs. The content says which container it is; the file's name does not."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.channels import ChannelMatcher
+from engine.data.containers import LOADERS
+from engine.data.containers.source import Source
+from engine.data.drawing import Indices, draw_evenly
+from engine.data.images import ImageSet, Inputs
+from engine.data.preprocess import InputForm, check_fits, input_form, prepare
+from engine.errors import CalibrationMismatch, CalibrationUnreadable
+from engine.graph.model import TensorInfo
+from engine.recipe import Preprocess
+
+INPUTS_BYTES_MAX = 2 * 2**30
+
+
+def load_images(
+    path: Path | None, model_input: TensorInfo, preprocess: Preprocess, *, seed: int, limit: int | None = None
+) -> ImageSet:
+    """Return the images at `path`, ready for the network; at most `limit`, drawn by `seed` evenly over the classes.
+
+    A set that would fill more than 2 GiB is drawn from as well; the notes say so. No path is no image. Raises
+    CalibrationUnreadable for what is not an image set, CalibrationMismatch for images that do not fit the input.
+    """
+    form = input_form(model_input, preprocess)
+    if path is None:
+        return ImageSet(np.empty((0, *form.drawn_shape), np.float32), None, ())
+    with _open(path) as source:
+        matcher = ChannelMatcher(form, source.pictures)
+        indices, first = _draw(source, matcher, seed, limit)
+        inputs = _read_all(source, matcher, indices, first)
+        notes = (*source.notes, *matcher.finish(), *_drawn_note(len(indices), len(source.names)))
+        return ImageSet(
+            inputs=inputs,
+            labels=None if source.labels is None else source.labels[indices],
+            names=tuple(source.names[int(index)] for index in indices),
+            class_names=source.class_names,
+            notes=notes,
+        )
+
+
+def _open(path: Path) -> AbstractContextManager[Source]:
+    try:
+        return LOADERS[_container_of(path)](path)
+    except OSError as error:
+        raise CalibrationUnreadable(f"'{path.name}' cannot be opened: {error.strerror}.", where=path.name) from error
+
+
+def _container_of(path: Path) -> str:
+    """Tell the container by its first bytes, and an .npz from another zip by what it lists."""
+    if path.is_dir():
+        return "folder"
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    if start == b"\x93NUMPY":
+        return "npy"
+    if not start.startswith(b"PK"):
+        found = "is empty" if not start else f"begins with {start!r}"
+        raise CalibrationUnreadable(
+            f"'{path.name}' {found}: it is neither a folder, a .zip of pictures, an .npz nor an .npy.", where=path.name
+        )
+    return "npz" if _lists_only_arrays(path) else "zip"
+
+
+def _lists_only_arrays(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # whatever is wrong with it, the zip loader says it
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def _draw(source: Source, matcher: ChannelMatcher, seed: int, limit: int | None) -> tuple[Indices, Inputs]:
+    """Return which images to read, ascending, and the first of them, whose size tells how many fit into memory."""
+    generator = np.random.default_rng(seed)
+    total = len(source.names)
+    indices = np.arange(total)
+    if limit is not None and limit < total:
+        indices = draw_evenly(source.labels, total, limit, generator)
+    first = _read(source, matcher, int(indices[0]))
+    fitting = max(INPUTS_BYTES_MAX // max(first.nbytes, 1), 1)
+    if fitting < len(indices):
+        labels = None if source.labels is None else source.labels[indices]
+        indices = indices[draw_evenly(labels, len(indices), fitting, generator)]
+    return indices, first
+
+
+def _drawn_note(drawn: int, total: int) -> tuple[str, ...]:
+    return (f"drew {drawn} of {total} images",) if drawn < total else ()
+
+
+def _read_all(source: Source, matcher: ChannelMatcher, indices: Indices, first: Inputs) -> Inputs:
+    inputs = np.empty((len(indices), *first.shape), np.float32)
+    for position, index in enumerate(indices):
+        image = _read(source, matcher, int(index))
+        if image.shape != first.shape:
+            name = source.names[int(index)]
+            raise CalibrationMismatch(
+                f"Image '{name}' has shape {image.shape}, others have {first.shape}; all must agree. "
+                'Set "preprocess": {"resize": 256, "crop": 224}, or other sizes, in the recipe.',
+                where=name,
+            )
+        inputs[position] = image
+    return inputs
+
+
+def _read(source: Source, matcher: ChannelMatcher, index: int) -> Inputs:
+    name, image = source.names[index], source.read(index)
+    if image.dtype != np.uint8:
+        return _ready(image.astype(np.float32), matcher.form, name)
+    if not matcher.form.takes_pictures:
+        check_fits(image.shape, matcher.form, name)
+    return prepare(matcher.match(image, name), matcher.form, name)
+
+
+def _ready(image: Inputs, form: InputForm, name: str) -> Inputs:
+    """Check an image that came as floating point; it passes as it is."""
+    check_fits(image.shape, form, name)
+    if not np.isfinite(image).all():
+        raise CalibrationUnreadable(f"Image '{name}' holds values that are not finite. Save it again.", where=name)
+    return image
