@@ -16,8 +16,8 @@ class Source:
     """An open container; nothing is decoded before `read` asks for it.
 
     `read(index)` returns uint8 pixels (height, width, channels) or one ready input of floating point. Ask in ascending
-    order: a compressed array can only be read forward. `pictures` says that pixels come from picture files, whose colours
-    may be converted to what the network takes; those of arrays must fit as they are.
+    order: a compressed array can only be read forward. `pictures` says that pixels come from picture files, whose
+    colours may be converted to what the network takes; those of arrays must fit as they are.
     """
 
     names: tuple[str, ...]
