@@ -1,0 +1,218 @@
+"""The ONNX graph as a trainable PyTorch module. Resolves all it can when it is built; forward walks a flat list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from torch import Tensor, nn
+
+from engine.errors import OperatorUnsupported
+from engine.execution.node import Kernel, NodeView
+from engine.execution.operators import OPERATORS
+from engine.execution.tensors import TORCH_TYPES, to_onnx, to_torch
+from engine.execution.trainable import is_trainable, running_statistics
+from engine.graph.model import Model
+
+_FOLD_ELEMENTS = 1 << 20
+"""Constants that follow from constants are worked out once, up to this many elements; larger ones at each run."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One node, its values replaced by their places in the list of live values; -1 is an absent input or output."""
+
+    kernel: Kernel
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What one choice of given and fetched values needs: the steps in order and, after each, the places to clear."""
+
+    steps: tuple[tuple[_Step, tuple[int, ...]], ...]
+    weights: tuple[tuple[int, str], ...]
+    constants: tuple[tuple[int, Tensor], ...]
+
+
+class Executor(nn.Module):
+    """Run a model's graph in PyTorch; starts in evaluation mode.
+
+    Floating-point initialisers that carry weights are Parameters, one for each initialiser however many nodes read it;
+    `weight_names` tells which is which. Running statistics of batch norm are buffers; scalars, bounds, shapes and indices
+    are constants. Integers stay on the CPU. Raises OperatorUnsupported.
+    """
+
+    def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
+        super().__init__()
+        self.model = model
+        self._device = torch.device(device)
+        values = model.values()
+        self._places = {name: place for place, name in enumerate(values)}
+        self._value_names = list(values)
+        self._attribute_of: dict[str, str] = {}
+        self._constants: dict[int, Tensor] = {}
+        self._steps: list[_Step] = []
+        self._mode_dependent: list[Any] = []
+        self._programs: dict[tuple[tuple[str, ...], tuple[str, ...]], _Program] = {}
+        self._take_initialisers()
+        for node in model.graph:
+            self._take_node(node)
+        self.eval()
+
+    @property
+    def weight_names(self) -> dict[str, str]:
+        """Initialiser name -> name of the parameter or buffer that holds it."""
+        return dict(self._attribute_of)
+
+    def forward(self, inputs: Mapping[str, Tensor], fetch: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Run the graph and return the fetched values by name: the graph's outputs unless `fetch` names others.
+
+        Any value may be given in place of the graph's inputs: only what lies between is run.
+        """
+        names = tuple(output.name for output in self.model.outputs) if fetch is None else tuple(fetch)
+        key = (tuple(inputs), names)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._plan(*key)
+        live: list[Any] = [None] * (len(self._places) + 1)  # the last place stands for absent inputs: always None
+        for place, tensor in program.constants:
+            live[place] = tensor
+        for place, attribute in program.weights:
+            live[place] = getattr(self, attribute)
+        for name, tensor in inputs.items():
+            live[self._places[name]] = tensor
+        for step, done in program.steps:
+            result = step.kernel(*[live[place] for place in step.reads])
+            if len(step.writes) == 1:
+                live[step.writes[0]] = result
+            else:
+                for place, tensor in zip(step.writes, result, strict=False):
+                    live[place] = tensor
+                live[-1] = None
+            for place in done:
+                live[place] = None
+        return {name: live[self._places[name]] for name in names}
+
+    def train(self, mode: bool = True) -> Executor:
+        """Let batch norm use batch statistics, and keep running ones, or not."""
+        super().train(mode)
+        for kernel in self._mode_dependent:
+            kernel.training = mode
+        return self
+
+    def write_back(self) -> None:
+        """Put parameters and running statistics back into the model's initialisers, element types unchanged."""
+        for name, attribute in self._attribute_of.items():
+            value = self.model.graph.initializers[name]
+            assert value.const_value is not None
+            value.const_value = to_onnx(getattr(self, attribute), value.const_value)
+
+    def _take_initialisers(self) -> None:
+        statistics = running_statistics(self.model.graph)
+        for index, (name, value) in enumerate(self.model.graph.initializers.items()):
+            if value.const_value is None or value.const_value.dtype not in TORCH_TYPES:
+                continue
+            tensor = to_torch(value.const_value)
+            if name in statistics:
+                self._attribute_of[name] = f"statistic_{index}"
+                self.register_buffer(f"statistic_{index}", tensor.to(self._device))
+            elif is_trainable(value):
+                self._attribute_of[name] = f"weight_{index}"
+                self.register_parameter(f"weight_{index}", nn.Parameter(tensor.to(self._device)))
+            else:
+                self._constants[self._places[name]] = self._home(tensor)
+
+    def _home(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device) if tensor.is_floating_point() else tensor
+
+    def _take_node(self, node: ir.Node) -> None:
+        view = self._view(node)
+        build = OPERATORS.get(node.op_type)
+        if build is None or node.domain not in ("", "ai.onnx"):
+            raise OperatorUnsupported(
+                f"Node '{node.name}': the operator {node.domain or 'ai.onnx'}.{node.op_type} is not supported. "
+                f"Export the network with these only: {', '.join(OPERATORS)}.",
+                where=node.name,
+            )
+        kernel = build(view)
+        step = _Step(
+            kernel,
+            tuple(-1 if value is None else self._places[str(value.name)] for value in node.inputs),
+            tuple(self._places[value.name] if value.name else -1 for value in node.outputs),
+        )
+        if hasattr(kernel, "training"):
+            self._mode_dependent.append(kernel)
+        if not self._fold(step):
+            self._steps.append(step)
+
+    def _view(self, node: ir.Node) -> NodeView:
+        constants = tuple(None if v is None else self._constants.get(self._places[str(v.name)]) for v in node.inputs)
+        return NodeView(
+            name=str(node.name),
+            op_type=node.op_type,
+            opset=self.model.opset,
+            attributes={name: self._attribute(attribute) for name, attribute in node.attributes.items()},
+            constants=constants,
+            output_count=len([value for value in node.outputs if value.name]),
+            device=self._device,
+        )
+
+    def _attribute(self, attribute: ir.Attr) -> Any:
+        """Return an attribute as plain Python; tensors as PyTorch's, element types as dtypes."""
+        if attribute.type == ir.AttributeType.TENSOR:
+            return self._home(to_torch(attribute.as_tensor()))
+        if attribute.name.startswith("value_"):
+            return attribute.value
+        if attribute.name in ("to", "dtype"):
+            return TORCH_TYPES.get(ir.DataType(attribute.as_int()))
+        return attribute.value
+
+    def _fold(self, step: _Step) -> bool:
+        """Work out at once what follows from constants alone; say whether that was the case."""
+        if any(place >= 0 and place not in self._constants for place in step.reads):
+            return False
+        result = step.kernel(*[self._constants.get(place) for place in step.reads])
+        results = result if isinstance(result, tuple) else (result,)
+        if sum(tensor.numel() for tensor in results) > _FOLD_ELEMENTS:
+            return False
+        self._constants.update(dict(zip(step.writes, results, strict=False)))
+        return True
+
+    def _plan(self, given: tuple[str, ...], fetch: tuple[str, ...]) -> _Program:
+        """Choose the steps that lead from the given values to the fetched ones, and when each value was read last."""
+        kept_to_the_end = {self._place(name) for name in fetch}
+        available = {self._place(name) for name in given}
+        needed, chosen = set(kept_to_the_end), []
+        for step in reversed(self._steps):
+            if any(place in needed and place not in available for place in step.writes):
+                chosen.append(step)
+                needed.update(step.reads)
+        cleared, steps = set(kept_to_the_end) | {-1}, []
+        for step in chosen:  # from the last to the first: the first sight of a value is its last use
+            done = {place for place in (*step.reads, *step.writes) if place not in cleared}
+            cleared |= done
+            steps.append((step, tuple(done)))
+        attributes = {self._places[name]: attribute for name, attribute in self._attribute_of.items()}
+        program = _Program(
+            steps=tuple(reversed(steps)),
+            weights=tuple((place, attributes[place]) for place in needed if place in attributes),
+            constants=tuple((p, self._constants[p]) for p in needed if p in self._constants and p not in available),
+        )
+        self._require_inputs(needed - available - set(attributes) - set(self._constants) - {-1}, chosen)
+        return program
+
+    def _place(self, name: str) -> int:
+        if name not in self._places:
+            raise KeyError(f"The graph has no value '{name}'.")
+        return self._places[name]
+
+    def _require_inputs(self, needed: set[int], steps: Sequence[_Step]) -> None:
+        missing = needed - {place for step in steps for place in step.writes}
+        if missing:
+            names = ", ".join(self._value_names[place] for place in sorted(missing))
+            raise KeyError(f"These values are needed and were not given: {names}.")

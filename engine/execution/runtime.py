@@ -1,0 +1,82 @@
+"""The only file that makes ONNX Runtime sessions: options, providers and intermediate outputs in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+import onnxruntime
+from numpy.typing import NDArray
+
+from engine.errors import DeviceUnavailable, ModelUnreadable
+from engine.graph.model import Model
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_ERRORS_ONLY = 3
+
+onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+onnxruntime.disable_telemetry_events()
+
+
+def open_session(
+    model: Model | bytes, *, provider: str = "cpu", threads: int = 1, fetch: Sequence[str] = ()
+) -> onnxruntime.InferenceSession:
+    """Open a session with all graph optimisations on; `fetch` names intermediate values to give out as well.
+
+    Raises DeviceUnavailable where the provider is not on this machine, ModelUnreadable where the graph is refused.
+    """
+    _require(provider, onnxruntime.get_available_providers())
+    if provider == "cuda":
+        onnxruntime.preload_dlls()  # finds the CUDA libraries that come with torch's wheel
+    try:
+        session = onnxruntime.InferenceSession(
+            _bytes_with_outputs(model, fetch), _options(threads), providers=[PROVIDERS[provider]]
+        )
+    except Exception as error:  # the runtime's errors share no public base class
+        raise ModelUnreadable(f"ONNX Runtime refuses the network: {_first_line(error)}") from error
+    _require(provider, session.get_providers())  # a provider that fails to start falls back without an error
+    return session
+
+
+def run(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]], fetch: Sequence[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Run once and return the outputs by name, all of them unless `fetch` names some."""
+    names = [output.name for output in session.get_outputs()] if fetch is None else list(fetch)
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    return options
+
+
+def _require(provider: str, available: Sequence[str]) -> None:
+    if PROVIDERS[provider] not in available:
+        message = f"ONNX Runtime has no {PROVIDERS[provider]} here; it has {', '.join(available)}."
+        raise DeviceUnavailable(f'{message} Ask for deploy.provider "cpu", or install onnxruntime-gpu and its driver.')
+
+
+def _bytes_with_outputs(model: Model | bytes, fetch: Sequence[str]) -> bytes:
+    if isinstance(model, bytes):
+        if not fetch:
+            return model
+        model = Model(ir.from_proto(onnx.load_model_from_string(model)))
+    given = {output.name for output in model.outputs}
+    missing = [name for name in dict.fromkeys(fetch) if name not in given]
+    if not missing:
+        return model.to_bytes()
+    widened = model.copy()
+    values = widened.values()
+    widened.graph.outputs.extend(values[name] for name in missing)
+    return widened.to_bytes()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:500]
