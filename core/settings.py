@@ -1,4 +1,4 @@
-"""Every knob of the service, its unit in its name, read once from the environment (`SECATEUR_…`). Holds no secrets by default."""
+"""Every knob of the service, its unit in its name, read once from the environment (`SECATEUR_…`)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, String, TypeDecorator, UniqueConstraint
 from sqlalchemy.engine import Dialect
@@ -30,7 +30,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Row(DeclarativeBase):
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON(none_as_null=True),
+        list[str]: JSON,
+    }
 
 
 class JobState(StrEnum):
@@ -95,7 +99,7 @@ class Upload(Row):
 
 
 class StoredModel(Row):
-    """An uploaded network, as a file that nobody has opened yet."""
+    """An uploaded network, as a file. `analysis` is what the engine's inspection said of it, once a job has asked."""
 
     __tablename__ = "models"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -104,6 +108,7 @@ class StoredModel(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    analysis: Mapped[dict[str, Any] | None]
     __table_args__ = (Index("models_by_project", "project_id", "id"),)
 
 
@@ -136,7 +141,7 @@ class Job(Row):
     state: Mapped[str] = mapped_column(String(16))
     outcome: Mapped[str | None] = mapped_column(String(40))
     error: Mapped[dict[str, Any] | None]
-    report: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     version: Mapped[int] = mapped_column(default=1)  # grows with every change that a reader can see; the ETag
     last_seq: Mapped[int] = mapped_column(default=0)  # the newest event's number
 
@@ -209,14 +214,13 @@ class Artifact(Row):
 
 
 class Outbox(Row):
-    """A bell that is still to be rung, written in the same transaction as the row it tells of."""
+    """A bell that is still to be rung, written in the same transaction as the row it tells of; gone once it is rung."""
 
     __tablename__ = "outbox"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
-    sent_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class IdempotencyKey(Row):
@@ -234,7 +238,7 @@ class IdempotencyKey(Row):
 
 
 class Worker(Row):
-    """A worker process, alive while `seen_at` is fresh."""
+    """A worker process, alive while `seen_at` is fresh. Boot id, pid and start time tell at once when it is gone."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -243,6 +247,7 @@ class Worker(Row):
     pid: Mapped[int]
     pid_started: Mapped[str] = mapped_column(String(32))
     devices: Mapped[list[str]]
+    sandbox: Mapped[str] = mapped_column(String(16))  # what its children run under: bubblewrap or limits
     job_id: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]

@@ -1,0 +1,255 @@
+"""Connections and transactions, and nothing about what the rows mean.
+
+One code for SQLite (WAL, every commit on disk, one writer at a time) and PostgreSQL (psycopg 3). Writes are short
+synchronous transactions. The web process's hot reads take a shortcut: see `Database.fetch_all`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, Select, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from core.settings import Settings
+
+T = TypeVar("T")
+Record = dict[str, Any]
+"""One row that was read, by column name."""
+
+BUSY_TIMEOUT_SECONDS = 30
+POOL_SIZE = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A select with named parameters, made once at import; calling it fills them in. `defaults` may be left out."""
+
+    select: Select[*tuple[Any, ...]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, **values: Any) -> BoundQuery:
+        return BoundQuery(self, {**self.defaults, **values})
+
+
+@dataclass(frozen=True)
+class BoundQuery:
+    """A query and the values of its parameters: what `fetch_one` and `fetch_all` take."""
+
+    query: Query
+    values: Mapping[str, Any]
+
+    def one(self, session: Session) -> Record | None:
+        """Read the first row inside a transaction, or None."""
+        row = session.execute(self.query.select, self.values).first()
+        return None if row is None else dict(row._mapping)
+
+    def all(self, session: Session) -> list[Record]:
+        """Read every row inside a transaction."""
+        return [dict(row._mapping) for row in session.execute(self.query.select, self.values)]
+
+
+class Database:
+    """One database as one process uses it; safe to share between threads, not across a fork."""
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._one_writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._readers = threading.local()
+        self._compiled: dict[Query, _SqliteQuery] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of the short synchronous transactions."""
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_size=POOL_SIZE, pool_pre_ping=True)
+        engine = create_engine(self.url, pool_size=POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+
+    @cached_property
+    def _async_engine(self) -> AsyncEngine:
+        return create_async_engine(self.url, pool_size=POOL_SIZE, isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session; commit at the end, roll back on an error.
+
+        On SQLite the write lock is taken at the start: a transaction that reads first and writes later could otherwise
+        fail half way. Threads of one process queue for it here, because SQLite's own wait is not fair.
+        """
+        with self._one_writer, Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction, in a thread, so that a slow disk does not stop the event loop."""
+        return await asyncio.to_thread(self.do, work)
+
+    def do(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction."""
+        with self.transaction() as session:
+            return work(session)
+
+    async def fetch_one(self, statement: BoundQuery | Select[Any]) -> Record | None:
+        """Read the first row, outside any transaction, or None."""
+        rows = await self.fetch_all(statement)
+        return rows[0] if rows else None
+
+    async def fetch_all(self, statement: BoundQuery | Select[Any]) -> list[Record]:
+        """Read rows outside any transaction, the cheapest way; a `Query` is compiled once, a bare select every time.
+
+        SQLite: at once, on this thread, with the driver: an indexed read takes microseconds, less than a change of
+        thread does. PostgreSQL: on the event loop, with psycopg's own asynchronous connections.
+        """
+        if self.is_sqlite:
+            return self._read_sqlite(statement)
+        select, values = (
+            (statement, {}) if isinstance(statement, Select) else (statement.query.select, statement.values)
+        )
+        async with self._async_engine.connect() as connection:
+            return [dict(row._mapping) for row in await connection.execute(select, values)]
+
+    def read_all(self, statement: BoundQuery) -> list[Record]:
+        """The same without an event loop, for the worker's polling."""
+        if self.is_sqlite:
+            return self._read_sqlite(statement)
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return [dict(row._mapping) for row in connection.execute(statement.query.select, statement.values)]
+
+    def _read_sqlite(self, statement: BoundQuery | Select[Any]) -> list[Record]:
+        if isinstance(statement, Select):
+            return _SqliteQuery(statement, {}, self.engine.dialect).run(self._reader, {})
+        compiled = self._compiled.get(statement.query)
+        if compiled is None:
+            compiled = _SqliteQuery(statement.query.select, statement.values, self.engine.dialect)
+            self._compiled[statement.query] = compiled
+        return compiled.run(self._reader, statement.values)
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's connection for reads."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(str(self.url.database), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA query_only = ON")
+            self._readers.connection = connection
+        return connection
+
+    async def aclose(self) -> None:
+        """Close every connection, those of the event loop too."""
+        if "_async_engine" in self.__dict__:
+            await self._async_engine.dispose()
+        self.close()
+
+    def close(self) -> None:
+        """Close this thread's and the pool's connections."""
+        reader = self._readers.__dict__.pop("connection", None)
+        if reader is not None:
+            reader.close()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+class _SqliteQuery:
+    """A select as SQLite's own text, with what turns values into columns and back; `values` are a sample."""
+
+    def __init__(self, select: Select[Any], values: Mapping[str, Any], dialect: Dialect) -> None:
+        expanded = select.compile(dialect=dialect).construct_expanded_state(values)
+        self._sql = expanded.statement
+        self._fixed = expanded.parameters
+        self._parameters = [(name, expanded.processors.get(name)) for name in expanded.positiontup or ()]
+        self._columns = [
+            (str(column.key), column.type.dialect_impl(dialect).result_processor(dialect, None))
+            for column in select.selected_columns
+        ]
+
+    def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> list[Record]:
+        """Read all rows."""
+        given = [
+            encode(value) if encode else value
+            for value, encode in (
+                (values[name] if name in values else self._fixed[name], encode) for name, encode in self._parameters
+            )
+        ]
+        with closing(connection.execute(self._sql, given)) as cursor:
+            return [
+                {
+                    key: decode(value) if decode else value
+                    for (key, decode), value in zip(self._columns, row, strict=True)
+                }
+                for row in cursor
+            ]
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by `_begin_immediate`, not by the driver's guess
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged commit survives a power cut
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def utc_now(session: Session) -> datetime:
+    """Return the moment by the database's clock, the only clock that leases are measured by."""
+    if session.get_bind().dialect.name == "sqlite":
+        moment = session.scalar(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))
+        return datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+    # Not now(): that is when the transaction began, and it may have waited for a lock since.
+    moment = session.scalar(text("SELECT clock_timestamp()"))
+    assert isinstance(moment, datetime)
+    return moment.astimezone(UTC)
+
+
+def insert_if_absent(session: Session, table: type[DeclarativeBase], **values: Any) -> None:
+    """Add a row unless its key is taken, in one statement, so that two processes may do it at once."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+def database_url(settings: Settings) -> URL:
+    """Return the URL that the settings name, or that of the SQLite file in `data_dir`."""
+    if settings.database_url is None:
+        return URL.create("sqlite", database=str(settings.data_dir.resolve() / "secateur.db"))
+    url = make_url(settings.database_url)
+    return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgres", "postgresql"} else url
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database that the settings name; tables are made by `upgrade`."""
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Database(database_url(settings))
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the tables to the newest revision. Safe to call from several processes at once: one does it, all wait."""
+    database = open_database(settings)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).resolve().parent.parent / "migrations"))
+    try:
+        with database.engine.begin() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(7283400)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        database.close()

@@ -1,0 +1,104 @@
+"""What the web process and the worker read, each statement once. Every one that a client reaches names the project."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, String, bindparam, case, func, or_, select
+from sqlalchemy.orm import aliased
+
+from core.db import Query
+from core.jobs import WAITING
+from core.tables import ApiKey, Artifact, Attempt, Event, Job, Worker
+
+LAST_JOB_ID: Final = "job_" + "z" * 26
+"""Sorts after every job: the start of the newest page."""
+
+BEFORE_THE_START: Final = ("submitted", "validating", "queued")
+
+
+def _given(column: Any, name: str) -> ColumnElement[bool]:
+    return column == bindparam(name)  # type: ignore[no-any-return]  # comparing columns is typed Any for a bare column
+
+
+def _given_or_any(column: Any, name: str) -> ColumnElement[bool]:
+    return or_(bindparam(name, type_=String) == "", _given(column, name))
+
+
+_ahead = aliased(Job)
+QUEUE_POSITION: Final = case(
+    (
+        Job.state.in_(BEFORE_THE_START),
+        select(func.count() + 1)
+        .where(_ahead.state.in_(BEFORE_THE_START), _ahead.device == Job.device, _ahead.id < Job.id)
+        .scalar_subquery(),
+    ),
+).label("queue_position")
+"""1 for the job of its device that is next; null once a job runs."""
+
+_JOB_COLUMNS: Final = (
+    *(column for column in Job.__table__.columns if column.name not in {"report", "last_seq"}),
+    QUEUE_POSITION,
+)
+"""All that a status shows: everything but the report, which is big and has its own address."""
+
+job_statement: Final = Query(
+    select(*_JOB_COLUMNS).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
+)
+
+job_version_statement: Final = Query(
+    select(Job.version, Job.state, Job.last_seq).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
+)
+"""The cheapest look at a job: has anything changed?"""
+
+job_report_statement: Final = Query(
+    select(Job.report, Job.state).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
+)
+
+jobs_page_statement: Final = Query(
+    select(*_JOB_COLUMNS)
+    .where(_given(Job.project_id, "project_id"), Job.id < bindparam("before"), _given_or_any(Job.state, "state"))
+    .order_by(Job.id.desc())
+    .limit(bindparam("limit")),
+    {"before": LAST_JOB_ID, "state": ""},
+)
+"""A project's jobs, newest first, before a job's id; `state` empty for all."""
+
+events_statement: Final = Query(
+    select(Event.seq, Event.at, Event.type, Event.data)
+    .join(Job, Job.id == Event.job_id)
+    .where(_given(Job.project_id, "project_id"), _given(Event.job_id, "job_id"), Event.seq > bindparam("after"))
+    .order_by(Event.seq)
+    .limit(bindparam("limit")),
+    {"after": 0, "limit": 500},
+)
+
+attempts_statement: Final = Query(
+    select(*Attempt.__table__.columns)
+    .join(Job, Job.id == Attempt.job_id)
+    .where(_given(Job.project_id, "project_id"), _given(Attempt.job_id, "job_id"))
+    .order_by(Attempt.attempt)
+)
+
+artifacts_statement: Final = Query(
+    select(*Artifact.__table__.columns)
+    .where(_given(Artifact.project_id, "project_id"), _given(Artifact.job_id, "job_id"))
+    .order_by(Artifact.id)
+)
+
+artifact_statement: Final = Query(
+    select(*Artifact.__table__.columns).where(
+        _given(Artifact.project_id, "project_id"), _given(Artifact.id, "artifact_id")
+    )
+)
+
+key_statement: Final = Query(select(*ApiKey.__table__.columns).where(_given(ApiKey.public_id, "public_id")))
+
+workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Worker.id))
+
+claimable_statement: Final = Query(
+    select(Job.id)
+    .where(Job.state.in_(tuple(WAITING)), or_(Job.not_before.is_(None), Job.not_before <= bindparam("now")))
+    .limit(1)
+)
+"""Is there anything to claim? Asked often by idle workers, so it takes no lock."""
