@@ -86,7 +86,7 @@ class Client:
         labels: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Ask for a job; without a dataset it is data-free. An `idempotency_key` makes it once, also across processes."""
+        """Ask for a job; without a dataset it is data-free. An `idempotency_key` makes it once across processes."""
         body = {
             "model_id": model_id,
             "dataset_id": dataset_id,

@@ -16,6 +16,7 @@ from client.problem import Problem, read_problem
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
+FIRST_CONTACT_SECONDS = 5.0  # a wrong address should be told soon; only a server that has answered is waited for
 
 
 class Connection:
@@ -32,6 +33,7 @@ class Connection:
     ) -> None:
         self.server = server.rstrip("/")
         self._patience_seconds = patience_seconds
+        self._has_answered = False
         self._on_trouble = on_trouble or (lambda _message: None)
         self._http = httpx2.Client(
             base_url=_checked_url(self.server),
@@ -47,7 +49,8 @@ class Connection:
         self._http.close()
 
     def new_patience(self) -> Patience:
-        return Patience(self._patience_seconds)
+        limit_seconds = self._patience_seconds
+        return Patience(limit_seconds if self._has_answered else min(limit_seconds, FIRST_CONTACT_SECONDS))
 
     def post(self, path: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> httpx2.Response:
         """Post JSON so that it happens once, however often it must be sent."""
@@ -71,7 +74,9 @@ class Connection:
             self.pause_for(patience, response)
 
     def send_once(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
-        return self._http.request(method, path, **arguments)
+        response = self._http.request(method, path, **arguments)
+        self._has_answered = True
+        return response
 
     def stream_once(self, path: str, headers: Mapping[str, str]) -> AbstractContextManager[httpx2.Response]:
         """Open a download; a redirect to the storage is followed, and the key is not sent there."""
@@ -82,7 +87,7 @@ class Connection:
         reason = str(error) or type(error).__name__
         if not self._waited(patience, reason):
             raise ServerUnreachable(
-                f"No answer for {self._patience_seconds:.0f} seconds; the last try ended with: {reason}.",
+                f"No answer for {patience.limit_seconds:.0f} seconds; the last try ended with: {reason}.",
                 where=self.server,
                 what_to_do="Check that the service runs (make serve) and that --server or SECATEUR_SERVER names it.",
             ) from error
@@ -97,7 +102,8 @@ class Connection:
             raise Refused(problem)
 
     def _waited(self, patience: Patience, reason: str, at_least_seconds: float = 0.0) -> bool:
-        self._on_trouble(f"{self.server} has trouble, trying again: {reason}")
+        if not patience.is_tried:
+            self._on_trouble(f"Waiting for {self.server}: {reason}")
         return patience.wait(at_least_seconds)
 
 

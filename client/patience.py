@@ -14,7 +14,7 @@ class Patience:
     """Wait between tries. Waits grow 0.2, 0.4, 0.8 … 8 seconds, each shortened by up to half at random."""
 
     def __init__(self, limit_seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._limit_seconds = limit_seconds
+        self.limit_seconds = limit_seconds
         self._sleep = sleep
         self.reset()
 
@@ -23,11 +23,16 @@ class Patience:
         self._since: float | None = None
         self._wait_seconds = FIRST_WAIT_SECONDS
 
+    @property
+    def is_tried(self) -> bool:
+        """Tell whether there was a wait since the last success."""
+        return self._since is not None
+
     def wait(self, at_least_seconds: float = 0.0) -> bool:
         """Sleep before the next try; return False, at once, when the patience is used up."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        left_seconds = self._since + self._limit_seconds - now
+        left_seconds = self._since + self.limit_seconds - now
         if left_seconds <= 0 or at_least_seconds > left_seconds:
             return False
         jittered = self._wait_seconds * random.uniform(0.5, 1.0)

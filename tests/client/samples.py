@@ -1,0 +1,43 @@
+"""Answers of a service as a job goes through it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def job(state: str = "running", **fields: Any) -> dict[str, Any]:
+    base = {"id": "job_1", "state": state, "outcome": None, "fraction": 0.0, "attempt": 1, "version": 1, "error": None}
+    return base | fields
+
+
+def succeeded(outcome: str = "target_met") -> dict[str, Any]:
+    return job("succeeded", outcome=outcome, fraction=1.0, version=9)
+
+
+def report(outcome: str = "target_met") -> dict[str, Any]:
+    latency = {"latency_ms_p50": 10.0, "latency_ms_p95": 12.0, "samples": 100}
+    return {
+        "outcome": outcome,
+        "summary": "2 of 3 units were cut.",
+        "latency": {
+            "original": latency,
+            "delivered": {"latency_ms_p50": 7.0, "latency_ms_p95": 8.0, "samples": 100},
+            "ratio": {"value": 0.7, "low": 0.69, "high": 0.71},
+        },
+        "original": {"parameters": 1000, "macs": 20000, "size_bytes": 4096},
+        "delivered": {"parameters": 600, "macs": 12000, "size_bytes": 2500},
+        "fidelity": None,
+        "units": [
+            {"name": "a", "decision": "cut"},
+            {"name": "b", "decision": "cut"},
+            {"name": "c", "decision": "kept"},
+        ],
+        "environment": {
+            "runtime": "ONNX Runtime",
+            "processor": "a processor",
+            "accelerator": None,
+            "threads": 1,
+            "batch": 8,
+        },
+        "warnings": ["one"],
+    }

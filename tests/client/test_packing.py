@@ -1,0 +1,59 @@
+"""A folder of images becomes one file, the same one every time."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from client import UsageError
+from client.packing import packed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "images"
+    for name in ("cat/2.PNG", "cat/1.png", "dog/3.jpg", "notes.txt", ".cache/4.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+def test_a_folder_keeps_its_classes_and_leaves_out_what_is_no_image(folder: Path) -> None:
+    with packed(folder) as archive, zipfile.ZipFile(archive) as found:
+        assert found.namelist() == ["cat/1.png", "cat/2.PNG", "dog/3.jpg"]
+        assert found.read("dog/3.jpg") == b"dog/3.jpg"
+        assert archive.name == "images.zip"
+
+
+def test_the_same_images_give_the_same_bytes_whatever_their_dates(folder: Path) -> None:
+    with packed(folder) as archive:
+        first = archive.read_bytes()
+    os.utime(folder / "cat/1.png", (0, 0))
+
+    with packed(folder) as archive:
+        assert archive.read_bytes() == first
+    assert not archive.exists()
+
+
+def test_a_link_is_not_followed_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+
+    with packed(folder) as archive, zipfile.ZipFile(archive) as found:
+        assert "link.png" not in found.namelist()
+
+
+def test_a_file_is_taken_as_it_is(folder: Path) -> None:
+    with packed(folder / "notes.txt") as same:
+        assert same == folder / "notes.txt"
+
+
+@pytest.mark.parametrize("name", ["absent", "empty"])
+def test_nothing_to_pack_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(UsageError), packed(tmp_path / name):
+        pass
