@@ -23,15 +23,15 @@ FREE = frozenset(
 )
 
 
-def cost(model: Model, shapes: Mapping[str, Sequence[int]] | None = None) -> Cost:
-    """Count at batch 1; `shapes` gives the whole shapes of inputs whose sizes the network leaves open.
+def cost(model: Model, image_shapes: Mapping[str, Sequence[int]] | None = None) -> Cost:
+    """Count at batch 1; `image_shapes` gives sizes, without the batch, that the network leaves open.
 
     One multiply-accumulate is one multiplication and one addition of Conv, ConvTranspose, Gemm or MatMul, taps that
     fall on padding included; a bias is not counted. `uncounted` names every other operator that calculates,
     element-wise ones and pooling too, and a counted one whose shapes could not be told. Parameters are the elements of
     floating-point tensors of at least one dimension, running statistics included.
     """
-    resolved = _with_shapes(model, shapes or {})
+    resolved = _with_shapes(model, image_shapes or {})
     macs, uncounted = 0, set()
     for node in resolved.graph:
         found = _macs_of(node)
@@ -47,15 +47,12 @@ def cost(model: Model, shapes: Mapping[str, Sequence[int]] | None = None) -> Cos
     )
 
 
-def _with_shapes(model: Model, shapes: Mapping[str, Sequence[int]]) -> Model:
+def _with_shapes(model: Model, image_shapes: Mapping[str, Sequence[int]]) -> Model:
     """Return a copy at batch 1 with every shape inferred anew, as far as it can be."""
     copy = model.copy()
     for value in copy.graph.inputs:
-        if value.is_initializer() or value.shape is None:
-            continue
-        declared = tuple(value.shape)
-        value.shape = ir.Shape(shapes.get(str(value.name)) or declared)
-        value.shape = ir.Shape([1, *tuple(value.shape)[1:]] if declared else [])
+        if value.shape is not None and len(value.shape) and not value.is_initializer():
+            value.shape = ir.Shape([1, *image_shapes.get(str(value.name), tuple(value.shape)[1:])])
     for node in copy.graph:
         for output in node.outputs:
             output.shape = None  # what the exporter wrote may speak of another batch

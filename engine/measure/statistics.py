@@ -1,0 +1,70 @@
+"""Intervals that say how sure a measured number is: 95 %, for proportions, paired differences and paired times."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.report import Interval
+
+Z_95 = 1.959964
+RESAMPLES = 1000
+
+
+def wilson(successes: int, total: int) -> Interval:
+    """Return successes / total with Wilson's score interval, which stays within 0 and 1 and is honest for few trials.
+
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+    """
+    if not 0 <= successes <= total or total == 0:
+        raise ValueError(f"{successes} of {total} is not a proportion")
+    share, spread = successes / total, Z_95**2 / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return Interval(value=share, low=min(max(centre - half, 0.0), share), high=max(min(centre + half, 1.0), share))
+
+
+def paired_difference(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Interval:
+    """Return share(after) - share(before) where each trial was made twice, -1 to 1.
+
+    Only the trials that changed tell anything, so this is far narrower than two intervals side by side. Half a trial is
+    added to each of the four outcomes.
+    Agresti and Min, "Simple improved confidence intervals for comparing matched proportions", 2005.
+    """
+    total = len(before)
+    if total == 0 or len(after) != total:
+        raise ValueError(f"{total} and {len(after)} trials are not pairs")
+    gained, lost = int((~before & after).sum()), int((before & ~after).sum())
+    centre = (gained - lost) / (total + 2)
+    variance = ((gained + lost + 1) / (total + 2) - centre**2) / (total + 2)
+    half = Z_95 * math.sqrt(variance)
+    value = (gained - lost) / total
+    return Interval(value=value, low=max(min(centre - half, value), -1.0), high=min(max(centre + half, value), 1.0))
+
+
+def paired_ratio(
+    numerator: npt.NDArray[Any], denominator: npt.NDArray[Any], *, seed: int, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the median of numerator[i] / denominator[i], positive and taken side by side, with a bootstrap interval.
+
+    Neighbouring pairs share their weather, so whole blocks of them are drawn: a circular block bootstrap with blocks of
+    the cube root of the number of pairs.
+    Politis and Romano, "A circular block-resampling procedure for stationary data", 1992.
+    """
+    logs = np.log(np.asarray(numerator, np.float64) / np.asarray(denominator, np.float64))
+    medians = np.median(logs[_block_indices(len(logs), resamples, np.random.default_rng(seed))], axis=1)
+    value = float(np.median(logs))
+    low, high = (float(bound) for bound in np.quantile(medians, (0.025, 0.975)))
+    return Interval(value=math.exp(value), low=math.exp(min(low, value)), high=math.exp(max(high, value)))
+
+
+def _block_indices(count: int, resamples: int, generator: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Return (resamples, count) indices made of runs that wrap around at the end."""
+    length = max(round(count ** (1 / 3)), 1)
+    starts = generator.integers(count, size=(resamples, math.ceil(count / length)))
+    runs = (starts[:, :, np.newaxis] + np.arange(length)) % count
+    # (resamples, blocks, length) -> (resamples, count)
+    return runs.reshape(resamples, -1)[:, :count].astype(np.intp)
