@@ -1,0 +1,90 @@
+"""One plain form for every upload: constants folded, no-ops gone, shapes known. What the network computes is untouched."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import (
+    IdentityEliminationPass,
+    LiftConstantsToInitializersPass,
+    RemoveInitializersFromInputsPass,
+    ShapeInferencePass,
+    TopologicalSortPass,
+)
+from onnxscript.optimizer import fold_constants
+
+from engine.errors import ModelUnreadable
+from engine.graph.model import Model
+from engine.graph.surgery import remove_dead, replace_value
+
+OLDEST_OPSET = 11
+_FOLD_ELEMENTS = 1 << 18
+_GROWING = {"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample", "OneHot"}
+"""Operators whose result may be far larger than what they read: folded only where the size is known beforehand."""
+
+# Both libraries report what they skipped as warnings; skipping is what we ask for.
+logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
+logging.getLogger("onnx_ir.passes").setLevel(logging.ERROR)
+
+
+def normalise(model: Model) -> Model:
+    """Return the same network in plain form; names and opset stay, though an opset before 11 is lifted to 11.
+
+    Initialisers that doubled as inputs are initialisers only: a default that can be overridden cannot be folded.
+    """
+    plain = Model(_lifted(model))
+    RemoveInitializersFromInputsPass()(plain.ir)
+    TopologicalSortPass()(plain.ir)
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
+    infer_shapes(plain)
+    fold_constants(plain.ir, onnx_shape_inference=True, should_fold=_is_small, output_size_limit=_FOLD_ELEMENTS)
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
+    _drop_dropout(plain)
+    IdentityEliminationPass()(plain.ir)
+    remove_dead(plain)
+    infer_shapes(plain)
+    return Model(plain.ir)  # names the nodes that folding made
+
+
+def infer_shapes(model: Model) -> None:
+    """Write, in place, what follows about shapes and types; what cannot be worked out stays unknown."""
+    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model.ir)
+
+
+def _lifted(model: Model) -> ir.Model:
+    """Return a copy of the graph at opset 11 or later."""
+    if model.opset >= OLDEST_OPSET:
+        return model.copy().ir
+    try:
+        proto = onnx.version_converter.convert_version(ir.to_proto(model.ir), OLDEST_OPSET)
+    except (RuntimeError, ValueError) as error:
+        message = f"The network has opset {model.opset}, and lifting it to {OLDEST_OPSET} failed: {error}."
+        raise ModelUnreadable(f"{message} Export it again with opset {OLDEST_OPSET} or later.") from error
+    return ir.from_proto(proto)
+
+
+def _is_small(node: ir.Node) -> bool | None:
+    """Keep folding from building huge tensors out of tiny files; None leaves the choice to the optimiser."""
+    if node.op_type not in _GROWING:
+        return None
+    for value in node.outputs:
+        sizes = None if value.shape is None else list(value.shape)
+        if sizes is None or not all(isinstance(size, int) for size in sizes):
+            return False
+        if math.prod(int(size) for size in sizes) > _FOLD_ELEMENTS:
+            return False
+    return None
+
+
+def _drop_dropout(model: Model) -> None:
+    """Remove dropout that is at rest, as it is at inference: one whose mask nobody reads."""
+    for node in list(model.graph):
+        if node.op_type != "Dropout" or any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+            continue
+        training = node.inputs[2] if len(node.inputs) > 2 else None
+        at_rest = training is None or (training.const_value is not None and not training.const_value.numpy().any())
+        if at_rest and node.inputs[0] is not None:
+            replace_value(model, node.outputs[0], node.inputs[0])
