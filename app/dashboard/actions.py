@@ -1,0 +1,62 @@
+"""What the buttons and links of a job's page do: cancel, try again, download."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from app.dashboard.job_view import load_job
+from app.dashboard.render import HEADERS, PageError
+from app.dashboard.visit import Visit
+from core import jobs
+from core.db import Record
+from core.queries import artifact_statement
+
+
+async def cancel(visit: Visit) -> Response:
+    """Ask for the job's end and show its page again."""
+    job = await _job(visit)
+    try:
+        await visit.database.write(lambda session: jobs.request_cancel(session, job["project_id"], job["id"]).id)
+    except jobs.StateConflict as conflict:
+        message = f"It is {conflict.found} already. Its page shows what came of it."
+        raise PageError(409, "The job can no longer be cancelled", message) from conflict
+    return _to_job(job["id"])
+
+
+async def retry(visit: Visit) -> Response:
+    """Submit the same again as a new job and show that one."""
+    job = await _job(visit)
+    if job["state"] not in jobs.TERMINAL:
+        message = "It is still on its way. Cancel it first, or wait for its end."
+        raise PageError(409, "The job cannot be tried again yet", message)
+    same = {name: job[name] for name in ("project_id", "model_id", "dataset_id", "recipe", "labels", "device")}
+    new_id = await visit.database.write(lambda session: jobs.submit(session, **same, retry_of=job["id"]).id)
+    return _to_job(new_id)
+
+
+async def download(visit: Visit) -> Response:
+    """Send one file of the job."""
+    job = await _job(visit)
+    wanted = artifact_statement(project_id=job["project_id"], artifact_id=visit.request.path_params["artifact_id"])
+    artifact = await visit.database.fetch_one(wanted)
+    if artifact is None or artifact["job_id"] != job["id"]:
+        raise PageError(404, "There is no such file", "The job has no file with this id. Its page lists all it has.")
+    chunks = visit.services.storage.stream(artifact["sha256"])
+    return StreamingResponse(chunks, headers=_file_headers(artifact), media_type="application/octet-stream")
+
+
+def _file_headers(artifact: Record) -> dict[str, str]:
+    """Say that this is a file to keep, never a page to open, whatever its name."""
+    disposition = f"attachment; filename*=UTF-8''{quote(artifact['name'], safe='')}"
+    length = {"Content-Length": str(artifact["size_bytes"]), "ETag": f'"{artifact["sha256"]}"'}
+    return HEADERS | length | {"Content-Disposition": disposition}
+
+
+async def _job(visit: Visit) -> Record:
+    return await load_job(visit.database, visit.request.path_params["job_id"])
+
+
+def _to_job(job_id: str) -> Response:
+    return RedirectResponse(f"/admin/jobs/{job_id}", 303, headers=HEADERS)

@@ -1,0 +1,93 @@
+"""The page of one job: live while it runs, the whole report when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from app.dashboard import charts
+from app.dashboard.formats import FILTERS, change, change_of_share
+from app.dashboard.job_view import view_job
+from app.dashboard.visit import Visit
+from engine.recipe import LatencyMs, LatencyRatio
+from engine.report import Outcome, Report
+
+VERDICTS = {
+    Outcome.TARGET_MET: "The target was met.",
+    Outcome.TARGET_MISSED_BEST_EFFORT: "The target was missed; this is the best that was found.",
+    Outcome.NO_GAIN: "No gain: nothing that is surely faster was found.",
+}
+
+
+class Compared(NamedTuple):
+    """One line of the table: a measure of both networks, and how far it moved."""
+
+    name: str
+    original: Markup
+    delivered: Markup
+    change: str
+
+
+async def show(visit: Visit) -> Response:
+    """Show the job."""
+    context = await view_job(visit.database, visit.request.path_params["job_id"])
+    report = context["report"]
+    drawn = {"plots": draw(report), "compared": compare(report), "verdict": VERDICTS[report.outcome]} if report else {}
+    return visit.page("job.html", title=f"Job of {context['job']['model_name']}", **drawn, **context)
+
+
+def compare(report: Report) -> list[Compared]:
+    """Lay original and delivered side by side."""
+    timed, before, after = report.latency, report.original, report.delivered
+    rows = [
+        _row("Latency p50", "milliseconds", timed.original.latency_ms_p50, timed.delivered.latency_ms_p50),
+        _row("Latency p95", "milliseconds", timed.original.latency_ms_p95, timed.delivered.latency_ms_p95),
+        _row("Parameters", "count", before.parameters, after.parameters),
+        _row("Multiply-accumulates", "count", before.macs, after.macs),
+        _row("File", "size", before.size_bytes, after.size_bytes),
+    ]
+    if report.fidelity and report.fidelity.accuracy:
+        accuracy = report.fidelity.accuracy
+        rows.append(_row("Accuracy", "percent", accuracy.original.value, accuracy.delivered.value, change_of_share))
+    return rows
+
+
+def _row(name: str, form: str, before: float, after: float, change_of: Callable[..., str] = change) -> Compared:
+    return Compared(name, FILTERS[form](before), FILTERS[form](after), change_of(before, after))
+
+
+def draw(report: Report) -> dict[str, Markup | None]:
+    """Draw every picture that this report has the numbers for."""
+    return {
+        "latency": charts.latency_bars(report.latency),
+        "ratio": charts.ratio_scale(report.latency.ratio, target_ratio(report)),
+        "fidelity": _fidelity(report),
+        "units": charts.units_strip(report.units) if report.units else None,
+        "recovery": charts.recovery_bars(report.recovery) if report.recovery else None,
+        "data": charts.data_bar(report.data),
+        "stages": charts.stage_bars(report.stages) if report.stages else None,
+    }
+
+
+def target_ratio(report: Report) -> float | None:
+    """Return where the target stands on the scale of ratios; None when it is not about latency."""
+    target = report.recipe.target
+    if isinstance(target, LatencyRatio):
+        return target.latency_ratio
+    if isinstance(target, LatencyMs):
+        return target.latency_ms / report.latency.original.latency_ms_p50
+    return None
+
+
+def _fidelity(report: Report) -> Markup | None:
+    rows: list[Any] = []
+    if report.fidelity and report.fidelity.accuracy:
+        accuracy = report.fidelity.accuracy
+        rows += [("Accuracy of the original", "original", accuracy.original)]
+        rows += [("Accuracy of the delivered", "delivered", accuracy.delivered)]
+    if report.fidelity and report.fidelity.agreement:
+        rows += [("Agreement with the original", "delivered", report.fidelity.agreement)]
+    return charts.share_scale(rows) if rows else None

@@ -1,0 +1,96 @@
+"""One request of a signed-in admin: what every page and action is given, and the guard that gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.dashboard.render import HEADERS, PageError, error_page, page
+from app.dashboard.session import Session, came_from_our_page, is_signed_in, read
+from app.deps import services_of
+from app.services import Services
+from core.db import Database
+
+LOGIN = "/admin/login"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request, whose it is, and what the process has to answer it with."""
+
+    request: Request
+    session: Session
+    services: Services
+    title: str = ""
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    def query(self, name: str) -> str:
+        """Return what can be printed of a parameter of the address; empty when it is not there."""
+        given = self.request.query_params.get(name, "")[:255]
+        return "".join(character for character in given if character.isprintable()).strip()
+
+    def page(self, template: str, *, title: str | None = None, **context: Any) -> Response:
+        """Render a page under its title of the table, or under a more telling one."""
+        return page(self.request, self.session, template, title=title or self.title, **context)
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def signed_in(handler: Handler, title: str = "") -> Endpoint:
+    """Let only a signed-in admin through; anyone else is sent to the entrance and comes back here afterwards."""
+
+    async def endpoint(request: Request) -> Response:
+        services = services_of(request)
+        session = read(request, services.pepper)
+        if not await is_signed_in(services.database, session):
+            return to_login(request)
+        return await _answer(handler, Visit(request, session, services, title))
+
+    return endpoint
+
+
+def form_of_ours(handler: Handler, *, needs_admin: bool = True) -> Endpoint:
+    """Let only a form of our own pages through, by default one of a signed-in admin."""
+
+    async def endpoint(request: Request) -> Response:
+        services = services_of(request)
+        session = read(request, services.pepper)
+        visit = Visit(request, session, services)
+        token = (await request.form()).get("csrf", "")
+        if not came_from_our_page(request, session, str(token)):
+            return error_page(request, session, _FOREIGN_FORM)
+        if needs_admin and not await is_signed_in(services.database, session):
+            return to_login(request)
+        return await _answer(handler, visit)
+
+    return endpoint
+
+
+def to_login(request: Request) -> Response:
+    """Send a visitor to the entrance; a page that was asked for by GET is come back to."""
+    back = request.url.path if request.method == "GET" else "/admin"
+    return RedirectResponse(f"{LOGIN}?next={quote(back)}", 303, headers=HEADERS)
+
+
+async def _answer(handler: Handler, visit: Visit) -> Response:
+    try:
+        return await handler(visit)
+    except PageError as error:
+        return error_page(visit.request, visit.session, error)
+
+
+_FOREIGN_FORM = PageError(
+    403,
+    "This form was refused",
+    "It did not come from a page of this dashboard, or that page was too old. Go back, reload it and try again.",
+)
