@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from core.db import Query
 from core.jobs import WAITING
-from core.tables import ApiKey, Artifact, Attempt, Event, Job, Worker
+from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, Worker
 
 LAST_JOB_ID: Final = "job_" + "z" * 26
 """Sorts after every job: the start of the newest page."""
@@ -102,3 +102,7 @@ claimable_statement: Final = Query(
     .limit(1)
 )
 """Is there anything to claim? Asked often by idle workers, so it takes no lock."""
+
+outbox_statement: Final = Query(
+    select(Outbox.id, Outbox.payload).order_by(Outbox.id).limit(bindparam("limit")), {"limit": 100}
+)

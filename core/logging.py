@@ -1,0 +1,57 @@
+"""One line an event, as text or JSON, with the job or request it belongs to; secrets are taken out first."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+from core.settings import Settings
+
+SECRET_NAMES: Final = re.compile(r"key|secret|token|password|authorization|cookie|pepper|_url$", re.IGNORECASE)
+HARMLESS_NAMES: Final = frozenset({"key_id", "page_token"})
+SECRET_TEXTS: Final = re.compile(r"sct_[0-9a-z]{12}_[0-9a-z]+|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)")
+"""Our keys, and the user and password of a URL, wherever they stand in a text."""
+
+HIDDEN: Final = "[hidden]"
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog's and the libraries' lines to standard error, in the format that the settings ask for."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    as_json = settings.log_format == "json"
+    render: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, render]))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+def hide_secrets(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what must not be written: values under telling names, and keys and passwords inside any text."""
+    for name, value in line.items():
+        if SECRET_NAMES.search(name) and name not in HARMLESS_NAMES:
+            line[name] = HIDDEN
+        elif isinstance(value, str):
+            line[name] = SECRET_TEXTS.sub(HIDDEN, value)
+    return line
