@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -9,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from app.dashboard.job_view import load_job
 from app.dashboard.render import HEADERS, PageError
 from app.dashboard.visit import Visit
-from core import jobs
+from app.jobs import service
 from core.db import Record
 from core.queries import artifact_statement
 
@@ -17,23 +18,15 @@ from core.queries import artifact_statement
 async def cancel(visit: Visit) -> Response:
     """Ask for the job's end and show its page again."""
     job = await _job(visit)
-    try:
-        await visit.database.write(lambda session: jobs.request_cancel(session, job["project_id"], job["id"]).id)
-    except jobs.StateConflict as conflict:
-        message = f"It is {conflict.found} already. Its page shows what came of it."
-        raise PageError(409, "The job can no longer be cancelled", message) from conflict
+    await visit.database.write(lambda session: service.cancel(session, job["project_id"], job["id"]))
     return _to_job(job["id"])
 
 
 async def retry(visit: Visit) -> Response:
     """Submit the same again as a new job and show that one."""
     job = await _job(visit)
-    if job["state"] not in jobs.TERMINAL:
-        message = "It is still on its way. Cancel it first, or wait for its end."
-        raise PageError(409, "The job cannot be tried again yet", message)
-    same = {name: job[name] for name in ("project_id", "model_id", "dataset_id", "recipe", "labels", "device")}
-    new_id = await visit.database.write(lambda session: jobs.submit(session, **same, retry_of=job["id"]).id)
-    return _to_job(new_id)
+    new = await visit.database.write(lambda session: service.retry(session, job["project_id"], job["id"]))
+    return _to_job(new["id"])
 
 
 async def download(visit: Visit) -> Response:
@@ -43,6 +36,8 @@ async def download(visit: Visit) -> Response:
     artifact = await visit.database.fetch_one(wanted)
     if artifact is None or artifact["job_id"] != job["id"]:
         raise PageError(404, "There is no such file", "The job has no file with this id. Its page lists all it has.")
+    if not await asyncio.to_thread(visit.services.storage.exists, artifact["sha256"]):
+        raise PageError(410, "The file is gone", "Its bytes are no longer in storage. Submit the job again.")
     chunks = visit.services.storage.stream(artifact["sha256"])
     return StreamingResponse(chunks, headers=_file_headers(artifact), media_type="application/octet-stream")
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from app.dashboard.render import HEADERS, PageError, error_page, page
 from app.dashboard.session import Session, came_from_our_page, is_signed_in, read
 from app.deps import services_of
+from app.errors import PROBLEMS, Problem
 from app.services import Services
 from core.db import Database
 
@@ -87,6 +88,9 @@ async def _answer(handler: Handler, visit: Visit) -> Response:
         return await handler(visit)
     except PageError as error:
         return error_page(visit.request, visit.session, error)
+    except Problem as problem:
+        told = PageError(problem.status_code, PROBLEMS[problem.code].title, problem.detail)
+        return error_page(visit.request, visit.session, told)
 
 
 _FOREIGN_FORM = PageError(
