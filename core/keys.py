@@ -7,6 +7,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -137,8 +138,7 @@ def _check(body: str) -> str:
 
 def _write_once(path: Path, secret: bytes) -> None:
     """Make the file, readable by its owner only, whole or not at all; whoever comes second keeps the first one's."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "wb") as file:
         file.write(secret)
         file.flush()
@@ -148,4 +148,4 @@ def _write_once(path: Path, secret: bytes) -> None:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        os.unlink(draft)
