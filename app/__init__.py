@@ -1,0 +1,1 @@
+"""The web process: HTTP in, rows and rings out. Never loads torch, onnx or numpy."""

@@ -1,0 +1,124 @@
+"""What wraps every exchange: a request id, safe headers, a limit on bodies, one log line, one count, the last catch.
+
+A plain ASGI layer, because a status poll passes through it: Starlette's base class would double the poll's cost.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import Problem, problem_of, problem_response
+from app.metrics import REQUEST_SECONDS
+from core.ids import new_id
+
+log = structlog.get_logger("app.access")
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+}
+QUIET_METHODS = {"GET", "HEAD"}
+
+
+def lift_body_limit(request: Request) -> None:
+    """Let this request's body pass uncounted; an upload counts it against a limit of its own."""
+    request.scope["body_limit_bytes"] = None
+
+
+class Envelope:
+    """The outermost layer; `request_id` and `body_limit_bytes` in the scope are its gifts to the layers inside."""
+
+    def __init__(self, app: ASGIApp, *, max_request_bytes: int) -> None:
+        self.app = app
+        self.max_request_bytes = max_request_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["request_id"] = new_id("req")
+        scope["body_limit_bytes"] = self.max_request_bytes
+        await _Exchange(self.app, scope, receive, send).run()
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self.app = app
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.received_bytes = 0
+        self.status = 0
+        self.started = time.perf_counter()
+
+    async def run(self) -> None:
+        try:
+            await self.app(self.scope, self._receive_counted, self._send_marked)
+        except Exception as error:
+            if (
+                self.status
+            ):  # half a response is out: the server must cut the connection, so that it is not taken for whole
+                raise
+            problem = problem_of(error)
+            if problem.status_code == 500:
+                log.exception("unhandled", request_id=self.scope["request_id"], path=self.scope["path"])
+            response = problem_response(problem, self.scope["request_id"])
+            await response(self.scope, self.receive, self._send_marked)
+        finally:
+            self._record()
+
+    async def _receive_counted(self) -> Message:
+        limit = self.scope["body_limit_bytes"]
+        if limit is not None and self.received_bytes == 0 and _declared_length(self.scope) > limit:
+            raise _too_large(limit)
+        message = await self.receive()
+        self.received_bytes += len(message.get("body", b""))
+        if limit is not None and self.received_bytes > limit:
+            raise _too_large(limit)
+        return message
+
+    async def _send_marked(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=message["headers"])
+            headers["Request-Id"] = self.scope["request_id"]
+            for name, value in SAFE_HEADERS.items():
+                headers.setdefault(name, value)
+        await self.send(message)
+
+    def _record(self) -> None:
+        """Count every exchange; log changes and failures, and leave successful polls out, which would drown them."""
+        seconds = time.perf_counter() - self.started
+        route = getattr(self.scope.get("route"), "path", "none")
+        method = self.scope["method"]
+        REQUEST_SECONDS.labels(method, route, str(self.status)).observe(seconds)
+        if method not in QUIET_METHODS or self.status >= 400:
+            log.info(
+                "request",
+                request_id=self.scope["request_id"],
+                method=method,
+                path=self.scope["path"],
+                status=self.status,
+                seconds=round(seconds, 4),
+            )
+
+
+def _declared_length(scope: Scope) -> int:
+    """Return the body's declared length, 0 when there is none; the HTTP parser refuses what is no number."""
+    value = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(value) if value.isdigit() else 0
+
+
+def _too_large(limit: int) -> Problem:
+    detail = f"The body is over the {limit} bytes that this path takes. Files go to PUT /v1/files or POST /v1/uploads."
+    return Problem("request-too-large", detail, limit_bytes=limit)

@@ -1,0 +1,213 @@
+"""Every way a request can fail, in one table, and the one form in which it is told: RFC 9457 problem+json."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from core.problems import problem
+from core.storage.base import StorageFull, StorageUnavailable
+from engine.recipe import TARGETS
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger("app")
+
+
+class Kind(NamedTuple):
+    """What is the same in every problem of one code."""
+
+    status: int
+    title: str
+    retryable: bool = False
+
+
+PROBLEMS: dict[str, Kind] = {
+    "malformed-json": Kind(400, "The body is not JSON"),
+    "bad-request": Kind(400, "The request cannot be understood"),
+    "invalid-page-token": Kind(400, "The page token is not one of ours"),
+    "unauthorized": Kind(401, "A valid API key is needed"),
+    "key-expired": Kind(401, "The API key is no longer valid"),
+    "forbidden-scope": Kind(403, "The API key may not do this"),
+    "not-found": Kind(404, "There is no such thing here"),
+    "method-not-allowed": Kind(405, "The method is not allowed here"),
+    "request-timeout": Kind(408, "The body stopped arriving", retryable=True),
+    "state-conflict": Kind(409, "The state does not allow this"),
+    "upload-offset-mismatch": Kind(409, "The upload stands at another offset", retryable=True),
+    "upload-taken-over": Kind(409, "Another request went on with this upload", retryable=True),
+    "idempotency-in-progress": Kind(409, "The first request with this key is still running", retryable=True),
+    "artifact-gone": Kind(410, "The file is no longer stored"),
+    "precondition-failed": Kind(412, "The precondition does not hold"),
+    "request-too-large": Kind(413, "The body is too large"),
+    "upload-too-large": Kind(413, "The file is over the limit"),
+    "unsupported-media-type": Kind(415, "The media type is not understood here"),
+    "range-not-satisfiable": Kind(416, "The range lies outside the file"),
+    "validation-failed": Kind(422, "The request is not valid"),
+    "unknown-field": Kind(422, "The request has a field that is not known"),
+    "upload-empty": Kind(422, "The file is empty"),
+    "upload-incomplete": Kind(422, "The file has not arrived in full"),
+    "upload-length-mismatch": Kind(422, "The bytes do not add up to the declared size"),
+    "digest-mismatch": Kind(422, "The bytes do not have the digest that was declared"),
+    "idempotency-mismatch": Kind(422, "The idempotency key belongs to another request"),
+    "internal-error": Kind(500, "Something broke on our side", retryable=True),
+    "not-ready": Kind(503, "The service is not ready", retryable=True),
+    "database-unavailable": Kind(503, "The database does not answer", retryable=True),
+    "storage-unavailable": Kind(503, "The store of files does not answer", retryable=True),
+    "queue-unavailable": Kind(503, "The queue does not answer", retryable=True),
+    "storage-full": Kind(507, "There is no room left for the file", retryable=True),
+}
+
+# What a bare status from the framework means in our words.
+CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "request-too-large", 415: "unsupported-media-type"}
+
+
+class Problem(HTTPException):
+    """A refusal: a code of PROBLEMS, what was found and what to do (`detail`), and where (`errors`).
+
+    `members` become further keys of the JSON object, such as `expected_offset`.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[dict[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(PROBLEMS[code].status, detail, dict(headers or {}))
+        self.code = code
+        self.errors = list(errors)
+        self.members = members
+
+
+def not_found(word: str, identifier: str) -> Problem:
+    """Say that the project has no such thing; another project's id gets the same answer as one that never was."""
+    message = f"This project has no {word} with the id '{identifier[:80]}'. Check the id and the API key's project."
+    return Problem("not-found", message)
+
+
+def as_problem(code: str, detail: str, *, errors: Sequence[dict[str, Any]] = (), **members: Any) -> dict[str, Any]:
+    """Return the JSON object of a problem, without a request's id."""
+    kind = PROBLEMS[code]
+    body = problem(code, kind.title, status=kind.status, detail=detail, retryable=kind.retryable, errors=list(errors))
+    return body | members
+
+
+def problem_response(refusal: Problem, request_id: str) -> Response:
+    """Return the problem as a response; a retryable one says when to try again."""
+    body = as_problem(refusal.code, refusal.detail, errors=refusal.errors, **refusal.members)
+    headers = dict(refusal.headers or {})
+    if body["status"] in (503, 507):
+        headers.setdefault("Retry-After", "5")
+    if body["status"] == 401:
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="secateur"')
+    return Response(
+        orjson.dumps(body | {"request_id": request_id}), body["status"], headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def problem_of(error: Exception) -> Problem:
+    """Translate whatever was raised; what is not known is our fault and its text stays in the log."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    code, detail = _of_fault(error)
+    return Problem(code, detail)
+
+
+def _of_fault(error: Exception) -> tuple[str, str]:
+    """Tell faults of the outside world, which pass, from our own, which are bugs."""
+    match error:
+        case StorageFull():
+            return "storage-full", f"{error} Nothing was lost; try again when there is room."
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return "storage-full", "The server's disk is full. Nothing was lost; try again when there is room."
+        case StorageUnavailable():
+            return "storage-unavailable", "The store of files did not answer. Nothing was lost; try again."
+        case ClientDisconnect():
+            return "request-timeout", "The connection ended before the body did."
+        case OperationalError() | DBAPIError(connection_invalidated=True):
+            return "database-unavailable", "The database did not answer in time. Nothing was changed; try again."
+    return "internal-error", "The server met a fault of its own. Quote the request_id to whoever runs it."
+
+
+def install(app: FastAPI) -> None:
+    """Answer whatever the framework or an endpoint raises with a problem; the envelope catches the rest."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return problem_response(problem_of(error), request.scope["request_id"])
+
+    for kind in (HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    code = CODE_OF_STATUS.get(error.status_code)
+    if code == "not-found":
+        return Problem(code, "No such path. GET /openapi.json lists every path of this service.")
+    if code == "method-not-allowed":
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"This path allows {allowed or 'other methods'}."
+        return Problem(code, detail, headers=error.headers)
+    if code is not None:
+        return Problem(code, error.detail)
+    if error.status_code >= 500:
+        return Problem("internal-error", "The server met a fault of its own.")
+    return Problem("bad-request", f"{error.detail}. Send UTF-8 JSON with Content-Type: application/json.")
+
+
+def _of_validation(failure: RequestValidationError) -> Problem:
+    found = failure.errors()
+    malformed = next((error for error in found if error["type"] == "json_invalid"), None)
+    if malformed is not None:
+        position, reason = malformed["loc"][-1], malformed["ctx"]["error"]
+        return Problem("malformed-json", f"The body stops being JSON at character {position}: {reason}.")
+    errors = [_place(error) for error in found]
+    unknown = all(error["type"] in ("unknown_key", "extra_forbidden") for error in found)
+    return Problem("unknown-field" if unknown else "validation-failed", _sentence(errors), errors=errors)
+
+
+def _place(error: Mapping[str, Any]) -> dict[str, str]:
+    """Say where one validation error is: a JSON pointer into the body, or the name of a parameter or header."""
+    source, *path = error["loc"]
+    if error["type"] == "unknown_key":
+        path = [*path, error["ctx"]["key"]]
+    where = {"pointer": _pointer(path)} if source == "body" else {_SOURCES[str(source)]: str(path[-1] if path else "")}
+    return {**where, "code": error["type"].replace("_", "-"), "detail": error["msg"]}
+
+
+_SOURCES = {"query": "parameter", "path": "parameter", "header": "header", "cookie": "cookie"}
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """Join a path as RFC 6901 says.
+
+    Behind `target` pydantic puts the tag of the union's branch, which is not in the document: it is left out.
+    """
+    last = len(path) - 1
+    steps = [
+        str(step)
+        for index, step in enumerate(path)
+        if not (0 < index < last and path[index - 1] == "target" and step in TARGETS)
+    ]
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _sentence(errors: Sequence[Mapping[str, str]]) -> str:
+    first = errors[0]
+    where = first.get("pointer") or first.get("parameter") or first.get("header") or "body"
+    more = f" (and {len(errors) - 1} more in errors)" if len(errors) > 1 else ""
+    return f"{where}: {first['detail']}{more}"
