@@ -1,0 +1,37 @@
+"""What the web process holds for as long as it lives, wired once by `create_app`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from app.uploads.partfile import RunningHashes
+from app.uploads.receive import Turns
+from core.db import Database, open_database
+from core.keys import load_pepper
+from core.settings import Settings
+from core.storage import open_storage
+from core.storage.base import Storage
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    storage: Storage
+    pepper: bytes
+    turns: Turns = field(default_factory=Turns)
+    hashes: RunningHashes = field(default_factory=RunningHashes)
+    job_written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open what the settings name; the tables are there already (`core.db.upgrade`)."""
+        return cls(settings, open_database(settings), open_storage(settings), load_pepper(settings))
+
+    @property
+    def part_folder(self) -> Path:
+        """Where uploads gather. Local to this machine: with several, an upload stays with the one it began on."""
+        return self.settings.data_dir / "uploads"
