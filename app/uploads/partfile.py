@@ -1,0 +1,120 @@
+"""The file in which an upload gathers: one writer at a time, hashed on the way. Blocks: belongs in a thread."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections import OrderedDict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.errors import Problem
+
+READ_BYTES = 1024**2
+
+
+class PartLost(Exception):
+    """The file has fewer bytes than were acknowledged: somebody removed it, or its publishing broke off half way."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"only {size_bytes} bytes are there")
+        self.size_bytes = size_bytes
+
+
+class RunningHashes:
+    """The hash of what each upload has so far, so that the next PATCH need not read it all again.
+
+    A hash's state cannot be written down; after a restart it is made anew from the file.
+    """
+
+    def __init__(self, capacity: int = 64) -> None:
+        self._capacity = capacity
+        self._hashes: OrderedDict[Path, tuple[int, hashlib._Hash]] = OrderedDict()
+
+    def take(self, path: Path, offset: int) -> hashlib._Hash:
+        """Return the hash of the file's first `offset` bytes, from memory or from the file."""
+        known_offset, known = self._hashes.pop(path, (0, hashlib.sha256()))
+        return known if known_offset == offset else _hash_of(path, offset)
+
+    def keep(self, path: Path, offset: int, running: hashlib._Hash) -> None:
+        self._hashes[path] = (offset, running)
+        while len(self._hashes) > self._capacity:
+            self._hashes.popitem(last=False)
+
+    def forget(self, path: Path) -> None:
+        self._hashes.pop(path, None)
+
+
+class PartFile:
+    """An open part file standing at `offset`; whatever lay behind it is cut off.
+
+    The lock is the kernel's, so it ends with the process that holds it, however that ends.
+    """
+
+    def __init__(self, path: Path, offset: int, hashes: RunningHashes) -> None:
+        """Open the file, made if need be. Raises PartLost when it is shorter than `offset`."""
+        self.path = path
+        self.offset = offset
+        self._hashes = hashes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._lock()
+            self._running = self._stand_at(offset)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+        self._hashes.keep(self.path, self.offset, self._running)
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of everything so far."""
+        return self._running.hexdigest()
+
+    def append(self, block: bytes | bytearray) -> None:
+        """Write all of `block`, or as much as the disk takes; `offset` counts what was written."""
+        rest = memoryview(block)
+        while rest:
+            written = os.write(self._descriptor, rest)
+            self._running.update(rest[:written])
+            self.offset += written
+            rest = rest[written:]
+
+    def sync(self) -> None:
+        """Return when everything so far would survive a power cut."""
+        os.fsync(self._descriptor)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = "Another request is writing to this upload. Ask HEAD for the offset and go on from there."
+            raise Problem("upload-taken-over", message, headers={"Retry-After": "1"}) from error
+
+    def _stand_at(self, offset: int) -> hashlib._Hash:
+        size_bytes = os.fstat(self._descriptor).st_size
+        if size_bytes < offset:
+            raise PartLost(size_bytes)
+        os.ftruncate(self._descriptor, offset)
+        os.lseek(self._descriptor, offset, os.SEEK_SET)
+        return self._hashes.take(self.path, offset)
+
+
+def _hash_of(path: Path, length: int) -> hashlib._Hash:
+    running = hashlib.sha256()
+    with path.open("rb") as file:
+        while length > 0:
+            block = file.read(min(READ_BYTES, length))
+            running.update(block)
+            length -= len(block)
+    return running

@@ -1,0 +1,146 @@
+"""A request's body into a part file: two buffers in memory, never more, and what arrived is kept however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from app.errors import Problem
+from app.uploads.partfile import PartFile
+
+BUFFER_BYTES = 1024**2
+CHECKPOINT_BYTES = 8 * 1024**2
+IDLE_SECONDS = 30.0
+
+Checkpoint = Callable[[int], None]
+
+
+async def receive(
+    body: AsyncIterator[bytes], file: PartFile, turn: Turn, *, limit_bytes: int, checkpoint: Checkpoint
+) -> None:
+    """Append the body to `file` and return when all of it is on disk.
+
+    One buffer fills while a thread hashes and writes the other. `checkpoint(offset)` is called in that thread each time
+    another 8 MiB are safe, and at the end, also when the body was cut off. Raises the problem `upload-too-large` before
+    the byte that would exceed `limit_bytes` of the whole file.
+    """
+    writer = _Writer(file, checkpoint)
+    buffer = bytearray()
+    try:
+        async for chunk in body:
+            turn.renew()
+            if writer.offset + len(buffer) + len(chunk) > limit_bytes:
+                raise too_large(limit_bytes)
+            buffer += chunk
+            if len(buffer) >= BUFFER_BYTES:
+                await writer.write(buffer)
+                buffer = bytearray()
+        turn.finish()
+    finally:
+        await writer.finish(buffer)
+
+
+def too_large(limit_bytes: int) -> Problem:
+    """Say what the limit is and who can move it."""
+    detail = f"The file is over the limit of {limit_bytes} bytes (GET /v1/limits). Send a smaller file."
+    return Problem(
+        "upload-too-large", detail, headers={"Upload-Limit": f"max-size={limit_bytes}"}, limit_bytes=limit_bytes
+    )
+
+
+class _Writer:
+    """Hands buffers to a thread, one at a time."""
+
+    def __init__(self, file: PartFile, checkpoint: Checkpoint) -> None:
+        self.offset = file.offset  # with what is still being written
+        self._file = file
+        self._checkpoint = checkpoint
+        self._safe = file.offset
+        self._under_way: asyncio.Future[None] | None = None
+
+    async def write(self, buffer: bytearray) -> None:
+        await self._wait()
+        self.offset += len(buffer)
+        self._under_way = asyncio.get_running_loop().run_in_executor(None, self._append, buffer)
+
+    async def finish(self, buffer: bytearray) -> None:
+        """Write the last bytes and make all of them safe; a full disk still keeps what fitted."""
+        try:
+            await self.write(buffer)
+            await self._wait()
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._make_safe))
+
+    async def _wait(self) -> None:
+        # Shielded: a time-out must not leave a thread writing to a file that is then closed.
+        if self._under_way is not None:
+            await asyncio.shield(self._under_way)
+
+    def _append(self, buffer: bytearray) -> None:
+        self._file.append(buffer)
+        if self._file.offset - self._safe >= CHECKPOINT_BYTES:
+            self._make_safe()
+
+    def _make_safe(self) -> None:
+        if self._file.offset > self._safe:
+            self._file.sync()
+            self._checkpoint(self._file.offset)
+            self._safe = self._file.offset
+
+
+class Turn:
+    """The right to write to one upload, for as long as its body keeps coming."""
+
+    def __init__(self, patience: asyncio.Timeout) -> None:
+        self._patience = patience
+        self._is_finishing = False
+        self.is_taken_over = False
+        self.ended = asyncio.Event()
+
+    def renew(self) -> None:
+        """Note that bytes came."""
+        self._patience.reschedule(asyncio.get_running_loop().time() + IDLE_SECONDS)
+
+    def finish(self) -> None:
+        """Note that all bytes came; from here on nothing interrupts."""
+        self._is_finishing = True
+        self._patience.reschedule(None)
+
+    def yield_to_newcomer(self) -> None:
+        """Stop waiting for bytes at once."""
+        if not self._is_finishing and not self._patience.expired():
+            self.is_taken_over = True
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+
+class Turns:
+    """One writer for each upload in this process: a newcomer takes over, for the old connection is most likely dead."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turn] = {}
+
+    @asynccontextmanager
+    async def alone(self, upload_id: str) -> AsyncIterator[Turn]:
+        """Hold the only turn; a body that stands still for 30 s, or a newcomer, ends it with a problem."""
+        await self.interrupt(upload_id)
+        turn = None
+        try:
+            async with asyncio.timeout(IDLE_SECONDS) as patience:
+                turn = self._turns[upload_id] = Turn(patience)
+                yield turn
+        except TimeoutError as error:
+            if turn is not None and turn.is_taken_over:
+                message = "Another request went on with this upload. Ask HEAD for the offset."
+                raise Problem("upload-taken-over", message) from error
+            raise Problem("request-timeout", f"No byte came for {IDLE_SECONDS:.0f} s. What arrived is kept.") from error
+        finally:
+            if turn is not None:
+                del self._turns[upload_id]
+                turn.ended.set()
+
+    async def interrupt(self, upload_id: str) -> None:
+        """Stop whoever is writing and return when what it received is safe."""
+        while (turn := self._turns.get(upload_id)) is not None:
+            turn.yield_to_newcomer()
+            await turn.ended.wait()
