@@ -1,0 +1,1 @@
+"""Files that jobs delivered, on their way out."""

@@ -1,0 +1,64 @@
+"""What the web process does beside answering: rings bells soon after a job was written, and sweeps now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.services import Services
+from app.uploads.service import sweep as sweep_uploads
+from core.queue import dispatch, open_bell
+from core.sweep import Sweeper
+
+log = structlog.get_logger("app.background")
+
+SWEEP_SECONDS = 10.0
+TIDY_SECONDS = 300.0
+
+
+@contextlib.asynccontextmanager
+async def running(services: Services) -> AsyncIterator[None]:
+    """Keep the background at work; cancelled at the end, between two steps."""
+    tasks = [asyncio.create_task(_ring(services)), asyncio.create_task(_sweep(services))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ring(services: Services) -> None:
+    """Ring after each written job. A bell that could not be rung waits for the sweep."""
+    bell = open_bell(services.settings)
+    while True:
+        await services.job_written.wait()
+        services.job_written.clear()
+        with _faults_logged("ring"):
+            await asyncio.to_thread(dispatch, services.database, bell)
+
+
+async def _sweep(services: Services) -> None:
+    sweeper = Sweeper(services.database, open_bell(services.settings), services.settings)
+    loop = asyncio.get_running_loop()
+    tidied_at = -TIDY_SECONDS
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        with _faults_logged("sweep"):
+            await asyncio.to_thread(sweeper.sweep)
+            if loop.time() - tidied_at >= TIDY_SECONDS:
+                tidied_at = loop.time()
+                await asyncio.to_thread(sweeper.forget_the_old)
+                await asyncio.to_thread(sweep_uploads, services)
+
+
+@contextlib.contextmanager
+def _faults_logged(step: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError):
+        log.exception("background.failed", step=step)

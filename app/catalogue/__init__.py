@@ -1,0 +1,1 @@
+"""What this service offers, before anything is asked of it."""

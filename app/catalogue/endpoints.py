@@ -1,0 +1,90 @@
+"""`/v1/methods`, `/v1/limits`, `/v1/me`, the problems, and a page that lists every path."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.answers import json_answer
+from app.catalogue.schemas import Limits, Me, MethodsList
+from app.deps import Reader
+from app.errors import PROBLEMS, Problem, as_problem
+from app.openapi import problems
+from engine.recipe import METHODS
+
+router = APIRouter(tags=["catalogue"])
+keyed = APIRouter(prefix="/v1", responses=problems(401, 403))
+
+
+@keyed.get("/methods", response_model=MethodsList)
+async def list_methods(_tenant: Reader) -> Response:
+    """List the methods, each with the JSON schema of its settings."""
+    return json_answer({"methods": [_method(name) for name in METHODS]})
+
+
+@keyed.get("/limits", response_model=Limits)
+async def get_limits(tenant: Reader) -> Response:
+    """Tell every limit before it is met."""
+    settings = tenant.services.settings
+    limits = Limits(
+        max_upload_bytes=settings.max_upload_bytes,
+        upload_max_age_seconds=settings.upload_max_age_seconds,
+        max_request_bytes=settings.max_request_bytes,
+        retention_days=settings.retention_days,
+    )
+    return json_answer(limits.model_dump())
+
+
+@keyed.get("/me", response_model=Me)
+async def get_me(tenant: Reader) -> Response:
+    """Tell what the key stands for."""
+    identity = tenant.identity
+    me = Me(
+        project_id=identity.project_id,
+        key_id=identity.key_id,
+        key_name=identity.key_name,
+        scopes=sorted(identity.scopes),
+        expires_at=identity.expires_at,
+    )
+    return json_answer(me.model_dump())
+
+
+@router.get("/problems/{code}", responses=problems(404))
+async def get_problem(code: str) -> Response:
+    """Explain a problem's `type`."""
+    if code not in PROBLEMS:
+        raise Problem(
+            "not-found", f"'{code[:80]}' is no problem of this server's. A job's own errors explain themselves."
+        )
+    return json_answer({key: as_problem(code, "")[key] for key in ("type", "title", "status", "code", "retryable")})
+
+
+@router.get("/docs", include_in_schema=False)
+async def list_paths(request: Request) -> Response:
+    """Show every path on one page of our own: no script, nothing from another server."""
+    return HTMLResponse(_page(request.app.openapi()), headers={"Content-Security-Policy": "default-src 'none'"})
+
+
+router.include_router(keyed)
+
+
+def _method(name: str) -> dict[str, Any]:
+    method = METHODS[name]
+    return {"name": name, "description": inspect.getdoc(method), "schema": method.model_json_schema()}
+
+
+def _page(schema: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{method.upper()}<td><code>{html.escape(path)}</code><td>{html.escape(operation['description'])}"
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Secateur: paths</title><h1>Secateur</h1>'
+        '<p>The whole description is <a href="/openapi.json">/openapi.json</a>.</p>'
+        f"<table><thead><tr><th>Method<th>Path<th>What it does<tbody>{rows}</table></html>"
+    )

@@ -1,0 +1,41 @@
+"""What the catalogue tells."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MethodView(BaseModel):
+    """A way to choose what to cut; `schema` is the JSON schema of a recipe's `method`."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    description: str
+    json_schema: dict[str, Any] = Field(alias="schema")
+
+
+class MethodsList(BaseModel):
+    methods: list[MethodView]
+
+
+class Limits(BaseModel):
+    """How big, how long, how often; what goes beyond is refused with a problem that names the limit."""
+
+    max_upload_bytes: int
+    upload_max_age_seconds: int
+    max_request_bytes: int
+    retention_days: int
+
+
+class Me(BaseModel):
+    """The key that asked."""
+
+    project_id: str
+    key_id: str
+    key_name: str
+    scopes: list[str]
+    expires_at: datetime | None

@@ -1,0 +1,1 @@
+"""Uploaded calibration images, each set under a name."""

@@ -1,0 +1,1 @@
+"""Is it up, is it ready, how is it doing."""

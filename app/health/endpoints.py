@@ -1,0 +1,92 @@
+"""`/healthz`, `/readyz` and `/metrics`, for whatever looks after this process."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import literal, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.answers import json_answer
+from app.deps import Admin, services_of
+from app.errors import Problem
+from app.health.schemas import Alive, Ready
+from app.openapi import problems
+from app.services import Services
+from core.db import Query
+from core.queries import workers_statement
+from core.storage.base import StorageError
+
+router = APIRouter(tags=["health"])
+
+NO_BLOB: Final = "0" * 64
+ALIVE: Final = b'{"status":"ok"}'
+alive_statement: Final = Query(select(literal(1).label("alive")))
+
+
+@router.get("/healthz", response_model=Alive)
+async def healthz() -> Response:
+    """Tell that this process answers; it asks nobody else."""
+    return Response(ALIVE, media_type="application/json")
+
+
+@router.get("/readyz", response_model=Ready, responses=problems(503))
+async def readyz(request: Request) -> Response:
+    """Tell whether a job that is sent now would be done: database, store of files, a worker."""
+    services = services_of(request)
+    checks = {
+        "database": await _check_database(services),
+        "storage": await _check_storage(services),
+        "workers": await _check_workers(services),
+    }
+    missing = [name for name, check in checks.items() if not check["ok"]]
+    if missing:
+        reasons = "; ".join(f"{name}: {checks[name]['detail']}" for name in missing)
+        raise Problem("not-ready", f"Not ready: {reasons}.", checks=checks)
+    return json_answer({"status": "ready", "checks": checks})
+
+
+@router.get("/metrics", response_class=Response, responses=problems(401, 403))
+async def metrics(_tenant: Admin) -> Response:
+    """Show this process's counters in Prometheus' format."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _check_database(services: Services) -> dict[str, Any]:
+    try:
+        await services.database.fetch_one(alive_statement())
+    except (SQLAlchemyError, OSError) as error:
+        return _check(False, f"it does not answer ({type(error).__name__})")
+    return _check(True, "it answers")
+
+
+async def _check_storage(services: Services) -> dict[str, Any]:
+    try:
+        await asyncio.to_thread(services.storage.exists, NO_BLOB)
+    except (StorageError, OSError) as error:
+        return _check(False, f"it does not answer ({type(error).__name__})")
+    return _check(True, "it answers")
+
+
+async def _check_workers(services: Services) -> dict[str, Any]:
+    try:
+        workers = await services.database.fetch_all(workers_statement())
+    except (SQLAlchemyError, OSError):
+        return _check(False, "the database that knows them does not answer")
+    since = datetime.now(UTC) - timedelta(seconds=services.settings.lease_seconds)
+    alive = [worker for worker in workers if worker["seen_at"] >= since]
+    if not alive:
+        return _check(False, f"none was seen for {services.settings.lease_seconds:.0f} s")
+    wanted = services.settings.sandbox
+    weak = [worker["id"] for worker in alive if wanted == "bubblewrap" and worker["sandbox"] != wanted]
+    if weak:
+        return _check(False, f"{', '.join(weak)} cannot run the sandbox that the settings ask for")
+    return _check(True, f"{len(alive)} seen, sandbox: {', '.join(sorted({worker['sandbox'] for worker in alive}))}")
+
+
+def _check(is_ok: bool, detail: str) -> dict[str, Any]:
+    return {"ok": is_ok, "detail": detail}

@@ -1,0 +1,1 @@
+"""One recipe on one model: asked for, followed, cancelled, tried again, forgotten."""

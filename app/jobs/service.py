@@ -1,0 +1,136 @@
+"""Jobs between rows and clients: what is shown, what is checked before a job is written, and how waiting is done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.deps import Tenant
+from app.errors import Problem, not_found
+from app.jobs.schemas import JobRequest, JobView
+from core.db import Record
+from core.jobs import TERMINAL, JobNotFound, StateConflict, remove, request_cancel, submit
+from core.queries import job_statement, job_version_statement
+from core.tables import Dataset, Job, StoredModel
+
+QUEUE_OF_PROVIDER: Final = {"cpu": "cpu", "cuda": "gpu"}
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.25
+
+_SHOWN: Final = tuple(name for name in JobView.model_fields if name not in ("created_at", "links"))
+
+
+def job_view(row: Record) -> dict[str, Any]:
+    """Return a job as clients see it."""
+    view = {name: row[name] for name in _SHOWN}
+    path = f"/v1/jobs/{row['id']}"
+    view["created_at"] = row["submitted_at"]
+    view["links"] = {
+        "self": path,
+        "events": path + "/events",
+        "artifacts": path + "/artifacts",
+        "report": path + "/report",
+    }
+    return view
+
+
+def job_etag(row: Record) -> str:
+    """Return the tag of what a client sees: the row's version and, while it waits, its place in the queue."""
+    place = row["queue_position"]
+    return f'"{row["version"]}"' if place is None else f'"{row["version"]}.{place}"'
+
+
+async def job_row(tenant: Tenant, job_id: str) -> Record:
+    return await tenant.get(job_statement, "job", job_id, job_id=job_id)
+
+
+def create(session: Session, project_id: str, asked: JobRequest) -> Record:
+    """Write a job for a model and images that the project has."""
+    for table, word, identifier in ((StoredModel, "model", asked.model_id), (Dataset, "dataset", asked.dataset_id)):
+        if identifier is None:
+            continue
+        mine = select(table.id).where(table.id == identifier, table.project_id == project_id)
+        if session.scalar(mine) is None:
+            raise not_found(word, identifier)
+    job = submit(
+        session,
+        project_id=project_id,
+        model_id=asked.model_id,
+        dataset_id=asked.dataset_id,
+        recipe=asked.recipe.model_dump(mode="json"),
+        labels=asked.labels,
+        device=QUEUE_OF_PROVIDER[asked.recipe.deploy.provider],
+    )
+    return _view_in(session, job)
+
+
+def retry(session: Session, project_id: str, job_id: str) -> Record:
+    """Write a new job like one that has ended; the old one stays as it is."""
+    old = session.scalars(select(Job).where(Job.id == job_id, Job.project_id == project_id)).first()
+    if old is None:
+        raise not_found("job", job_id)
+    if old.state not in TERMINAL:
+        raise Problem(
+            "state-conflict", f"Job {job_id} is {old.state}. Cancel it first, or wait for its end.", state=old.state
+        )
+    new = submit(
+        session,
+        project_id=project_id,
+        model_id=old.model_id,
+        dataset_id=old.dataset_id,
+        recipe=old.recipe,
+        labels=old.labels,
+        device=old.device,
+        retry_of=old.id,
+    )
+    return _view_in(session, new)
+
+
+def cancel(session: Session, project_id: str, job_id: str) -> Record:
+    """Ask for a job's end; asking for a cancelled job's end again changes nothing."""
+    try:
+        job = request_cancel(session, project_id, job_id)
+    except JobNotFound as error:
+        raise not_found("job", job_id) from error
+    except StateConflict as error:
+        message = f"Job {job_id} is {error.found}: it has ended and cannot be cancelled. GET it to see how it ended."
+        raise Problem("state-conflict", message, state=error.found) from error
+    return _view_in(session, job)
+
+
+def forget(session: Session, project_id: str, job_id: str) -> None:
+    """Delete a job that has ended, with its events and artifacts."""
+    try:
+        remove(session, project_id, job_id)
+    except JobNotFound as error:
+        raise not_found("job", job_id) from error
+    except StateConflict as error:
+        message = f"Job {job_id} is {error.found}. Cancel it and wait for its end before deleting it."
+        raise Problem("state-conflict", message, state=error.found) from error
+
+
+async def wait_for_change(tenant: Tenant, row: Record, etag: str | None, seconds: float) -> Record:
+    """Return the job once it differs from `etag`, or once it has ended where no tag is given, or after `seconds`.
+
+    Looks at the version alone, which is one read of an index, first often and then four times a second.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    look_seconds = FIRST_LOOK_SECONDS
+    while row["state"] not in TERMINAL and (etag is None or job_etag(row) == etag) and loop.time() < deadline:
+        await asyncio.sleep(min(look_seconds, max(0.0, deadline - loop.time())))
+        look_seconds = min(look_seconds * 1.5, LAST_LOOK_SECONDS)
+        seen = await tenant.fetch_one(job_version_statement, job_id=row["id"])
+        if seen is None or seen["version"] != row["version"]:
+            row = await job_row(tenant, row["id"])
+    return row
+
+
+def _view_in(session: Session, job: Job) -> Record:
+    """Read the job back inside the transaction that changed it, with its place in the queue."""
+    session.flush()
+    row = job_statement(project_id=job.project_id, job_id=job.id).one(session)
+    assert row is not None
+    return row

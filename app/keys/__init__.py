@@ -1,0 +1,1 @@
+"""API keys of a project, kept by its admins."""

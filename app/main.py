@@ -1,0 +1,63 @@
+"""Puts the web process together: the one place that knows every router."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app import background, errors
+from app.artifacts.endpoints import router as artifacts
+from app.catalogue.endpoints import router as catalogue
+from app.datasets.endpoints import router as datasets
+from app.deps import KeyCache
+from app.envelope import Envelope
+from app.health.endpoints import router as health
+from app.idempotency import InFlight
+from app.jobs.endpoints import router as jobs
+from app.keys.endpoints import router as keys
+from app.models.endpoints import router as models
+from app.openapi import complete_schema
+from app.services import Services
+from app.uploads.endpoints import router as uploads
+from core.settings import Settings, settings
+
+ROUTERS = (health, catalogue, uploads, models, datasets, jobs, artifacts, keys)
+
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "Pruning as a service: a trained vision network goes in, a smaller and measurably faster ONNX file comes out."
+)
+
+
+def create_app(given: Settings | None = None) -> FastAPI:
+    """Return the application. The tables must be there (`core.db.upgrade`); what it opens is closed at shutdown."""
+    services = Services.open(given or settings())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with background.running(services):
+            yield
+        await services.database.aclose()
+
+    app = FastAPI(title="Secateur", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.services = services
+    app.state.key_cache = KeyCache()
+    app.state.in_flight = InFlight()
+    for router in ROUTERS:
+        app.include_router(router)
+    errors.install(app)
+    app.add_middleware(Envelope, max_request_bytes=services.settings.max_request_bytes)
+    app.openapi = lambda: _schema(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+def _schema(app: FastAPI) -> dict[str, Any]:
+    """Make the OpenAPI document at its first reading."""
+    if app.openapi_schema is None:
+        plain = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+        app.openapi_schema = complete_schema(plain)
+    return app.openapi_schema

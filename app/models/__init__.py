@@ -1,0 +1,1 @@
+"""Uploaded networks, each under a name."""

@@ -1,0 +1,142 @@
+"""What models and datasets have in common: a name for an uploaded file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, create_model
+from sqlalchemy import ColumnElement, bindparam, delete, exists, select
+from sqlalchemy.orm import Session
+
+from app.answers import json_answer
+from app.deps import Reader, Writer, check_id
+from app.errors import Problem, not_found
+from app.idempotency import Answer, once
+from app.openapi import IDEMPOTENT, problems
+from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
+from app.words import Name
+from core.db import Query, Record, utc_now
+from core.ids import new_id
+from core.tables import Dataset, Job, StoredModel, Upload
+from engine.recipe import Strict
+
+
+class FromUpload(Strict):
+    """Give an upload a name; without one it keeps its file's."""
+
+    upload_id: Annotated[str, Field(max_length=64)]
+    name: Name | None = None
+
+
+class StoredFileView(BaseModel):
+    """An uploaded file under its name."""
+
+    id: str
+    name: str
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+
+
+class Kind(NamedTuple):
+    """One kind of stored file: its words, its table, and how a job refers to it."""
+
+    word: str
+    plural: str
+    prefix: str
+    table: type[StoredModel] | type[Dataset]
+    in_use: ColumnElement[bool]
+
+
+MODELS = Kind("model", "models", "mod", StoredModel, Job.model_id == bindparam("file_id"))
+DATASETS = Kind("dataset", "datasets", "dat", Dataset, Job.dataset_id == bindparam("file_id"))
+
+
+def stored_files_router(kind: Kind) -> APIRouter:
+    """Return the five endpoints of one kind."""
+    router = APIRouter(prefix=f"/v1/{kind.plural}", tags=[kind.plural], responses=problems(401, 403))
+    one, page = _statements(kind)
+    fields: dict[str, Any] = {kind.plural: (list[StoredFileView], ...), "next_page_token": (str | None, ...)}
+    listing: Any = create_model(f"{kind.plural.title()}Page", **fields)
+
+    @router.post(
+        "", status_code=201, response_model=StoredFileView, responses=problems(404, 409), openapi_extra=IDEMPOTENT
+    )
+    async def create(request: Request, tenant: Writer, asked: FromUpload) -> Response:
+        def work(session: Session, project_id: str) -> Answer:
+            view = _create(session, project_id, kind, asked)
+            return Answer(201, view, f"/v1/{kind.plural}/{view['id']}")
+
+        return await once(tenant, request, asked.model_dump(), work)
+
+    @router.get("", response_model=listing, responses=problems(400))
+    async def list_page(tenant: Reader, page_size: PageSize = 50, token: PageToken = None) -> Response:
+        before = f"{kind.prefix}_~" if token is None else read_page_token(token, kind.plural)
+        rows = await tenant.fetch_all(page, before=before, limit=page_size + 1)
+        shown, following = cut_page(rows, page_size, kind.plural)
+        return json_answer(page_object(kind.plural, [_view(row) for row in shown], following))
+
+    @router.get("/{file_id}", response_model=StoredFileView, responses=problems(404))
+    async def get(file_id: str, tenant: Reader) -> Response:
+        return json_answer(_view(await tenant.get(one, kind.word, file_id, file_id=file_id)))
+
+    @router.delete("/{file_id}", status_code=204, responses=problems(404, 409))
+    async def remove(file_id: str, tenant: Writer) -> Response:
+        check_id(kind.word, file_id)
+        await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
+        return Response(status_code=204)
+
+    for endpoint, verb in ((create, "Name"), (list_page, "List"), (get, "Show"), (remove, "Delete")):
+        endpoint.__doc__ = f"{verb} {kind.plural if endpoint is list_page else 'a ' + kind.word}."
+    return router
+
+
+def _statements(kind: Kind) -> tuple[Query, Query]:
+    """Return the statements that read one file and a page of them, newest first."""
+    table = kind.table
+    columns = [table.__table__.columns[name] for name in StoredFileView.model_fields]
+    mine = table.project_id == bindparam("project_id")
+    newest_first = select(*columns).where(mine, table.id < bindparam("before")).order_by(table.id.desc())
+    return (
+        Query(select(*columns).where(mine, table.id == bindparam("file_id"))),
+        Query(newest_first.limit(bindparam("limit"))),
+    )
+
+
+def _create(session: Session, project_id: str, kind: Kind, asked: FromUpload) -> Record:
+    upload = session.scalars(
+        select(Upload).where(Upload.id == asked.upload_id, Upload.project_id == project_id)
+    ).first()
+    if upload is None:
+        raise not_found("upload", asked.upload_id)
+    if upload.sha256 is None or upload.size_bytes is None:
+        found = f"Upload {upload.id} has {upload.offset_bytes} of {upload.size_bytes} bytes."
+        raise Problem("upload-incomplete", f"{found} Send the rest with PATCH first.", offset_bytes=upload.offset_bytes)
+    row = {
+        "id": new_id(kind.prefix),
+        "name": asked.name or upload.filename,
+        "sha256": upload.sha256,
+        "size_bytes": upload.size_bytes,
+        "created_at": utc_now(session),
+    }
+    session.add(kind.table(project_id=project_id, **row))
+    session.flush()
+    return _view(row)
+
+
+def _remove(session: Session, project_id: str, kind: Kind, file_id: str) -> None:
+    if session.scalar(select(exists().where(kind.in_use, Job.project_id == project_id)), {"file_id": file_id}):
+        message = f"Jobs refer to {kind.word} {file_id}. Delete those jobs first (DELETE /v1/jobs/{{id}})."
+        raise Problem("state-conflict", message)
+    table = kind.table
+    removed = session.execute(
+        delete(table).where(table.id == file_id, table.project_id == project_id).returning(table.id)
+    )
+    if removed.first() is None:
+        raise not_found(kind.word, file_id)
+
+
+def _view(row: Record) -> Record:
+    return {name: row[name] for name in StoredFileView.model_fields}
