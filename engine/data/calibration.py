@@ -11,9 +11,9 @@ import numpy as np
 from engine.data.channels import ChannelMatcher
 from engine.data.containers import LOADERS
 from engine.data.containers.source import Source
-from engine.data.drawing import Indices, draw_evenly
 from engine.data.images import ImageSet, Inputs
 from engine.data.preprocess import InputForm, check_fits, input_form, prepare
+from engine.data.sampling import Indices, sample_evenly
 from engine.errors import CalibrationMismatch, CalibrationUnreadable
 from engine.graph.model import TensorInfo
 from engine.recipe import Preprocess
@@ -84,12 +84,12 @@ def _draw(source: Source, matcher: ChannelMatcher, seed: int, limit: int | None)
     total = len(source.names)
     indices = np.arange(total)
     if limit is not None and limit < total:
-        indices = draw_evenly(source.labels, total, limit, generator)
+        indices = sample_evenly(source.labels, total, limit, generator)
     first = _read(source, matcher, int(indices[0]))
     fitting = max(INPUTS_BYTES_MAX // max(first.nbytes, 1), 1)
     if fitting < len(indices):
         labels = None if source.labels is None else source.labels[indices]
-        indices = indices[draw_evenly(labels, len(indices), fitting, generator)]
+        indices = indices[sample_evenly(labels, len(indices), fitting, generator)]
     return indices, first
 
 

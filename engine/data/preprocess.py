@@ -46,15 +46,19 @@ class InputForm:
         return self.shape[start], self.shape[start + 1]
 
     @property
-    def drawn_shape(self) -> tuple[int, ...]:
-        """Return the sizes of one image where nobody sends one: the network's, else the recipe's, else 224."""
+    def drawn_size(self) -> tuple[int, int, int]:
+        """Return height, width and channels of a picture that we draw: the network's, else the recipe's, else 224."""
         side = self.preprocess.crop or self.preprocess.resize or DRAWN_SIDE
+        height, width = self.height_and_width
+        return height or side, width or side, self.channels
+
+    @property
+    def drawn_shape(self) -> tuple[int, ...]:
+        """Return the shape of one input where nobody sends one, without the batch."""
         if not self.takes_pictures:
             return tuple(size or 1 for size in self.shape)
-        height, width = (size or side for size in self.height_and_width)
-        if self.preprocess.layout == "NCHW":
-            return self.channels, height, width
-        return height, width, self.channels
+        height, width, channels = self.drawn_size
+        return (channels, height, width) if self.preprocess.layout == "NCHW" else (height, width, channels)
 
 
 def input_form(model_input: TensorInfo, preprocess: Preprocess) -> InputForm:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.drawing import draw_evenly
 from engine.data.images import ImageSet
+from engine.data.sampling import sample_evenly
 
 SELECTION_FRACTION = 0.1
 SELECTION_MAX = 200
@@ -32,10 +32,10 @@ def split(images: ImageSet, seed: int) -> Split:
     generator = np.random.default_rng(seed)
     test_count, selection_count = _held_out_counts(len(images))
     everything = np.arange(len(images))
-    test = draw_evenly(images.labels, len(images), test_count, generator)
+    test = sample_evenly(images.labels, len(images), test_count, generator)
     rest = np.setdiff1d(everything, test)
     rest_labels = None if images.labels is None else images.labels[rest]
-    selection = rest[draw_evenly(rest_labels, len(rest), selection_count, generator)]
+    selection = rest[sample_evenly(rest_labels, len(rest), selection_count, generator)]
     repair = np.setdiff1d(rest, selection)
     return Split(images.take(repair), images.take(selection), images.take(test))
 

@@ -1,4 +1,4 @@
-"""Which images are drawn from many: seeded, and spread evenly over the classes."""
+"""Which images are taken from many: seeded, and spread evenly over the classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.data.images import Labels
 Indices = npt.NDArray[np.intp]
 
 
-def draw_evenly(labels: Labels | None, total: int, count: int, generator: np.random.Generator) -> Indices:
+def sample_evenly(labels: Labels | None, total: int, count: int, generator: np.random.Generator) -> Indices:
     """Return `count` distinct indices below `total`, ascending; each class gives its share, rounded up or down.
 
     A systematic sample: images are laid out class by class, shuffled within each, and every (total / count)-th is taken
