@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import argparse
+import socket
+
 import uvicorn
 
 from app.main import create_app
 from core.logging import configure_logging
 from core.settings import settings
 
+STREAMS_END_SECONDS = 3
+
 
 def main() -> None:
-    """Serve until stopped; open streams get a few seconds to end."""
+    """Serve until stopped, on the address in the settings or on a socket that the starter holds."""
+    parser = argparse.ArgumentParser("python -m app", description="Serve the API until stopped.")
+    parser.add_argument("--listen-descriptor", type=int, help="number of a listening socket that was handed down")
+    descriptor: int | None = parser.parse_args().listen_descriptor
     chosen = settings()
     configure_logging(chosen)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(chosen),
         host=chosen.host,
         port=chosen.port,
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=STREAMS_END_SECONDS,
     )
+    sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
+    uvicorn.Server(config).run(sockets)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,168 @@
+"""`secateur-server`: the embedded default on one machine, a web process and a worker, kept alive and stopped together.
+
+Holds the listening socket itself, so that a web process that has to be started anew refuses no connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from core.db import open_database, upgrade
+from core.keys import ensure_admin_key
+from core.settings import Settings
+
+LOOK_SECONDS: Final = 0.1
+FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 0.5, 30.0
+STEADY_SECONDS: Final = 60.0  # who has run so long starts again with the shortest back-off
+STOP_SECONDS: Final = 30.0
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM; return 0 when both children have ended, 1 when it could not start."""
+    settings = _settings_of(_parse(arguments))
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        print(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
+        return 1
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    upgrade(settings)
+    key = _ensure_key(settings)
+    children = _children(settings, listener)
+    _announce(settings, listener, key)
+    _keep_alive(children, stop)
+    _stop(children)
+    return 0
+
+
+class Child:
+    """A process that is started again when it dies, each time after a longer while."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> None:
+        self.name = name
+        self._command = command
+        self._environment = environment
+        self._descriptors = descriptors
+        self._back_off_seconds = FIRST_BACK_OFF_SECONDS
+        self._restart_at: float | None = None
+        self._start()
+
+    def look_after(self) -> None:
+        """Start the process again if it has died and its time has come."""
+        now = time.monotonic()
+        if self._restart_at is not None:
+            if now >= self._restart_at:
+                self._start()
+        elif (status := self.process.poll()) is not None:
+            if now - self._started_at >= STEADY_SECONDS:
+                self._back_off_seconds = FIRST_BACK_OFF_SECONDS
+            wait = self._back_off_seconds
+            print(f"The {self.name} ended with status {status}; starting it again in {wait:.1f} s.", file=sys.stderr)
+            self._restart_at = now + wait
+            self._back_off_seconds = min(wait * 2, LONGEST_BACK_OFF_SECONDS)
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def _start(self) -> None:
+        self._restart_at = None
+        self._started_at = time.monotonic()
+        # A group of its own: Ctrl-C reaches this process alone, which then asks each child once.
+        self.process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            pass_fds=self._descriptors,
+            process_group=0,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  # this process has no threads
+        )
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("secateur-server", description="Run Secateur on this machine until stopped.")
+    parser.add_argument("--host", help="address to listen on (SECATEUR_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for any free one (SECATEUR_PORT)")
+    parser.add_argument("--data-dir", type=Path, help="where everything is kept (SECATEUR_DATA_DIR)")
+    return parser.parse_args(arguments)
+
+
+def _settings_of(options: argparse.Namespace) -> Settings:
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = Settings(**given)
+    return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def _ensure_key(settings: Settings) -> str | None:
+    database = open_database(settings)
+    try:
+        return ensure_admin_key(database, settings)
+    finally:
+        database.close()
+
+
+def _children(settings: Settings, listener: socket.socket) -> list[Child]:
+    environment = os.environ | {"SECATEUR_DATA_DIR": str(settings.data_dir)}
+    web = [sys.executable, "-m", "app", "--listen-descriptor", str(listener.fileno())]
+    return [
+        Child("web process", web, environment, [listener.fileno()]),
+        Child("worker", [sys.executable, "-m", "worker"], environment, []),
+    ]
+
+
+def _announce(settings: Settings, listener: socket.socket, key: str | None) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"Secateur listens on {url} (dashboard: {url}/admin), data in {settings.data_dir}", flush=True)
+    if key is not None:
+        print(f"Admin key, shown this once: {key}", flush=True)
+
+
+def _keep_alive(children: Sequence[Child], stop: threading.Event) -> None:
+    while not stop.wait(LOOK_SECONDS):
+        for child in children:
+            child.look_after()
+
+
+def _stop(children: Sequence[Child]) -> None:
+    """Ask every child to end; one that does not is killed."""
+    for child in children:
+        child.send(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children:
+        try:
+            child.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            print(f"The {child.name} did not end in {STOP_SECONDS:.0f} s and is killed.", file=sys.stderr)
+            child.send(signal.SIGKILL)
+            child.process.wait()
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this child should its parent be killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
