@@ -5,8 +5,10 @@ from __future__ import annotations
 import zipfile
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.data.channels import ChannelMatcher
 from engine.data.containers import LOADERS
@@ -33,9 +35,9 @@ def load_images(
     if path is None:
         return ImageSet(np.empty((0, *form.drawn_shape), np.float32), None, ())
     with _open(path) as source:
+        indices = _draw(source, form, seed, limit)
         matcher = ChannelMatcher(form, source.pictures)
-        indices, first = _draw(source, matcher, seed, limit)
-        inputs = _read_all(source, matcher, indices, first)
+        inputs = _read_all(source, matcher, indices)
         notes = (*source.notes, *matcher.finish(), *_drawn_note(len(indices), len(source.names)))
         return ImageSet(
             inputs=inputs,
@@ -78,52 +80,57 @@ def _lists_only_arrays(path: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def _draw(source: Source, matcher: ChannelMatcher, seed: int, limit: int | None) -> tuple[Indices, Inputs]:
-    """Return which images to read, ascending, and the first of them, whose size tells how many fit into memory."""
+def _draw(source: Source, form: InputForm, seed: int, limit: int | None) -> Indices:
+    """Return which images to read, ascending: no more than `limit`, no more than fit into memory."""
     generator = np.random.default_rng(seed)
     total = len(source.names)
     indices = np.arange(total)
     if limit is not None and limit < total:
         indices = sample_evenly(source.labels, total, limit, generator)
-    first = _read(source, matcher, int(indices[0]))
-    fitting = max(INPUTS_BYTES_MAX // max(first.nbytes, 1), 1)
+    probe = _read(source, ChannelMatcher(form, source.pictures), int(indices[0]))
+    fitting = max(INPUTS_BYTES_MAX // max(probe.nbytes, 1), 1)
     if fitting < len(indices):
         labels = None if source.labels is None else source.labels[indices]
         indices = indices[sample_evenly(labels, len(indices), fitting, generator)]
-    return indices, first
+    return indices
 
 
 def _drawn_note(drawn: int, total: int) -> tuple[str, ...]:
     return (f"drew {drawn} of {total} images",) if drawn < total else ()
 
 
-def _read_all(source: Source, matcher: ChannelMatcher, indices: Indices, first: Inputs) -> Inputs:
-    inputs = np.empty((len(indices), *first.shape), np.float32)
+def _read_all(source: Source, matcher: ChannelMatcher, indices: Indices) -> Inputs:
+    inputs: Inputs | None = None
     for position, index in enumerate(indices):
         image = _read(source, matcher, int(index))
-        if image.shape != first.shape:
+        if inputs is None:
+            inputs = np.empty((len(indices), *image.shape), np.float32)
+        if image.shape != inputs.shape[1:]:
             name = source.names[int(index)]
             raise CalibrationMismatch(
-                f"Image '{name}' has shape {image.shape}, others have {first.shape}; all must agree. "
+                f"Image '{name}' has shape {image.shape}, others have {inputs.shape[1:]}; all must agree. "
                 'Set "preprocess": {"resize": 256, "crop": 224}, or other sizes, in the recipe.',
                 where=name,
             )
         inputs[position] = image
+    assert inputs is not None  # every loader refuses an empty set
     return inputs
 
 
 def _read(source: Source, matcher: ChannelMatcher, index: int) -> Inputs:
     name, image = source.names[index], source.read(index)
     if image.dtype != np.uint8:
-        return _ready(image.astype(np.float32), matcher.form, name)
+        return _ready(image, matcher.form, name)
     if not matcher.form.takes_pictures:
         check_fits(image.shape, matcher.form, name)
     return prepare(matcher.match(image, name), matcher.form, name)
 
 
-def _ready(image: Inputs, form: InputForm, name: str) -> Inputs:
+def _ready(image: npt.NDArray[Any], form: InputForm, name: str) -> Inputs:
     """Check an image that came as floating point; it passes as it is."""
     check_fits(image.shape, form, name)
-    if not np.isfinite(image).all():
+    with np.errstate(over="ignore"):
+        inputs = image.astype(np.float32)
+    if not np.isfinite(inputs).all():
         raise CalibrationUnreadable(f"Image '{name}' holds values that are not finite. Save it again.", where=name)
-    return image
+    return inputs

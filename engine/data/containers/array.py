@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.containers.source import Source
-from engine.data.containers.zip_archive import open_archive
+from engine.data.containers.zip_archive import open_archive, open_entry
 from engine.data.images import Labels
 from engine.errors import CalibrationUnreadable
 
@@ -51,7 +51,7 @@ def open_npz(path: Path) -> Iterator[Source]:
         images_key, labels_key = _pick_keys(list(members), path.name)
         labels = None if labels_key is None else _read_labels(archive, members[labels_key])
         ignored = sorted(set(members) - {images_key, labels_key})
-        with archive.open(members[images_key]) as stream:
+        with open_entry(archive, members[images_key]) as stream:
             header = _read_header(stream, images_key, members[images_key].file_size)
             _check_images(header)
             if labels is not None and len(labels) != header.shape[0]:
@@ -135,8 +135,8 @@ def _source(stream: IO[bytes], header: Header, labels: Labels | None, notes: tup
     image_bytes = math.prod(shape) * header.dtype.itemsize
 
     def read(index: int) -> npt.NDArray[Any]:
-        stream.seek(header.offset + index * image_bytes)
-        image = np.frombuffer(_read_exactly(stream, image_bytes, header.name), header.dtype).reshape(shape)
+        content = _read_at(stream, header.offset + index * image_bytes, image_bytes, header.name)
+        image = np.frombuffer(content, header.dtype).reshape(shape)
         return _pixels_last(image) if header.dtype == np.uint8 else image
 
     names = tuple(f"{header.name}[{index}]" for index in range(header.shape[0]))
@@ -153,7 +153,7 @@ def _pixels_last(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _read_labels(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Labels:
-    with archive.open(entry) as stream:
+    with open_entry(archive, entry) as stream:
         header = _read_header(stream, entry.filename, entry.file_size)
         if len(header.shape) != 1 or header.dtype.kind not in "ui" or header.shape[0] > COUNT_MAX:
             raise CalibrationUnreadable(
@@ -161,14 +161,15 @@ def _read_labels(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Labels:
                 where=header.name,
             )
         size_bytes = header.shape[0] * header.dtype.itemsize
-        labels = np.frombuffer(_read_exactly(stream, size_bytes, header.name), header.dtype)
+        labels = np.frombuffer(_read_at(stream, header.offset, size_bytes, header.name), header.dtype)
     if labels.size and (int(labels.min()) < 0 or int(labels.max()) > np.iinfo(np.int32).max):
         raise CalibrationUnreadable(f"Array '{header.name}' has labels below 0 or absurdly large.", where=header.name)
     return labels.astype(np.int64)
 
 
-def _read_exactly(stream: IO[bytes], size_bytes: int, name: str) -> bytes:
+def _read_at(stream: IO[bytes], offset: int, size_bytes: int, name: str) -> bytes:
     try:
+        stream.seek(offset)
         content = stream.read(size_bytes)
     except Exception as error:  # zlib.error, BadZipFile, EOFError: whatever a broken entry raises
         raise CalibrationUnreadable(

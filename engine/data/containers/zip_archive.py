@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from engine.data.containers.pictures import FILE_BYTES_MAX, decode, labels_from_folders, pick_pictures
 from engine.data.containers.source import Source
@@ -54,6 +55,23 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
+@contextmanager
+def open_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """Open one entry for reading; the size that the directory declares is the most that is unpacked."""
+    try:
+        stream = archive.open(entry)
+    except Exception as error:  # BadZipFile, NotImplementedError for odd compression, OSError for a lying offset
+        raise _broken(entry, error) from error
+    with stream:
+        yield stream
+
+
+def _broken(entry: zipfile.ZipInfo, error: Exception) -> CalibrationUnreadable:
+    return CalibrationUnreadable(
+        f"Entry '{entry.filename}' cannot be unpacked: {error}. Send the archive again.", where=entry.filename
+    )
+
+
 def _check_directory(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
     if len(entries) > ENTRIES_MAX:
         _refuse(f"'{path.name}' has {len(entries)} entries; at most {ENTRIES_MAX} are read.", path.name)
@@ -91,17 +109,12 @@ def _refuse(message: str, where: str) -> None:
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Return an entry's bytes; what the directory declares is the most that is unpacked."""
     if entry.file_size > FILE_BYTES_MAX:
         _refuse(
             f"Picture '{entry.filename}' is {entry.file_size} bytes; at most {FILE_BYTES_MAX} are read.", entry.filename
         )
-    try:
-        with archive.open(entry) as stream:
+    with open_entry(archive, entry) as stream:
+        try:
             return stream.read(entry.file_size)
-    except (
-        Exception
-    ) as error:  # zlib.error, lzma.LZMAError, BadZipFile, EOFError, NotImplementedError for odd compression
-        raise CalibrationUnreadable(
-            f"Entry '{entry.filename}' cannot be unpacked: {error}. Send the archive again.", where=entry.filename
-        ) from error
+        except Exception as error:  # zlib.error, lzma.LZMAError, BadZipFile, EOFError: whatever a broken entry raises
+            raise _broken(entry, error) from error
