@@ -26,6 +26,7 @@ async def retry(visit: Visit) -> Response:
     """Submit the same again as a new job and show that one."""
     job = await _job(visit)
     new = await visit.database.write(lambda session: service.retry(session, job["project_id"], job["id"]))
+    visit.services.job_written.set()
     return _to_job(new["id"])
 
 

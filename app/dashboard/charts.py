@@ -6,6 +6,7 @@ Colours are classes of the stylesheet, so that dark pages and print follow; ever
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -38,30 +39,37 @@ def _latency_row(top: int, label: str, css_class: str, timed: Latency, longest: 
     )
 
 
-def ratio_scale(ratio: Interval, target: float | None) -> Markup:
+class Mark(NamedTuple):
+    """A place on a scale and what stands there."""
+
+    at: float
+    label: str
+
+
+def ratio_scale(ratio: Interval, target: Mark | None) -> Markup:
     """Draw the measured ratio and its interval on a scale from 0, with 'as fast as before' and the target marked."""
-    end = 1.08 * max(1.0, ratio.high)
+    end = 1.08 * max(1.0, ratio.high, target.at if target else 0.0)
     marks = [
         tag("line", x1=0, x2="100%", y1=34, y2=34, class_="axis"),
-        _tick(1.0 / end, "1: as fast as before", 22, "parity"),
+        _tick(1.0 / end, "1, as fast as before", 2, "parity"),
     ]
     if target is not None:
-        marks.append(_tick(target / end, f"target {significant(target)}", 22, "target"))
+        marks.append(_tick(target.at / end, target.label, 1, "target"))
     said = f"{significant(ratio.value)} ({significant(ratio.low)} to {significant(ratio.high)})"
     marks += [
         tag("text", said, x=across(ratio.value / end), y=14, class_="value middle"),
         tag("line", x1=across(ratio.low / end), x2=across(ratio.high / end), y1=34, y2=34, class_="interval"),
         tag("circle", cx=across(ratio.value / end), cy=34, r=5, class_="delivered"),
     ]
-    return picture(f"Latency ratio, delivered over original: {said}", 66, *marks)
+    return picture(f"Latency ratio, delivered over original: {said}", 82, *marks)
 
 
-def _tick(at: float, label: str, top: int, css_class: str) -> Markup:
+def _tick(at: float, label: str, line: int, css_class: str) -> Markup:
+    """Draw a tick with its label on one of two lines below the scale, so that two labels never meet."""
     return tag(
         "g",
-        tag("line", x1=across(at), x2=across(at), y1=top, y2=top + 24, class_=css_class),
-        tag("text", label, x=across(at), y=top + 40, class_=f"{css_class} label {_anchor(at)}"),
-        class_="tick",
+        tag("line", x1=across(at), x2=across(at), y1=22, y2=46, class_=css_class),
+        tag("text", label, x=across(at), y=46 + 15 * line, class_=f"{css_class} {_anchor(at)}"),
     )
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from app.dashboard import charts
-from app.dashboard.formats import FILTERS, change, change_of_share
+from app.dashboard.formats import FILTERS, change, change_of_share, milliseconds, significant
 from app.dashboard.job_view import view_job
 from app.dashboard.visit import Visit
 from engine.recipe import LatencyMs, LatencyRatio
@@ -63,7 +63,7 @@ def draw(report: Report) -> dict[str, Markup | None]:
     """Draw every picture that this report has the numbers for."""
     return {
         "latency": charts.latency_bars(report.latency),
-        "ratio": charts.ratio_scale(report.latency.ratio, target_ratio(report)),
+        "ratio": charts.ratio_scale(report.latency.ratio, _target(report)),
         "fidelity": _fidelity(report),
         "units": charts.units_strip(report.units) if report.units else None,
         "recovery": charts.recovery_bars(report.recovery) if report.recovery else None,
@@ -72,13 +72,14 @@ def draw(report: Report) -> dict[str, Markup | None]:
     }
 
 
-def target_ratio(report: Report) -> float | None:
-    """Return where the target stands on the scale of ratios; None when it is not about latency."""
+def _target(report: Report) -> charts.Mark | None:
+    """Return where the target stands on the scale of ratios, in its own unit; None when it is not about latency."""
     target = report.recipe.target
     if isinstance(target, LatencyRatio):
-        return target.latency_ratio
+        return charts.Mark(target.latency_ratio, f"target {significant(target.latency_ratio)}")
     if isinstance(target, LatencyMs):
-        return target.latency_ms / report.latency.original.latency_ms_p50
+        share = target.latency_ms / report.latency.original.latency_ms_p50
+        return charts.Mark(share, f"target {milliseconds(target.latency_ms)}")
     return None
 
 

@@ -37,10 +37,10 @@ WORKER_ID = "wrk_sample"
 LIMITS = jobs.Limits(crash_limit=3, interrupt_limit=20, retry_seconds=10)
 
 
-def sample_report(*, units: int = 27, seed: int = 0, **changes: Any) -> Report:
+def sample_report(*, unit_count: int = 27, seed: int = 0, **changes: Any) -> Report:
     """Return a report of a residual network at batch 8: eight units cut, 0.684 of the latency, a point of accuracy."""
     rng = random.Random(seed)
-    decisions = tuple(_unit(place, rng) for place in range(units))
+    decisions = tuple(_unit(place, rng) for place in range(unit_count))
     report = Report(
         outcome=Outcome.TARGET_MET,
         summary="8 of 27 residual branches were removed; the repaired network runs in 0.684 of the original's time.",
