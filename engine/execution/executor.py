@@ -43,8 +43,8 @@ class Executor(nn.Module):
     """Run a model's graph in PyTorch; starts in evaluation mode.
 
     Floating-point initialisers that carry weights are Parameters, one for each initialiser however many nodes read it;
-    `weight_names` tells which is which. Running statistics of batch norm are buffers; scalars, bounds, shapes and indices
-    are constants. Integers stay on the CPU. Raises OperatorUnsupported.
+    `weight_names` tells which is which. Running statistics of batch norm are buffers; scalars, bounds, shapes and
+    indices are constants. Integers stay on the CPU. Raises OperatorUnsupported.
     """
 
     def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:

@@ -48,6 +48,11 @@ def run(
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
+def has_cuda() -> bool:
+    """Tell whether this build of the runtime can use an NVIDIA GPU; whether there is one, the driver says."""
+    return PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+
+
 def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +16,7 @@ _EPSILON = 1e-5
 _OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 1}
 """Where the weight keeps its output channels; a transposed Gemm weight keeps them on axis 0."""
 
-Array = NDArray[np.generic]
+Array = NDArray[np.floating[Any]]
 
 
 def fold_batch_norm(model: Model) -> Model:
@@ -49,7 +50,7 @@ def insert_batch_norm(model: Model, statistics: Mapping[str, tuple[Array, Array]
 def _can_fold(layer: ir.Node, norm: ir.Node) -> bool:
     if layer.op_type not in _OUTPUT_AXIS or len(list(layer.outputs[0].uses())) != 1:
         return False
-    if layer.outputs[0].is_graph_output() or norm.attributes.get_int("training_mode", 0) or len(norm.outputs) > 1:
+    if layer.outputs[0].is_graph_output() or norm.attributes.get_int("training_mode", 0) == 1 or len(norm.outputs) > 1:
         return False
     if layer.op_type == "Gemm" and (layer.attributes.get_float("beta", 1.0) != 1 or not _bias_is_a_row(layer)):
         return False
@@ -68,7 +69,7 @@ def _fold(model: Model, layer: ir.Node, norm: ir.Node) -> None:
     factor = scale / np.sqrt(variance + norm.attributes.get_float("epsilon", _EPSILON))
     weight = _array(layer.inputs[1])
     bias = _array(layer.inputs[2]).astype(np.float64) if len(layer.inputs) > 2 and layer.inputs[2] is not None else 0.0
-    axis = 0 if layer.attributes.get_int("transB", 0) else _OUTPUT_AXIS[layer.op_type]
+    axis = 0 if layer.attributes.get_int("transB", 0) == 1 else _OUTPUT_AXIS[layer.op_type]
     along = [-1 if i == axis else 1 for i in range(weight.ndim)]
     _set_input(model, layer, 1, (weight * factor.reshape(along)).astype(weight.dtype), "weight")
     _set_input(model, layer, 2, ((bias - mean) * factor + shift).astype(weight.dtype), "bias")
@@ -129,5 +130,6 @@ def _free(stem: str, taken: set[str]) -> str:
 
 
 def _array(value: ir.Value | None) -> Array:
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
+    assert value is not None
+    assert value.const_value is not None
+    return cast(Array, value.const_value.numpy())

@@ -1,4 +1,4 @@
-"""One plain form for every upload: constants folded, no-ops gone, shapes known. What the network computes is untouched."""
+"""One plain form for every upload: constants folded, no-ops gone, shapes known; what it computes stays the same."""
 
 from __future__ import annotations
 
@@ -71,10 +71,8 @@ def _is_small(node: ir.Node) -> bool | None:
     if node.op_type not in _GROWING:
         return None
     for value in node.outputs:
-        sizes = None if value.shape is None else list(value.shape)
-        if sizes is None or not all(isinstance(size, int) for size in sizes):
-            return False
-        if math.prod(int(size) for size in sizes) > _FOLD_ELEMENTS:
+        sizes = [-1] if value.shape is None else [size if isinstance(size, int) else -1 for size in value.shape]
+        if min(sizes, default=1) < 0 or math.prod(sizes) > _FOLD_ELEMENTS:
             return False
     return None
 
