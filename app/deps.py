@@ -98,6 +98,16 @@ def services_of(request: Request) -> Services:
     return services
 
 
+async def tenant_of(request: Request, scope: str) -> Tenant:
+    """Return the project's view for a request whose key has `scope`; admin includes all."""
+    services = services_of(request)
+    identity = await identify(services, request.app.state.key_cache, _bearer(request))
+    if scope not in identity.scopes and "admin" not in identity.scopes:
+        message = f"The key '{identity.key_name}' lacks the scope '{scope}'. Use a key that has it."
+        raise Problem("forbidden-scope", message, required_scope=scope)
+    return Tenant(services, identity)
+
+
 async def identify(services: Services, cache: KeyCache, key: str) -> Identity:
     """Return what the key stands for, or raise `unauthorized` or `key-expired`. The dashboard signs in by it, too."""
     known = cache.get(key)
@@ -138,15 +148,8 @@ def _is_over(moment: datetime | None) -> bool:
 
 
 def _tenant_with(scope: str) -> Any:
-    """Make a dependency that asks for a key with `scope`; admin includes all."""
-
     async def tenant(request: Request) -> Tenant:
-        services = services_of(request)
-        identity = await identify(services, request.app.state.key_cache, _bearer(request))
-        if scope not in identity.scopes and "admin" not in identity.scopes:
-            message = f"The key '{identity.key_name}' lacks the scope '{scope}'. Use a key that has it."
-            raise Problem("forbidden-scope", message, required_scope=scope)
-        return Tenant(services, identity)
+        return await tenant_of(request, scope)
 
     return Depends(tenant)
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import background, errors
+from app import background, dashboard, errors
 from app.artifacts.endpoints import router as artifacts
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
@@ -17,6 +17,7 @@ from app.deps import KeyCache
 from app.envelope import Envelope
 from app.health.endpoints import router as health
 from app.idempotency import InFlight
+from app.jobs.endpoints import polls
 from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys
 from app.models.endpoints import router as models
@@ -25,7 +26,8 @@ from app.services import Services
 from app.uploads.endpoints import router as uploads
 from core.settings import Settings, settings
 
-ROUTERS = (health, catalogue, uploads, models, datasets, jobs, artifacts, keys)
+# Routes are tried in this order, each for a price: what is polled stands first.
+ROUTERS = (polls, jobs, health, uploads, artifacts, models, datasets, catalogue, keys)
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -49,6 +51,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
     app.state.in_flight = InFlight()
     for router in ROUTERS:
         app.include_router(router)
+    dashboard.install(app)
     errors.install(app)
     app.add_middleware(Envelope, max_request_bytes=services.settings.max_request_bytes)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Histogram
 
-REQUEST_SECONDS = Histogram(
+KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+_REQUEST_SECONDS = Histogram(
     "secateur_http_request_seconds",
     "Time from a request's first byte to its response's last, by route and status.",
     ["method", "route", "status"],
     buckets=(0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120),
 )
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one exchange."""
+    _histogram(method if method in KNOWN_METHODS else "other", route, status).observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _histogram(method: str, route: str, status: int) -> Histogram:
+    return _REQUEST_SECONDS.labels(method, route, str(status))

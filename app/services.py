@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from app.jobs.shown import ShownJobs
 from app.uploads.partfile import RunningHashes
 from app.uploads.receive import Turns
 from core.db import Database, open_database
@@ -24,6 +25,7 @@ class Services:
     pepper: bytes
     turns: Turns = field(default_factory=Turns)
     hashes: RunningHashes = field(default_factory=RunningHashes)
+    shown_jobs: ShownJobs = field(default_factory=ShownJobs)
     job_written: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod

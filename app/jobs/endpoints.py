@@ -1,4 +1,4 @@
-"""`/v1/jobs`: the hot paths of the service; polls return ready bytes."""
+"""`/v1/jobs`: the main road of the service; its poll takes the short way of `app.polling`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,33 @@ from app.jobs import events, service
 from app.jobs.schemas import EventsPage, JobRequest, JobsPage, JobView
 from app.openapi import EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, WAITING, problems
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
+from app.polling import PollRoute
 from core.queries import LAST_JOB_ID, events_statement, job_report_statement, jobs_page_statement
 from core.tables import JobState
 from engine.report import Report
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403))
+polls = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403), route_class=PollRoute)
 
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 LONGEST_WAIT_SECONDS = 60
 After = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only events behind this number.")]
+
+
+@polls.get("/{job_id}", response_model=JobView, responses=problems(404) | NOT_MODIFIED, openapi_extra=WAITING)
+async def get_job(request: Request, tenant: Reader, job_id: str) -> Response:
+    """Show a job. `If-None-Match` makes an unchanged one cheap; `Prefer: wait=N` waits for a change, or the end."""
+    shown = await service.show(tenant, job_id)
+    etag = request.headers.get("If-None-Match")
+    headers = {"Cache-Control": "no-cache"}
+    seconds = _wait_seconds(request.headers.get("Prefer"))
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        shown = await service.wait_for_change(tenant, job_id, shown, etag, seconds)
+    headers["ETag"] = shown.etag
+    if etag is not None and shown.etag in etag:
+        return Response(status_code=304, headers=headers)
+    return Response(shown.body, headers=headers, media_type="application/json")
 
 
 @router.post("", status_code=202, response_model=JobView, responses=problems(404, 409), openapi_extra=IDEMPOTENT)
@@ -50,23 +68,6 @@ async def list_jobs(
     rows = await tenant.fetch_all(jobs_page_statement, before=before, state=state or "", limit=page_size + 1)
     shown, following = cut_page(rows, page_size, filters)
     return json_answer(page_object("jobs", [service.job_view(row) for row in shown], following))
-
-
-@router.get("/{job_id}", response_model=JobView, responses=problems(404) | NOT_MODIFIED, openapi_extra=WAITING)
-async def get_job(request: Request, job_id: str, tenant: Reader) -> Response:
-    """Show a job. `If-None-Match` makes an unchanged one cheap; `Prefer: wait=N` waits for a change, or the end."""
-    row = await service.job_row(tenant, job_id)
-    etag = request.headers.get("If-None-Match")
-    headers = {}
-    if prefer := request.headers.get("Prefer"):
-        seconds = _wait_seconds(prefer)
-        if seconds is not None:
-            headers["Preference-Applied"] = f"wait={seconds}"
-            row = await service.wait_for_change(tenant, row, etag, seconds)
-    headers |= {"ETag": service.job_etag(row), "Cache-Control": "no-cache"}
-    if etag is not None and headers["ETag"] in etag:
-        return Response(status_code=304, headers=headers)
-    return json_answer(service.job_view(row), headers=headers)
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=problems(404, 409))
@@ -122,7 +123,7 @@ async def get_events(request: Request, job_id: str, tenant: Reader, after: After
     return json_answer({"events": rows})
 
 
-def _wait_seconds(prefer: str) -> int | None:
+def _wait_seconds(prefer: str | None) -> int | None:
     """Return how long a client is willing to wait, at most 60 s; None when it does not say (RFC 7240)."""
-    found = WAIT.search(prefer)
+    found = WAIT.search(prefer) if prefer else None
     return None if found is None else min(int(found.group(1)), LONGEST_WAIT_SECONDS)

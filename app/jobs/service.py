@@ -8,9 +8,11 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.answers import as_json
 from app.deps import Tenant
 from app.errors import Problem, not_found
 from app.jobs.schemas import JobRequest, JobView
+from app.jobs.shown import Shown
 from core.db import Record
 from core.jobs import TERMINAL, JobNotFound, StateConflict, remove, request_cancel, submit
 from core.queries import job_statement, job_version_statement
@@ -36,7 +38,35 @@ def job_view(row: Record) -> dict[str, Any]:
     return view
 
 
-def job_etag(row: Record) -> str:
+async def show(tenant: Tenant, job_id: str) -> Shown:
+    """Return a job in bytes: those shown before if its version is still the same."""
+    seen = await tenant.get(job_version_statement, "job", job_id, job_id=job_id)
+    known = tenant.services.shown_jobs.get(tenant.project_id, job_id, seen["version"])
+    if known is not None:
+        return known
+    row = await job_row(tenant, job_id)
+    shown = Shown(row["version"], _etag(row), row["state"] in TERMINAL, as_json(job_view(row)))
+    if row["queue_position"] is None:  # a place in the queue changes without a change of the job
+        tenant.services.shown_jobs.put(tenant.project_id, job_id, shown)
+    return shown
+
+
+async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str | None, seconds: float) -> Shown:
+    """Return the job once it differs from `etag`, or once it has ended where no tag is given, or after `seconds`.
+
+    First looks often, then four times a second.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    look_seconds = FIRST_LOOK_SECONDS
+    while not shown.is_terminal and (etag is None or shown.etag in etag) and loop.time() < deadline:
+        await asyncio.sleep(min(look_seconds, max(0.0, deadline - loop.time())))
+        look_seconds = min(look_seconds * 1.5, LAST_LOOK_SECONDS)
+        shown = await show(tenant, job_id)
+    return shown
+
+
+def _etag(row: Record) -> str:
     """Return the tag of what a client sees: the row's version and, while it waits, its place in the queue."""
     place = row["queue_position"]
     return f'"{row["version"]}"' if place is None else f'"{row["version"]}.{place}"'
@@ -109,23 +139,6 @@ def forget(session: Session, project_id: str, job_id: str) -> None:
     except StateConflict as error:
         message = f"Job {job_id} is {error.found}. Cancel it and wait for its end before deleting it."
         raise Problem("state-conflict", message, state=error.found) from error
-
-
-async def wait_for_change(tenant: Tenant, row: Record, etag: str | None, seconds: float) -> Record:
-    """Return the job once it differs from `etag`, or once it has ended where no tag is given, or after `seconds`.
-
-    Looks at the version alone, which is one read of an index, first often and then four times a second.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    look_seconds = FIRST_LOOK_SECONDS
-    while row["state"] not in TERMINAL and (etag is None or job_etag(row) == etag) and loop.time() < deadline:
-        await asyncio.sleep(min(look_seconds, max(0.0, deadline - loop.time())))
-        look_seconds = min(look_seconds * 1.5, LAST_LOOK_SECONDS)
-        seen = await tenant.fetch_one(job_version_statement, job_id=row["id"])
-        if seen is None or seen["version"] != row["version"]:
-            row = await job_row(tenant, row["id"])
-    return row
 
 
 def _view_in(session: Session, job: Job) -> Record:
