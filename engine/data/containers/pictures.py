@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from posixpath import basename, dirname, splitext
 
 import numpy as np
 from PIL import Image
@@ -77,8 +76,12 @@ def pick_pictures(names: Sequence[str], container: str) -> tuple[list[int], tupl
 
     Raises CalibrationUnreadable when there is none, or too many.
     """
-    picked = [index for index, name in enumerate(names) if _is_picture(name)]
-    ignored = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names if not _is_picture(name))
+    picked, ignored = [], Counter[str]()
+    for index, name in enumerate(names):
+        if _is_picture(name):
+            picked.append(index)
+        else:
+            ignored[splitext(name)[1].lower() or "no suffix"] += 1
     if not picked:
         raise CalibrationUnreadable(
             f"There is no picture in '{container}': found {_listing(ignored) or 'no file at all'}. "
@@ -94,9 +97,8 @@ def pick_pictures(names: Sequence[str], container: str) -> tuple[list[int], tupl
 
 
 def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = path.name.startswith(".") or "__MACOSX" in path.parts  # macOS leaves ._cat.jpg beside cat.jpg
-    return path.suffix.lower() in SUFFIXES and not hidden
+    hidden = basename(name).startswith(".") or "__MACOSX" in name.split("/")  # macOS leaves ._cat.jpg beside cat.jpg
+    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 def _listing(counts: Counter[str]) -> str:
@@ -110,7 +112,7 @@ def labels_from_folders(names: Sequence[str]) -> tuple[Labels | None, tuple[str,
     2. Otherwise the sorted order of the folder names, if there are at least two and every picture is in one.
     Folders above the classes (train/cat, train/dog) are passed over.
     """
-    folders = [PurePosixPath(name).parent.name for name in names]
+    folders = [basename(dirname(name)) for name in names]
     class_names = tuple(sorted(set(folders)))
     if all(name.isdecimal() and len(name) <= 9 for name in class_names):  # 1
         return np.array([int(folder) for folder in folders], np.int64), class_names
@@ -122,5 +124,4 @@ def labels_from_folders(names: Sequence[str]) -> tuple[Labels | None, tuple[str,
 
 def _is_nested(names: Sequence[str]) -> bool:
     """Tell whether some pictures lie deeper than others, or one class folder inside another."""
-    parents = {os.path.dirname(name) for name in names}
-    return len({parent.count("/") for parent in parents}) > 1
+    return len({name.count("/") for name in names}) > 1

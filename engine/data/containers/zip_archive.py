@@ -6,7 +6,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from engine.data.containers.pictures import FILE_BYTES_MAX, decode, labels_from_folders, pick_pictures
@@ -86,9 +86,8 @@ def _check_directory(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     name = entry.filename
-    parts = PurePosixPath(name).parts
     file_type = stat.S_IFMT(entry.external_attr >> 16)
-    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name.partition("/")[0]:
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name.partition("/")[0]:
         _refuse(f"Entry '{name}' points out of the archive.", name)
     if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
         _refuse(f"Entry '{name}' is a link or a device, not a file.", name)
@@ -100,7 +99,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 def _refuse_nested_archives(entries: Sequence[zipfile.ZipInfo]) -> None:
     for entry in entries:
-        if PurePosixPath(entry.filename).suffix.lower() in ARCHIVE_SUFFIXES:
+        if entry.filename.lower().endswith(ARCHIVE_SUFFIXES):
             _refuse(f"Entry '{entry.filename}' is an archive inside the archive. Unpack it first.", entry.filename)
 
 
