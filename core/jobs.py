@@ -223,6 +223,9 @@ def beat(session: Session, claim: Claim, progress: Progress | None = None) -> Be
 def validated(session: Session, claim: Claim, analysis: dict[str, Any]) -> None:
     """The inspection found nothing wrong: let the job queue for its device, and keep what was found."""
     job = _held(session, claim)
+    if job.state == S.CANCELLING:
+        cancelled(session, claim)
+        return
     now = utc_now(session)
     session.execute(update(StoredModel).where(StoredModel.id == job.model_id).values(analysis=analysis))
     _end_attempt(session, job, now, "validated")
@@ -235,9 +238,13 @@ def reject(session: Session, claim: Claim, error: Problem) -> None:
     _end(session, claim, S.REJECTED, ending="rejected", error=error)
 
 
-def finalize(session: Session, claim: Claim) -> None:
-    """The engine is done; its files are being published."""
-    _move(session, _held(session, claim), S.FINALIZING, utc_now(session))
+def finalize(session: Session, claim: Claim) -> bool:
+    """The engine is done and its files are to be published; False when nobody wants them any more."""
+    job = _held(session, claim)
+    if job.state == S.CANCELLING:
+        return False
+    _move(session, job, S.FINALIZING, utc_now(session))
+    return True
 
 
 def finish(
@@ -245,15 +252,16 @@ def finish(
 ) -> None:
     """End well. The files must be in storage already: what a reader can see must be there."""
     job = _held(session, claim)
-    job.outcome, job.report = outcome, report
-    job.fraction, job.eta_seconds, job.message = 1.0, 0.0, None
+    if job.state != S.CANCELLING:
+        job.outcome, job.report = outcome, report
+        job.fraction, job.eta_seconds, job.message = 1.0, 0.0, None
     _end(session, claim, S.SUCCEEDED, ending="finished", delivered=delivered)
 
 
 def fail(
     session: Session, claim: Claim, error: Problem, *, detail: str | None = None, delivered: Collection[Delivered] = ()
 ) -> None:
-    """End badly: another try would end in the same way. A job that is being cancelled ends as cancelled."""
+    """End badly: another try would end in the same way."""
     _end(session, claim, S.FAILED, ending="failed", error=error, detail=detail, delivered=delivered)
 
 
@@ -267,7 +275,8 @@ def crashed(
 ) -> None:
     """The child died under the job: try again after a while, or give the job up as poison."""
     job = _held(session, claim)
-    _attach(session, job, delivered, utc_now(session))
+    if job.state != S.CANCELLING:
+        _attach(session, job, delivered, utc_now(session))
     _count_crash(session, job, limits, ending="crashed", code="poison", detail=detail)
 
 
@@ -353,11 +362,14 @@ def _end(
     detail: str | None = None,
     delivered: Collection[Delivered] = (),
 ) -> None:
-    """End the claim's job. Artifacts come before the last event, so that who sees the end finds them."""
+    """End the claim's job: as cancelled, and without artifacts, if it is being cancelled, whatever came of it.
+
+    Artifacts come before the last event, so that who sees the end finds them.
+    """
     job = _held(session, claim)
     now = utc_now(session)
-    if job.state == S.CANCELLING and state == S.FAILED:
-        state, ending, error = S.CANCELLED, "cancelled", None
+    if job.state == S.CANCELLING:
+        state, ending, error, delivered = S.CANCELLED, "cancelled", None, ()
     _attach(session, job, delivered, now)
     _end_attempt(session, job, now, ending, detail)
     _move(session, job, state, now, error=error)

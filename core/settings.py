@@ -44,7 +44,7 @@ class Settings(BaseSettings):
         default=None, description="absent: gpu if there is one, and cpu."
     )
     lease_seconds: float = Field(default=60, gt=0)
-    poll_seconds: float = Field(default=2, gt=0)
+    poll_seconds: float = Field(default=0.5, gt=0)
     crash_limit: int = Field(default=3, ge=1)
     interrupt_limit: int = Field(default=20, ge=1)
     retention_days: int = 30
@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     inspect_memory_bytes: int = 4 * 1024**3
     inspect_seconds: float = 60
     job_grace_seconds: float = Field(default=120, description="Added to a recipe's budget before the child is killed.")
+
+    stop_grace_seconds: float = Field(default=10, description="Between asking the child to end and killing it.")
 
     log_format: Literal["json", "text"] = "text"
 

@@ -11,6 +11,8 @@ from core.storage.base import Storage
 from core.storage.local import LocalStorage
 from core.storage.s3 import S3Storage
 
+__all__ = ["STORAGES", "Storage", "open_storage"]
+
 STORAGES: Final[dict[str, Callable[[Settings], Storage]]] = {
     "file": LocalStorage.open,
     "s3": S3Storage.open,

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,14 +33,11 @@ class LocalStorage:
     def put_file(self, path: Path, sha256: str) -> None:
         target = self.folder / key_of(sha256)
         with _storage_errors(sha256):
-            if target.exists():
-                path.unlink()
-                return
-            draft = self._draft_of(path)
-            _sync(draft)
-            self._make_folder(target.parent)
-            draft.replace(target)
-            _sync(target.parent)
+            if not target.exists():
+                self._make_folder(target.parent)
+                self._publish(path, target)
+                _sync(target.parent)
+        path.unlink(missing_ok=True)
 
     def fetch(self, sha256: str, path: Path) -> None:
         counted = hashlib.sha256()
@@ -71,27 +68,18 @@ class LocalStorage:
     def delete(self, sha256: str) -> None:
         (self.folder / key_of(sha256)).unlink(missing_ok=True)
 
-    def _draft_of(self, path: Path) -> Path:
-        """Bring a file onto the store's filesystem, under a name that no reader looks for."""
-        descriptor, name = tempfile.mkstemp(dir=self._drafts)
-        os.close(descriptor)
-        draft = Path(name)
-        try:
-            path.replace(draft)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                draft.unlink()
-                raise
-            self._copy(path, draft)
-        return draft
-
-    def _copy(self, path: Path, draft: Path) -> None:
-        try:
-            shutil.copyfile(path, draft)
-        except OSError:
-            draft.unlink()
-            raise
-        path.unlink()
+    def _publish(self, path: Path, target: Path) -> None:
+        """Rename the file into place; from another filesystem, by way of a draft that no reader looks for."""
+        if path.stat().st_dev == self.folder.stat().st_dev:
+            _sync(path)
+            path.replace(target)
+            return
+        with tempfile.NamedTemporaryFile(dir=self._drafts) as draft, path.open("rb") as source:
+            shutil.copyfileobj(source, draft, CHUNK_BYTES)
+            draft.flush()
+            os.fsync(draft.fileno())
+            with suppress(FileExistsError):  # another process has put the same bytes meanwhile
+                os.link(draft.name, target)
 
     def _make_folder(self, folder: Path) -> None:
         try:

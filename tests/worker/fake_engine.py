@@ -1,0 +1,150 @@
+"""A tiny stand-in for `python -m engine`: the "model" that it is given is JSON that says how to behave.
+
+`{"inspect": BEHAVIOUR, "compress": BEHAVIOUR}`; both default to "good".
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+REPORT = {"outcome": "target_met", "summary": "as told"}
+
+
+def say(**said: object) -> None:
+    print(json.dumps(said), flush=True)
+
+
+def progress(stage: str, fraction: object) -> None:
+    say(event="progress", stage=stage, fraction=fraction, eta_seconds=1.5, message=f"{stage} it")
+
+
+def good() -> None:
+    for step in range(11):
+        progress("score" if step < 5 else "recover", step / 10)
+    write(b"a smaller model", REPORT)
+
+
+def write(model: bytes, report: object) -> None:
+    Path("out/model.onnx").write_bytes(model)
+    Path("out/report.json").write_text(json.dumps(report))
+    say(event="done", outcome="target_met", artifacts={"model": "model.onnx", "report": "report.json"})
+
+
+def refuse() -> None:
+    error = {"code": "nothing-to-cut", "title": "Nothing to cut", "message": "Found no unit.", "where": "graph"}
+    say(event="error", error={**error, "retryable": False})
+    sys.exit(1)
+
+
+def sleep() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: (say(event="stopped"), sys.exit(143)))
+    progress("score", 0.3)
+    time.sleep(600)
+
+
+def ignore_term() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    progress("score", 0.3)
+    time.sleep(600)
+
+
+def segfault() -> None:
+    print("about to fall", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def segfault_once() -> None:
+    """Fall in the first attempt; the next finds what it left in the checkpoint."""
+    mark = Path("checkpoint/mark")
+    if mark.exists():
+        good()
+    else:
+        mark.touch()
+        segfault()
+
+
+def sleep_once() -> None:
+    mark = Path("checkpoint/mark")
+    if mark.exists():
+        good()
+    else:
+        mark.touch()
+        sleep()
+
+
+def eat_memory() -> None:
+    eaten = []
+    while True:
+        eaten.append(bytearray(64 * 1024**2))
+
+
+def chatter() -> None:
+    """Say much that must not be believed, then do the work."""
+    for line in ("not json", "[1]", '{"event": "progress", "fraction": NaN}', '{"event": "progress", "fraction": "x"}'):
+        print(line)
+    progress("s" * 500, 7)
+    say(event="progress", stage="a\0b\ud800", fraction=-3, message="m\0" * 4000)
+    write(b"model", {**REPORT, "macs": 2**90, "text": "\0\ud800"})
+
+
+def endless_line() -> None:
+    while True:
+        sys.stdout.write("x" * 1024**2)
+
+
+def link_out() -> None:
+    """Put a link to a file of the machine where the model should be."""
+    write(b"x", REPORT)
+    Path("out/model.onnx").unlink()
+    Path("out/model.onnx").symlink_to("/etc/hostname")
+
+
+def no_report() -> None:
+    say(event="done", outcome="target_met", artifacts={})
+
+
+def leave_a_child() -> None:
+    """End well while a child of our own, in a session of its own, still holds the pipe."""
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(600)
+    good()
+
+
+def probe() -> None:
+    """Try what the sandbox should refuse, and report what came of it."""
+    tried = {
+        "network": attempt(lambda: socket.create_connection(("127.0.0.1", int(Path("port").read_text())), 2).close()),
+        "write outside": attempt(lambda: Path("/usr/mine").touch()),
+        "write above": attempt(lambda: Path("../mine").touch()),
+        "big file": attempt(lambda: Path("big").write_bytes(bytes(64 * 1024**2))),
+        "host files": Path("/etc/passwd").exists(),
+        "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
+        "environment": sorted(os.environ),
+    }
+    write(b"model", {**REPORT, "tried": tried})
+
+
+def attempt(act) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    try:
+        act()
+    except OSError:
+        return False
+    return True
+
+
+def main() -> None:
+    verb, model = sys.argv[1:3]
+    behaviour = json.loads(Path(model).read_text()).get(verb, "good")
+    if verb == "inspect" and behaviour == "good":
+        say(inputs=[], operators={"Conv": 3}, parameters=12)
+    else:
+        globals()[behaviour]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The beat of one claim, from a thread of its own: it keeps the lease, tells progress and learns when to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from core import jobs
+from core.db import Database
+
+StopReason = Literal["fenced", "cancelled", "drained"]
+
+BEATS_PER_LEASE: Final = 6
+PROGRESS_SECONDS: Final = 1.0
+"""News is stored at most so often."""
+
+log = structlog.get_logger()
+
+
+class Heart:
+    """Beats from `with` to the end of the block. A worker that cannot beat for a lease holds the job no more."""
+
+    def __init__(self, database: Database, claim: jobs.Claim, draining: threading.Event) -> None:
+        self._database, self._claim, self._draining = database, claim, draining
+        self._period = claim.lease_seconds / BEATS_PER_LEASE
+        self._progress: jobs.Progress | None = None
+        self._told: jobs.Progress | None = None
+        self._beaten_at = time.monotonic()
+        self._answer: StopReason | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"beat {claim.job_id}", daemon=True)
+
+    def tell(self, progress: jobs.Progress) -> None:
+        """Let the next beat carry this."""
+        self._progress = progress
+
+    def why_stop(self) -> StopReason | None:
+        """Return why the work must stop now, or None: the loss of the job counts before its user's wish."""
+        if self._answer == "fenced" or time.monotonic() - self._beaten_at > self._claim.lease_seconds - self._period:
+            return "fenced"
+        return self._answer or ("drained" if self._draining.is_set() else None)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but no longer than the work may go on; False when it must stop."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.why_stop() is None:
+            time.sleep(min(0.1, seconds))
+        return self.why_stop() is None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(min(self._period / 4, 0.2)):
+            since = time.monotonic() - self._beaten_at
+            news = self._progress is not self._told and since >= min(PROGRESS_SECONDS, self._period)
+            if news or since >= self._period:
+                self._beat()
+
+    def _beat(self) -> None:
+        began, progress = time.monotonic(), self._progress
+        try:
+            with self._database.transaction() as session:
+                answer = jobs.beat(session, self._claim, progress if progress is not self._told else None)
+        except DBAPIError as error:
+            log.warning("beat.failed", job_id=self._claim.job_id, reason=type(error).__name__)
+            return
+        self._beaten_at, self._told = began, progress
+        if not answer.still_mine:
+            self._answer = "fenced"
+        elif answer.cancel_requested:
+            self._answer = "cancelled"

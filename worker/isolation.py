@@ -1,0 +1,267 @@
+"""A child that may do little: no network, a read-only view of what it needs, one writable folder, limits, no secrets.
+
+Under bubblewrap where that works, else under resource limits alone. Knows nothing of jobs: it gives the child's lines
+and tells how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+
+Sandbox = Literal["bubblewrap", "limits"]
+
+LAUNCHER: Final = Path(__file__).with_name("launch.py")
+SYSTEM_PATHS: Final = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/sys"),
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime"),
+)
+PASSED_ON: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+"""All that the child sees of the worker's environment."""
+
+TICK_SECONDS: Final = 0.1
+LINE_BYTES, TAIL_BYTES = 16 * 1024**2, 64 * 1024
+OPEN_FILES, PROCESSES = 4096, 4096
+OUT_OF_MEMORY: Final = re.compile(
+    rb"MemoryError|bad_alloc|OutOfMemoryError|out of memory|can't allocate memory|Cannot allocate memory"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one child may use; None: as much as there is."""
+
+    wall_seconds: float
+    memory_bytes: int | None  # address space; cannot be used with CUDA, which reserves far more than it takes
+    file_bytes: int
+    grace_seconds: float = 10  # between SIGTERM and SIGKILL
+
+    def as_rlimits(self) -> dict[str, int]:
+        cpu_seconds = int(self.wall_seconds + self.grace_seconds + 1) * (os.cpu_count() or 1)
+        rlimits = {
+            "RLIMIT_CORE": 0,
+            "RLIMIT_CPU": cpu_seconds,
+            "RLIMIT_FSIZE": self.file_bytes,
+            "RLIMIT_NOFILE": OPEN_FILES,
+            "RLIMIT_NPROC": PROCESSES,
+        }
+        return rlimits if self.memory_bytes is None else {**rlimits, "RLIMIT_AS": self.memory_bytes}
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to start, and the files that it is made of."""
+
+    command: tuple[str, ...]
+    readable: tuple[Path, ...] = ()
+    environment: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a child ended. `stopped_for` is why we stopped it, None when it ended by itself."""
+
+    exit_code: int | None
+    signal: int | None
+    stopped_for: str | None
+    out_of_memory: bool
+    log_tail: bytes
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            return f"exit code {self.exit_code}"
+        return f"signal {self.signal} ({signal.strsignal(self.signal)})"
+
+
+@cache
+def choose_sandbox(wanted: Literal["auto", "bubblewrap", "limits"]) -> Sandbox:
+    """Return what this machine can do. Raises RuntimeError where bubblewrap is required and does not work."""
+    if wanted == "limits":
+        return "limits"
+    if _bubblewrap_works():
+        return "bubblewrap"
+    if wanted == "auto":
+        return "limits"
+    raise RuntimeError("SECATEUR_SANDBOX=bubblewrap, but `bwrap` is not installed or may not make namespaces here.")
+
+
+class Child:
+    """One run of a program inside `folder`. Read `lines` to their end, then ask for the `ending`."""
+
+    def __init__(
+        self,
+        program: Program,
+        arguments: list[str],
+        *,
+        folder: Path,
+        shared: Mapping[str, Path],
+        limits: Limits,
+        sandbox: Sandbox,
+        gpu: str | None,
+    ) -> None:
+        """Start it in `folder`; each name in `shared` is a folder elsewhere that it finds there and may write to."""
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.wall_seconds
+        self._kill_at: float | None = None
+        self._stopped_for: str | None = None
+        self._tail = b""
+        self._oom_kills = _oom_kills()
+        self._in_bubblewrap = sandbox == "bubblewrap"
+        if self._in_bubblewrap:
+            walls = [*_walls(program.readable, gpu), *_folders(folder, shared)]
+        else:
+            walls = []
+            for name, path in shared.items():
+                (folder / name).symlink_to(path)
+        self._process = subprocess.Popen(
+            [*walls, *_launched([*program.command, *arguments], limits, self._in_bubblewrap)],
+            cwd=folder,
+            env=_environment(program, "/job" if self._in_bubblewrap else str(folder), gpu),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def lines(self, why_stop: Callable[[], str | None] = lambda: None) -> Iterator[bytes]:
+        """Give the lines of its standard output; `why_stop` is asked all the time, and a reason ends the child."""
+        process, rest = self._process, b""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with process.stdout, process.stderr, selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(process.stderr, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(TICK_SECONDS)
+                exited = process.poll() is not None
+                for key, _ in ready:
+                    chunk = os.read(key.fd, 65536)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stderr:
+                        self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+                    else:
+                        *whole, rest = (rest + chunk).split(b"\n")
+                        yield from whole
+                self._enforce("endless line" if len(rest) > LINE_BYTES else why_stop())
+                if exited:
+                    self._kill_group()
+                    if not ready:
+                        break  # somebody who left the group still holds the pipe
+        if rest:
+            yield rest
+
+    def ending(self) -> Ending:
+        """Wait until it is gone, and tell how that came."""
+        self._process.wait()
+        self._kill_group()
+        code = self._process.returncode
+        number = -code if code < 0 else code - 128 if self._in_bubblewrap and code > 128 else None
+        killed_by_kernel = number == signal.SIGKILL and self._stopped_for is None and _oom_kills() > self._oom_kills
+        return Ending(
+            exit_code=code if number is None else None,
+            signal=number,
+            stopped_for="timeout" if number == signal.SIGXCPU else self._stopped_for,
+            out_of_memory=killed_by_kernel or (code != 0 and bool(OUT_OF_MEMORY.search(self._tail))),
+            log_tail=self._tail,
+        )
+
+    def _enforce(self, reason: str | None) -> None:
+        """Stop the child for a reason or for its time: SIGTERM first, SIGKILL when its grace is over."""
+        now = time.monotonic()
+        if self._stopped_for is None:
+            self._stopped_for = reason or ("timeout" if now > self._deadline else None)
+        if self._stopped_for is None:
+            return
+        if self._kill_at is None:
+            self._kill_at = now + self._limits.grace_seconds
+            self._ask_to_end()
+        elif now > self._kill_at:
+            self._kill_group()
+
+    def _ask_to_end(self) -> None:
+        """Send SIGTERM to the program itself: bubblewrap, who stands above it, would die of it and take it along."""
+        pid = self._process.pid
+        for _ in range(2 if self._in_bubblewrap else 0):  # bubblewrap, its process 1, the program
+            children = _children(pid)
+            if not children:
+                break
+            pid = children[0]
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+
+    def _kill_group(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _launched(command: list[str], limits: Limits, in_bubblewrap: bool) -> list[str]:
+    launcher = "/launch.py" if in_bubblewrap else str(LAUNCHER)
+    # Bubblewrap sees to it by itself that nothing outlives the worker.
+    wish = {"limits": limits.as_rlimits(), "parent": None if in_bubblewrap else os.getpid()}
+    return [sys.executable, "-I", "-S", launcher, json.dumps(wish), *command]
+
+
+def _walls(readable: tuple[Path, ...], gpu: str | None) -> list[str]:
+    """Return bubblewrap's command as far as it is the same for every folder."""
+    command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--tmpfs", "/tmp"]  # noqa: S108  # the child's own, and the only one it sees
+    for path in (*SYSTEM_PATHS, sys.base_prefix, sys.prefix, *readable):
+        command += ["--ro-bind-try", str(path), str(path)]
+    for device in _nvidia_devices() if gpu is not None else []:
+        command += ["--dev-bind", device, device]
+    return [*command, "--ro-bind", str(LAUNCHER), "/launch.py"]
+
+
+def _folders(folder: Path, shared: Mapping[str, Path]) -> list[str]:
+    command = ["--bind", str(folder), "/job"]
+    for name, path in shared.items():
+        command += ["--bind", str(path), f"/job/{name}"]
+    return [*command, "--chdir", "/job", "--"]
+
+
+def _environment(program: Program, home: str, gpu: str | None) -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    own = {"HOME": home, "TMPDIR": home, "USER": "engine", "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": gpu or ""}
+    return {**passed_on, **own, **(program.environment or {})}
+
+
+@cache
+def _bubblewrap_works() -> bool:
+    if shutil.which("bwrap") is None:
+        return False
+    probe = [*_walls((), None), "--", sys.executable, "-I", "-S", "-c", ""]
+    return subprocess.run(probe, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+def _nvidia_devices() -> list[str]:
+    return sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _oom_kills() -> int:
+    """Return how many processes this machine's kernel has killed for want of memory."""
+    found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0

@@ -1,0 +1,95 @@
+"""The threads of a worker process: one has submitted models inspected, one for each slot runs jobs, one sweeps.
+
+Each looks at the jobs table when it is woken and every few seconds: a bell only makes it look sooner.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from core.queries import claimable_statement
+from worker.run_job import run_next
+from worker.slots import Slot
+from worker.sweep import Caretaker
+from worker.workplace import Workplace
+
+log = structlog.get_logger()
+
+
+class Lanes:
+    """All that a worker process does, until it is drained."""
+
+    def __init__(self, place: Workplace, slots: Sequence[Slot], caretaker: Caretaker) -> None:
+        self._place, self._caretaker = place, caretaker
+        self._wakes: list[threading.Event] = []
+        self._threads = [self._thread("inspect", self._look_for_submitted)]
+        self._threads += [self._thread(slot.lock_path.name, partial(self._look_for, slot)) for slot in slots]
+        self._sweeping = threading.Thread(target=self._sweep, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Enter this process into the list of workers, then begin to look for jobs."""
+        self._caretaker.enlist()
+        for thread in (*self._threads, self._sweeping):
+            thread.start()
+
+    def wake(self) -> None:
+        """Let every lane look at the jobs table now."""
+        for event in self._wakes:
+            event.set()
+
+    def drain(self) -> None:
+        """Take no more jobs, give back those that run, and wait until all is quiet."""
+        self._place.draining.set()
+        self.wake()
+        for thread in (*self._threads, self._sweeping):
+            thread.join()
+        self._caretaker.leave()
+
+    def _thread(self, name: str, look: Callable[[], bool]) -> threading.Thread:
+        wake = threading.Event()
+        self._wakes.append(wake)
+        return threading.Thread(target=self._work, args=(look, wake), name=name, daemon=True)
+
+    def _work(self, look: Callable[[], bool], wake: threading.Event) -> None:
+        while not self._place.draining.is_set():
+            wake.clear()
+            try:
+                found = look()
+            except DBAPIError as error:
+                found = False
+                log.warning("lane.database_away", reason=type(error).__name__)
+            except Exception:
+                found = False
+                log.exception("lane.error")
+            if not found:
+                wake.wait(self._place.settings.poll_seconds * random.uniform(0.75, 1.25))
+
+    def _look_for_submitted(self) -> bool:
+        return self._something_waits() and run_next(self._place)
+
+    def _look_for(self, slot: Slot) -> bool:
+        if not self._something_waits():
+            return False
+        with slot.held() as held:
+            return held and run_next(self._place, slot=slot)
+
+    def _something_waits(self) -> bool:
+        """Look without a lock, and roughly, by this machine's clock: idle workers ask often."""
+        return bool(self._place.database.read_all(claimable_statement(now=datetime.now(UTC))))
+
+    def _sweep(self) -> None:
+        pause_seconds = min(5.0, self._place.settings.lease_seconds / 6)
+        while not self._place.draining.wait(pause_seconds * random.uniform(0.75, 1.25)):
+            try:
+                self._caretaker.sweep()
+            except DBAPIError as error:
+                log.warning("sweep.database_away", reason=type(error).__name__)
+            except Exception:
+                log.exception("sweep.error")

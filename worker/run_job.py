@@ -1,0 +1,290 @@
+"""One job from claim to outcome: fetch the files, run the engine in its sandbox, write what came of it.
+
+Every way to end is one function of `core.jobs` in one transaction, made ready here as an `Outcome`. Whatever the child
+does, the worker outlives it; whatever happens to the worker, the lease gives the job to another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from core import jobs
+from core.problems import from_engine, job_problem
+from core.storage.base import BlobCorrupt, BlobMissing, StorageUnavailable, hash_file
+from core.tables import JobState
+from engine.recipe import Recipe
+from worker.engine_lines import Conversation, clean_text, parse_object
+from worker.heart import Heart, StopReason
+from worker.isolation import Child, Ending, Limits
+from worker.slots import Slot
+from worker.workplace import Workplace
+
+Outcome = Callable[[Session], object]
+"""How the attempt ends: to be called in a transaction."""
+
+DELIVERIES: Final = {
+    "model": ("model.onnx", "application/octet-stream"),
+    "report": ("report.json", "application/json"),
+}
+"""What the engine leaves in its folder `out`: role -> name, media type."""
+
+REPORT_BYTES: Final = 64 * 1024**2
+LONGEST_WAIT_SECONDS: Final = 30.0
+
+log = structlog.get_logger()
+
+
+class MustStop(Exception):
+    """The work may not go on; `Heart.why_stop` says why."""
+
+
+def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None = None) -> bool:
+    """Claim a job and see it through; False when there was none. Without a slot only jobs to validate are taken."""
+    with place.database.transaction() as session:
+        claim = jobs.claim(
+            session,
+            worker_id=place.worker_id,
+            devices=[slot.device] if slot else [],
+            validate=slot is None,
+            lease_seconds=place.settings.lease_seconds,
+            job_id=job_id,
+        )
+    if claim is None:
+        return False
+    with structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt):
+        log.info("job.claimed", state=claim.state, worker_id=place.worker_id)
+        run(place, claim, slot.gpu if slot else None)
+    return True
+
+
+def run(place: Workplace, claim: jobs.Claim, gpu: str | None = None) -> None:
+    """Work on a claimed job until it has an outcome, and write that; nothing is written by who lost the lease."""
+    work = _inspect if claim.state == JobState.VALIDATING else _compress
+    with Heart(place.database, claim, place.draining) as heart, _folder(place, claim) as folder:
+        try:
+            outcome = work(place, claim, heart, folder, gpu)
+        except MustStop:
+            outcome = _stopped(place, claim, heart)
+        except (BlobMissing, BlobCorrupt) as error:
+            outcome = partial(jobs.fail, claim=claim, error=job_problem("internal-error", str(error)))
+        except Exception as error:
+            log.exception("job.worker_error")
+            detail = f"The worker failed: {type(error).__name__}: {error}"
+            outcome = partial(jobs.crashed, claim=claim, limits=_limits(place), detail=detail)
+        _write(place, heart, outcome)
+
+
+def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _gpu: str | None) -> Outcome:
+    """Let the engine look at the model within small limits: is it what it says, can it be cut at all?"""
+    model = _bring_model(place, claim, heart, folder)
+    settings = place.settings
+    limits = Limits(
+        settings.inspect_seconds, settings.inspect_memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds
+    )
+    talk = Conversation()
+    ending = _run_engine(place, heart, talk, ["inspect", model, "--recipe", "recipe.json"], folder, limits, None)
+    if ending.exit_code == 1 and talk.error is not None:
+        return partial(jobs.reject, claim=claim, error=from_engine(talk.error))
+    if ending.exit_code == 0 and talk.answer is not None:
+        return partial(jobs.validated, claim=claim, analysis=talk.answer)
+    return _broken(place, claim, ending, ())
+
+
+def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:
+    """Let the engine do the job, and publish what it made."""
+    command = ["compress", _bring_model(place, claim, heart, folder), "--recipe", "recipe.json", "--out", "out"]
+    if claim.dataset_sha256 is not None:
+        command += ["--calibration", _bring_images(place, claim, heart, folder)]
+    talk = Conversation(on_progress=heart.tell)
+    limits = _job_limits(place, claim, gpu)
+    ending = _run_engine(place, heart, talk, [*command, "--checkpoint", "checkpoint"], folder, limits, gpu)
+    delivered = _publish_log(place, claim, heart, folder, ending)
+    if ending.exit_code == 1 and talk.error is not None:
+        return partial(jobs.fail, claim=claim, error=from_engine(talk.error), delivered=delivered)
+    if ending.exit_code == 0 and talk.done:
+        return _deliver(place, claim, heart, folder, delivered)
+    return _broken(place, claim, ending, delivered)
+
+
+def _run_engine(
+    place: Workplace,
+    heart: Heart,
+    talk: Conversation,
+    command: list[str],
+    folder: Path,
+    limits: Limits,
+    gpu: str | None,
+) -> Ending:
+    shared = {"checkpoint": folder.parent / "checkpoint"}
+    child = Child(place.engine, command, folder=folder, shared=shared, limits=limits, sandbox=place.sandbox, gpu=gpu)
+    for line in child.lines(heart.why_stop):
+        talk.hear(line)
+    ending = child.ending()
+    log.info("engine.ended", command=command[0], ending=str(ending), stopped_for=ending.stopped_for)
+    if ending.stopped_for in get_args(StopReason):
+        raise MustStop
+    return ending
+
+
+def _broken(place: Workplace, claim: jobs.Claim, ending: Ending, delivered: tuple[jobs.Delivered, ...]) -> Outcome:
+    """The child did not end as agreed: say what killed it; only what may go better another time is tried again."""
+    tail = clean_text(ending.log_tail.decode(errors="replace"))
+    fail = partial(jobs.fail, claim=claim, detail=tail, delivered=delivered)
+    if ending.stopped_for == "timeout":
+        return partial(fail, error=job_problem("job-timeout", "The engine was stopped when its time was over."))
+    if ending.out_of_memory:
+        limit = f"{place.settings.job_memory_bytes / 1024**3:.1f} GiB"
+        return partial(
+            fail, error=job_problem("out-of-memory", f"The engine asked for more than the {limit} it may use.")
+        )
+    detail = f"The engine ended with {ending}. {tail[-1000:]}".strip()
+    return partial(jobs.crashed, claim=claim, limits=_limits(place), detail=detail, delivered=delivered)
+
+
+def _deliver(
+    place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, delivered: tuple[jobs.Delivered, ...]
+) -> Outcome:
+    """Publish model and report first, so that they are there when the job is seen to have succeeded."""
+    report = _read_report(folder / "out" / "report.json")
+    with place.database.transaction() as session:
+        if not jobs.finalize(session, claim):
+            return partial(jobs.cancelled, claim=claim)
+    made = [
+        _publish(place, heart, folder / "out" / name, name, role, media_type)
+        for role, (name, media_type) in DELIVERIES.items()
+    ]
+    outcome = str(report["outcome"])
+    return partial(jobs.finish, claim=claim, outcome=outcome, report=report, delivered=(*made, *delivered))
+
+
+def _stopped(place: Workplace, claim: jobs.Claim, heart: Heart) -> Outcome:
+    if heart.why_stop() == "cancelled":
+        return partial(jobs.cancelled, claim=claim)
+    return partial(jobs.release, claim=claim, limits=_limits(place))  # refused where another has the job already
+
+
+def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
+    """Write the outcome, again while the database does not answer. Written twice, the second is refused: no harm."""
+
+    def write() -> None:
+        with place.database.transaction() as session:
+            outcome(session)
+
+    try:
+        _patiently(heart, write, even_when_stopped=True)
+    except (jobs.LeaseLost, MustStop) as error:
+        log.warning("job.outcome_dropped", reason=str(error) or "the lease ran out")
+
+
+def _patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped: bool = False) -> None:
+    """Try again while a server of ours is away, for as long as the job is ours. Raises MustStop when it is not."""
+    wait_seconds = 0.25
+    while True:
+        try:
+            action()
+        except (StorageUnavailable, OperationalError) as error:
+            log.warning("worker.waits", reason=type(error).__name__, seconds=wait_seconds)
+        else:
+            return
+        if not heart.wait(wait_seconds) and not (even_when_stopped and heart.why_stop() != "fenced"):
+            raise MustStop
+        wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
+
+
+def _bring_model(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
+    (folder / "recipe.json").write_text(json.dumps(claim.recipe))
+    return _bring(place, heart, claim.model_sha256, folder, f"model{_suffix(claim.model_name)}")
+
+
+def _bring_images(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
+    assert claim.dataset_sha256 is not None
+    assert claim.dataset_name is not None
+    return _bring(place, heart, claim.dataset_sha256, folder, f"calibration{_suffix(claim.dataset_name)}")
+
+
+def _bring(place: Workplace, heart: Heart, sha256: str, folder: Path, name: str) -> str:
+    path = folder / name
+
+    def fetch() -> None:
+        path.unlink(missing_ok=True)
+        place.storage.fetch(sha256, path)
+
+    _patiently(heart, fetch)
+    return name
+
+
+def _suffix(name: str) -> str:
+    """Return what a file's name says about its form, if it is harmless: `.onnx`, `.zip`."""
+    found = re.search(r"\.[a-z0-9]{1,12}$", name.lower())
+    return found[0] if found else ""
+
+
+def _publish(place: Workplace, heart: Heart, path: Path, name: str, role: str, media_type: str) -> jobs.Delivered:
+    _assert_plain(path)
+    sha256, size_bytes = hash_file(path), path.stat().st_size
+    _patiently(heart, lambda: place.storage.put_file(path, sha256))
+    return jobs.Delivered(name, role, media_type, sha256, size_bytes)
+
+
+def _publish_log(
+    place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, ending: Ending
+) -> tuple[jobs.Delivered, ...]:
+    if not ending.log_tail:
+        return ()
+    path = folder.parent / f"log-{claim.attempt}"  # beside the folder that the child can write to
+    path.write_bytes(ending.log_tail)
+    name = f"attempt-{claim.attempt}.log"
+    return (_publish(place, heart, path, name, "log", "text/plain; charset=utf-8"),)
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    _assert_plain(path)
+    if path.stat().st_size > REPORT_BYTES:
+        raise ValueError(f"The engine's report is larger than {REPORT_BYTES} bytes.")
+    report = parse_object(path.read_bytes())
+    if report is None or not isinstance(report.get("outcome"), str):
+        raise ValueError("The engine's report has no outcome.")
+    return report
+
+
+def _assert_plain(path: Path) -> None:
+    """Refuse what the child may have put in a file's place: a link would make us publish a file of this machine."""
+    folder, file = path.parent.lstat(), path.lstat()
+    if not stat.S_ISDIR(folder.st_mode) or not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
+        raise ValueError(f"The engine left something other than a plain file as {path.name}.")
+
+
+def _job_limits(place: Workplace, claim: jobs.Claim, gpu: str | None) -> Limits:
+    settings = place.settings
+    wall_seconds = Recipe.model_validate(claim.recipe).budget_seconds + settings.job_grace_seconds
+    memory_bytes = settings.job_memory_bytes if gpu is None else None
+    return Limits(wall_seconds, memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds)
+
+
+def _limits(place: Workplace) -> jobs.Limits:
+    return jobs.Limits.of(place.settings)
+
+
+@contextmanager
+def _folder(place: Workplace, claim: jobs.Claim) -> Iterator[Path]:
+    """Give this attempt a folder of its own, beside the `checkpoint` that all attempts of the job share."""
+    job_folder = place.scratch / claim.job_id
+    folder = job_folder / f"attempt-{claim.attempt}"
+    for path in (folder / "out", job_folder / "checkpoint"):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""One run of a worker process, from its start to its drain, whoever started it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import structlog
+
+from core.logging import configure_logging
+from core.queue import DEVICES, open_bell
+from core.settings import Settings
+from worker.isolation import Program
+from worker.lanes import Lanes
+from worker.slots import find_slots
+from worker.sweep import Caretaker
+from worker.workplace import Workplace, engine_program
+
+log = structlog.get_logger()
+
+
+class Shift:
+    """Opens the workplace and its lanes, and closes them again."""
+
+    def __init__(self, engine: Program | None = None) -> None:
+        """`engine` is our own, unless a test brings a smaller one."""
+        self._engine = engine or engine_program()
+        self._place: Workplace | None = None
+        self._lanes: Lanes | None = None
+
+    def start(self, settings: Settings, *, devices: Collection[str] = DEVICES) -> None:
+        """Open what the settings name and begin to work on `devices`, as far as they are there."""
+        configure_logging(settings)
+        place = Workplace.open(settings, self._engine)
+        slots = [slot for slot in find_slots(settings) if slot.device in devices]
+        found = sorted({slot.device for slot in slots})
+        log.info("worker.starts", worker_id=place.worker_id, devices=found, sandbox=place.sandbox)
+        self._place, self._lanes = place, Lanes(place, slots, Caretaker(place, open_bell(settings), found))
+        self._lanes.start()
+
+    def wake(self) -> None:
+        if self._lanes is not None:
+            self._lanes.wake()
+
+    def stop_soon(self) -> None:
+        """Let the lanes give their jobs back; only sets a flag, as a signal's handler may."""
+        if self._place is not None:
+            self._place.draining.set()
+
+    def stop(self) -> None:
+        """Wait until the lanes are quiet."""
+        if self._place is not None and self._lanes is not None:
+            self._lanes.drain()
+            self._place.close()

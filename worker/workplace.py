@@ -1,0 +1,45 @@
+"""What a worker process has in its hands: settings, database, storage, engine, and whether it is about to stop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from core.db import Database, open_database
+from core.ids import new_id
+from core.settings import Settings
+from core.storage import Storage, open_storage
+from worker.isolation import Program, Sandbox, choose_sandbox
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+def engine_program() -> Program:
+    """`python -m engine`, found beside this package and nowhere else (-P: not in the folder of the job)."""
+    return Program((sys.executable, "-P", "-m", "engine"), (HOUSE / "engine",), {"PYTHONPATH": str(HOUSE)})
+
+
+@dataclass(frozen=True)
+class Workplace:
+    settings: Settings
+    database: Database
+    storage: Storage
+    sandbox: Sandbox
+    engine: Program
+    worker_id: str = field(default_factory=lambda: new_id("wrk"))
+    draining: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def open(cls, settings: Settings, engine: Program) -> Self:
+        return cls(settings, open_database(settings), open_storage(settings), choose_sandbox(settings.sandbox), engine)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for each job that is being worked on; within it one for each attempt, and the checkpoint of all."""
+        return self.settings.data_dir.resolve() / "scratch"
+
+    def close(self) -> None:
+        self.database.close()
