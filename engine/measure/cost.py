@@ -41,18 +41,25 @@ def cost(model: Model, image_shapes: Mapping[str, Sequence[int]] | None = None) 
             macs += found
     return Cost(
         parameters=_parameters(model),
-        macs=macs,
+        macs=macs // _fixed_batch(model),
         size_bytes=len(model.to_bytes()),
         uncounted=tuple(sorted(uncounted)),
     )
 
 
+def _fixed_batch(model: Model) -> int:
+    """Return the batch that the network insists on, 1 where it leaves it open."""
+    shape = model.inputs[0].shape if model.inputs else ()
+    return shape[0] if shape and isinstance(shape[0], int) and shape[0] > 0 else 1
+
+
 def _with_shapes(model: Model, image_shapes: Mapping[str, Sequence[int]]) -> Model:
-    """Return a copy at batch 1 with every shape inferred anew, as far as it can be."""
+    """Return a copy of known batch with every shape inferred anew, as far as it can be."""
     copy = model.copy()
     for value in copy.graph.inputs:
         if value.shape is not None and len(value.shape) and not value.is_initializer():
-            value.shape = ir.Shape([1, *image_shapes.get(str(value.name), tuple(value.shape)[1:])])
+            batch = value.shape[0] if isinstance(value.shape[0], int) else 1
+            value.shape = ir.Shape([batch, *image_shapes.get(str(value.name), tuple(value.shape)[1:])])
     for node in copy.graph:
         for output in node.outputs:
             output.shape = None  # what the exporter wrote may speak of another batch

@@ -1,0 +1,191 @@
+"""Likeness is nothing lost for the same network, and loses what a known change takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from engine.data.images import ImageSet
+from engine.errors import CalibrationMismatch, ModelError, PostconditionFailed
+from engine.graph.model import Model
+from engine.measure.batches import outputs_in_batches
+from engine.measure.fidelity import accuracy, compare_fidelity, correct
+from engine.recipe import Deploy
+from engine.report import Fidelity
+from tests.engine.measure.conftest import MakeImages, Parse
+
+IDENTITY = "agraph (float[n, 5] x) => (float[n, 5] y) { y = Identity(x) }"
+DOUBLE = "agraph (float[n, 5] image) => (float[n, 5] logits) { logits = Add(image, image) }"
+
+
+def fidelity(original: Model, delivered: Model, images: ImageSet) -> Fidelity:
+    return compare_fidelity(original, delivered, images, Deploy())
+
+
+def test_a_network_is_like_itself(parse: Parse, images: MakeImages) -> None:
+    found = fidelity(parse(IDENTITY), parse(IDENTITY), images(100, 5))
+
+    assert found.images == 100
+    assert found.agreement is not None
+    assert found.agreement.value == 1
+    assert found.agreement.low < 1
+    assert found.kl_divergence == 0
+    assert found.outputs[0].relative_error == 0
+    assert found.outputs[0].cosine == pytest.approx(1)
+    assert found.accuracy is None
+
+
+def test_twice_the_scores_agree_but_are_more_certain(parse: Parse, images: MakeImages) -> None:
+    given = images(100, 5)
+
+    found = fidelity(parse(IDENTITY), parse(DOUBLE), given)
+
+    p, q = special.softmax(given.inputs, axis=1), special.softmax(2 * given.inputs, axis=1)
+    assert found.agreement is not None
+    assert found.agreement.value == 1
+    assert found.kl_divergence == pytest.approx(stats.entropy(p, q, axis=1).mean(), rel=1e-5)
+    assert found.outputs[0].output == "y"  # paired by position, under the original's name
+    assert found.outputs[0].relative_error == pytest.approx(1)
+    assert found.outputs[0].cosine == pytest.approx(1)
+
+
+def test_probabilities_are_not_softmaxed_again(parse: Parse, images: MakeImages) -> None:
+    softmax = "agraph (float[n, 5] x) => (float[n, 5] y) {{ {steps} }}"
+    plain = parse(softmax.format(steps="y = Softmax(x)"))
+    sharper = parse(softmax.format(steps="a = Add(x, x) y = Softmax(a)"))
+    given = images(100, 5)
+
+    assert fidelity(plain, sharper, given).kl_divergence == pytest.approx(
+        fidelity(parse(IDENTITY), parse(DOUBLE), given).kl_divergence, rel=1e-5
+    )
+
+
+def test_opposite_outputs(parse: Parse, images: MakeImages) -> None:
+    negative = parse("agraph (float[n, 5] x) => (float[n, 5] y) { y = Neg(x) }")
+
+    found = fidelity(parse(IDENTITY), negative, images(100, 5))
+
+    assert found.agreement is not None
+    assert found.agreement.value == 0
+    assert found.outputs[0].relative_error == pytest.approx(2)
+    assert found.outputs[0].cosine == pytest.approx(-1)
+
+
+def test_outputs_that_are_no_class_scores(parse: Parse, images: MakeImages) -> None:
+    """A map, a single score, an integer class and a number that has no batch: errors are told, agreement is not."""
+    model = parse("""agraph (float[n, 2, 3, 3] x)
+        => (float[n, 2, 3, 3] map, float[n, 1] one, int64[n] top, float total) {
+        map = Relu(x)
+        flat = Flatten(x)
+        last = Constant<value = int64[1] {1}>()
+        one = ReduceMax<keepdims = 1>(flat, last)
+        top = ArgMax<axis = 1, keepdims = 0>(flat)
+        total = ReduceSum<keepdims = 0>(x)
+    }""")
+
+    found = fidelity(model, model, images(40, 2, 3, 3))
+
+    assert found.agreement is None
+    assert found.kl_divergence is None
+    assert [output.output for output in found.outputs] == ["map", "one", "top", "total"]
+    assert all(output.relative_error == 0 and output.cosine == pytest.approx(1) for output in found.outputs)
+
+
+def test_accuracy_is_told_where_labels_fit(parse: Parse, images: MakeImages) -> None:
+    given = images(60, 5)
+    top = given.inputs.argmax(axis=1)
+    labels = np.where(np.arange(60) < 45, top, (top + 1) % 5)
+    labelled = images(60, 5, labels=labels.tolist())
+
+    found = fidelity(parse(IDENTITY), parse("agraph (float[n, 5] x) => (float[n, 5] y) { y = Neg(x) }"), labelled)
+
+    assert found.accuracy is not None
+    assert found.accuracy.original.value == 0.75
+    assert found.accuracy.delivered.value < 0.5
+    alone = accuracy(parse(IDENTITY), labelled)
+    assert alone == found.accuracy.original
+    hits = correct(parse(IDENTITY), labelled)
+    assert hits is not None
+    assert hits.tolist() == [True] * 45 + [False] * 15
+
+
+@pytest.mark.parametrize(
+    ("labels", "class_names"), [([5] * 6, ()), ([0, 1] * 3, ("cat", "dog")), ([0, 7] * 3, ("0", "7"))]
+)
+def test_labels_that_cannot_be_the_networks_classes_are_left_out(
+    labels: list[int], class_names: tuple[str, ...], parse: Parse, images: MakeImages
+) -> None:
+    given = images(6, 5, labels=labels)
+    named = ImageSet(given.inputs, given.labels, given.names, class_names)
+
+    assert accuracy(parse(IDENTITY), named) is None
+    assert fidelity(parse(IDENTITY), parse(IDENTITY), named).accuracy is None
+
+
+@pytest.mark.parametrize("labels", [([0, 4] * 3, ("0", "4")), ([0, 4] * 3, ("a", "b", "c", "d", "e"))])
+def test_labels_of_a_sample_of_the_classes_fit(
+    labels: tuple[list[int], tuple[str, ...]], parse: Parse, images: MakeImages
+) -> None:
+    given = images(6, 5, labels=labels[0])
+
+    assert accuracy(parse(IDENTITY), ImageSet(given.inputs, given.labels, given.names, labels[1])) is not None
+
+
+@pytest.mark.parametrize("count", [1, 4, 10, 33])
+def test_a_fixed_batch_gives_the_same_outputs(count: int, parse: Parse, images: MakeImages) -> None:
+    """The last batch is filled up, and the filling is not seen."""
+    given = images(count, 5)
+    fixed = parse("agraph (float[4, 5] x) => (float[4, 5] y) { y = Identity(x) }")
+
+    batches = list(outputs_in_batches(fixed, given, Deploy()))
+
+    np.testing.assert_array_equal(np.concatenate([batch["y"] for batch in batches]), given.inputs)
+
+
+def test_inputs_are_given_in_the_networks_own_type(parse: Parse, images: MakeImages) -> None:
+    half = parse("agraph (float16[n, 5] x) => (float[n, 5] y) { y = Cast<to = 1>(x) }")
+    given = images(9, 5)
+
+    found = next(outputs_in_batches(half, given, Deploy()))["y"]
+
+    np.testing.assert_array_equal(found, given.inputs.astype(np.float16))
+
+
+def test_zeros_are_like_zeros(parse: Parse, images: MakeImages) -> None:
+    zero = parse("agraph (float[n, 5] x) => (float[n, 5] y) { y = Sub(x, x) }")
+
+    found = fidelity(zero, zero, images(9, 5)).outputs[0]
+
+    assert (found.relative_error, found.cosine) == (0, 1)
+
+
+def test_what_is_not_finite_is_our_fault(parse: Parse, images: MakeImages) -> None:
+    logarithm = parse("agraph (float[n, 5] x) => (float[n, 5] y) { y = Log(x) }")
+
+    with pytest.raises(PostconditionFailed, match="not finite"):
+        fidelity(parse(IDENTITY), logarithm, images(9, 5))
+
+    assert fidelity(logarithm, logarithm, images(9, 5)).outputs[0].relative_error == 0
+
+
+def test_networks_that_do_not_pair_are_refused(parse: Parse, images: MakeImages) -> None:
+    two = parse("agraph (float[n, 5] x) => (float[n, 5] y, float[n, 5] z) { y = Relu(x) z = Neg(x) }")
+    narrow = parse("""agraph (float[n, 5] x) => (float[n, 1] y) {
+        axes = Constant<value = int64[1] {1}>()
+        y = ReduceMax(x, axes)
+    }""")
+
+    with pytest.raises(ModelError, match="the other y, z"):
+        fidelity(parse(IDENTITY), two, images(9, 5))
+    with pytest.raises(ModelError, match=r"shape \(9, 5\) in one network"):
+        fidelity(parse(IDENTITY), narrow, images(9, 5))
+
+
+def test_images_must_be_there_and_feed_one_input(parse: Parse, images: MakeImages) -> None:
+    both = parse("agraph (float[n, 5] x, float[n, 5] z) => (float[n, 5] y) { y = Add(x, z) }")
+
+    with pytest.raises(CalibrationMismatch, match="no image"):
+        fidelity(parse(IDENTITY), parse(IDENTITY), images(0, 5))
+    with pytest.raises(CalibrationMismatch, match="inputs x, z"):
+        accuracy(both, images(2, 5, labels=[0, 1]))

@@ -1,0 +1,184 @@
+"""Who is timed when: on a machine whose clock only moves when something runs, so that nothing here depends on time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from engine.errors import RecipeInvalid
+from engine.measure.feeds import random_feed
+from engine.measure.latency import (
+    ROUNDS_BEFORE_ASKING,
+    ROUNDS_MIN,
+    WARM_UPS,
+    Samples,
+    compare_latency,
+    take_samples,
+    time_models,
+)
+from engine.recipe import Deploy
+from tests.engine.measure.conftest import Parse
+
+MS = 1_000_000
+
+NETWORK = """agraph (float[n, 3, {height}, 4] image) => (float[n, 3, h, 4] y) {{ y = Relu(image) }}"""
+
+
+class FakeMachine:
+    """Runs that take a fixed time each; remembers who ran."""
+
+    def __init__(self, **durations_ms: float) -> None:
+        self.now_ns = 0
+        self.ran: list[str] = []
+        self.runs = [self._run(name, duration_ms) for name, duration_ms in durations_ms.items()]
+
+    def clock(self) -> int:
+        return self.now_ns
+
+    def _run(self, name: str, duration_ms: float) -> Callable[[], None]:
+        def run() -> None:
+            self.ran.append(name)
+            self.now_ns += int(duration_ms * MS)
+
+        return run
+
+    def sample(self, rounds: int, seed: int = 0) -> Samples:
+        return take_samples(
+            self.runs,
+            seed=seed,
+            budget_seconds=1e9,
+            enough=lambda taken: len(taken) >= rounds,
+            clock=self.clock,
+        )
+
+
+def test_each_network_runs_once_a_round_in_random_order() -> None:
+    machine = FakeMachine(a=10, b=7)
+
+    samples = machine.sample(rounds=40)
+
+    timed = machine.ran[2 * WARM_UPS :]
+    orders = Counter(zip(timed[::2], timed[1::2], strict=True))
+    assert set(orders) == {("a", "b"), ("b", "a")}
+    assert min(orders.values()) > len(samples) / 5
+    np.testing.assert_allclose(samples, [[10, 7]] * len(samples))
+
+
+def test_every_network_is_warmed_up_before_any_is_timed() -> None:
+    machine = FakeMachine(a=10, b=7, c=5)
+
+    machine.sample(rounds=20)
+
+    assert machine.ran[: 3 * WARM_UPS] == ["a"] * WARM_UPS + ["b"] * WARM_UPS + ["c"] * WARM_UPS
+
+
+def test_a_short_run_is_timed_in_bundles_of_two_milliseconds() -> None:
+    machine = FakeMachine(a=0.3, b=5)
+
+    samples = machine.sample(rounds=20)
+
+    timed = Counter(machine.ran[2 * WARM_UPS :])
+    assert timed == {"a": 7 * len(samples), "b": len(samples)}
+    np.testing.assert_allclose(samples, [[0.3, 5]] * len(samples))
+
+
+def test_sampling_ends_when_the_budget_is_spent() -> None:
+    machine = FakeMachine(a=10, b=10)
+
+    samples = take_samples(machine.runs, seed=0, budget_seconds=1, enough=lambda taken: False, clock=machine.clock)
+
+    assert len(samples) == (1000 - 2 * WARM_UPS * 10) / 20
+    assert machine.now_ns == 1000 * MS
+
+
+def test_six_rounds_are_taken_whatever_they_cost() -> None:
+    machine = FakeMachine(a=10_000, b=10_000)
+
+    samples = take_samples(machine.runs, seed=0, budget_seconds=0.001, enough=lambda taken: True, clock=machine.clock)
+
+    assert len(samples) == ROUNDS_MIN
+
+
+def test_enough_is_asked_at_growing_intervals() -> None:
+    machine = FakeMachine(a=10)
+    asked: list[int] = []
+
+    def enough(samples: Samples) -> bool:
+        asked.append(len(samples))
+        return len(asked) == 6
+
+    samples = take_samples(machine.runs, seed=0, budget_seconds=1e9, enough=enough, clock=machine.clock)
+
+    assert asked[0] == ROUNDS_BEFORE_ASKING
+    assert asked[-1] == len(samples)
+    assert all(late - early >= 0.3 * early for early, late in pairwise(asked))
+
+
+def test_the_seed_decides_the_order() -> None:
+    def order(seed: int) -> list[str]:
+        machine = FakeMachine(a=10, b=7, c=5)
+        machine.sample(rounds=20, seed=seed)
+        return machine.ran
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+
+
+def test_a_comparison_is_whole(parse: Parse) -> None:
+    model = parse(NETWORK.format(height=4))
+
+    found = compare_latency(model, model, Deploy(batch=2), {}, seed=0, budget_seconds=0.2)
+
+    for latency in (found.original, found.delivered):
+        assert 0 < latency.latency_ms_p50 <= latency.latency_ms_p95
+        assert latency.samples >= ROUNDS_MIN
+    assert found.ratio.low <= found.ratio.value <= found.ratio.high
+
+
+def test_a_table_of_networks_has_one_sample_each_a_round(parse: Parse) -> None:
+    models = {name: parse(NETWORK.format(height=4)) for name in ("whole", "cut", "other")}
+
+    found = time_models(models, Deploy(), {}, seed=0, budget_seconds=60, rounds_max=20)
+
+    assert list(found) == list(models)
+    assert {len(samples) for samples in found.values()} == {20}
+    assert all((samples > 0).all() for samples in found.values())
+
+
+def test_the_feed_has_the_deployed_batch_and_is_the_same_for_a_seed(parse: Parse) -> None:
+    model = parse(NETWORK.format(height=4))
+
+    first, again, other = (random_feed(model, Deploy(batch=5), {}, seed)["image"] for seed in (1, 1, 2))
+
+    assert first.shape == (5, 3, 4, 4)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_feed_has_the_networks_own_type(parse: Parse) -> None:
+    model = parse("agraph (uint8[n, 4] x, float16[n, 4] y) => (float16[n, 4] z) { z = Relu(y) }")
+
+    feed = random_feed(model, Deploy(batch=2), {}, seed=0)
+
+    assert {name: array.dtype for name, array in feed.items()} == {"x": np.uint8, "y": np.float16}
+
+
+def test_open_sizes_are_given_or_refused(parse: Parse) -> None:
+    model = parse(NETWORK.format(height="h"))
+
+    assert random_feed(model, Deploy(), {"image": (3, 9, 4)}, seed=0)["image"].shape == (1, 3, 9, 4)
+    with pytest.raises(RecipeInvalid, match="leaves sizes open"):
+        random_feed(model, Deploy(), {}, seed=0)
+
+
+def test_a_fixed_batch_that_is_not_the_deployed_one_is_refused(parse: Parse) -> None:
+    model = parse("agraph (float[4, 2] x) => (float[4, 2] y) { y = Relu(x) }")
+
+    with pytest.raises(RecipeInvalid, match=r'"deploy": \{"batch": 4\}') as caught:
+        compare_latency(model, model, Deploy(batch=8), {}, seed=0, budget_seconds=1)
+
+    assert caught.value.where == "deploy.batch"
