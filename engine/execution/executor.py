@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import OperatorUnsupported
+from engine.execution.catalogue import unsupported_message
 from engine.execution.node import Kernel, NodeView
 from engine.execution.operators import OPERATORS
 from engine.execution.tensors import TORCH_TYPES, to_onnx, to_torch
@@ -133,12 +134,8 @@ class Executor(nn.Module):
     def _take_node(self, node: ir.Node) -> None:
         view = self._view(node)
         build = OPERATORS.get(node.op_type)
-        if build is None or node.domain not in ("", "ai.onnx"):
-            raise OperatorUnsupported(
-                f"Node '{node.name}': the operator {node.domain or 'ai.onnx'}.{node.op_type} is not supported. "
-                f"Export the network with these only: {', '.join(OPERATORS)}.",
-                where=node.name,
-            )
+        if build is None:
+            raise OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
         kernel = build(view)
         step = _Step(
             kernel,
