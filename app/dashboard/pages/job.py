@@ -87,8 +87,8 @@ def _fidelity(report: Report) -> Markup | None:
     rows: list[Any] = []
     if report.fidelity and report.fidelity.accuracy:
         accuracy = report.fidelity.accuracy
-        rows += [("Accuracy of the original", "original", accuracy.original)]
-        rows += [("Accuracy of the delivered", "delivered", accuracy.delivered)]
+        rows += [("Accuracy, original", "original", accuracy.original)]
+        rows += [("Accuracy, delivered", "delivered", accuracy.delivered)]
     if report.fidelity and report.fidelity.agreement:
-        rows += [("Agreement with the original", "delivered", report.fidelity.agreement)]
+        rows += [("Agreement", "delivered", report.fidelity.agreement)]
     return charts.share_scale(rows) if rows else None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app import dashboard
+from app.main import create_app
 from app.services import Services
-from core.db import upgrade
 from core.keys import ensure_admin_key, new_key
 from core.settings import Settings
 
@@ -26,36 +24,46 @@ def admin_key() -> str:
 
 
 @pytest.fixture
-def services(tmp_path: Path, admin_key: str) -> Iterator[Services]:
-    settings = Settings(data_dir=tmp_path / "var", admin_key=SecretStr(admin_key), _env_file=None)
-    upgrade(settings)
-    opened = Services.open(settings)
-    ensure_admin_key(opened.database, settings)
+def application(sqlite_settings: Settings, admin_key: str) -> FastAPI:
+    """The whole web process of the embedded default, dashboard included."""
+    return application_of(sqlite_settings, admin_key)
+
+
+def application_of(settings: Settings, admin_key: str) -> FastAPI:
+    """Return the web process over a database that is opened by this key."""
+    app = create_app(settings)
+    ensure_admin_key(app.state.services.database, settings.model_copy(update={"admin_key": SecretStr(admin_key)}))
+    return app
+
+
+@pytest.fixture
+def services(application: FastAPI) -> Iterator[Services]:
+    opened: Services = application.state.services
     yield opened
     opened.database.close()
 
 
 @pytest.fixture
-def application(services: Services) -> Starlette:
-    app = Starlette()
-    app.state.services = services
-    dashboard.install(app)
-    return app
-
-
-@pytest.fixture
-def visitor(application: Starlette) -> Iterator[TestClient]:
+def visitor(application: FastAPI) -> Iterator[TestClient]:
     """A client that has not signed in."""
-    with TestClient(application, base_url=ORIGIN, follow_redirects=False) as client:
+    with browser_of(application) as client:
         yield client
 
 
 @pytest.fixture
 def admin(visitor: TestClient, admin_key: str) -> TestClient:
     """A client that has signed in with the admin key."""
-    answer = visitor.post("/admin/login", data={"csrf": token_of(visitor), "key": admin_key, "next": "/admin"})
-    assert answer.status_code == 303
+    sign_in(visitor, admin_key)
     return visitor
+
+
+def browser_of(application: FastAPI) -> TestClient:
+    return TestClient(application, base_url=ORIGIN, follow_redirects=False)
+
+
+def sign_in(client: TestClient, admin_key: str) -> None:
+    answer = client.post("/admin/login", data={"csrf": token_of(client), "key": admin_key, "next": "/admin"})
+    assert answer.status_code == 303
 
 
 def token_of(client: TestClient, path: str = "/admin/login") -> str:
