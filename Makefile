@@ -1,0 +1,55 @@
+# `make` lists what there is. Needs Python 3.11 or newer and a C toolchain; everything else is set up below .venv.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix serve migrate bench up browser clean
+
+help: ## list what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## set up .venv, again only when pyproject.toml or requirements.lock changed
+
+$(READY): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]' -c requirements.lock
+	@touch $@
+
+demo: setup ## train, prune and measure a small network; or MODEL=my.onnx [CALIBRATION=images.zip] [TARGET=0.7] [RECIPE=r.json]
+	$(BIN)/python -m examples.demo --out demo-output \
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(CALIBRATION),--calibration '$(CALIBRATION)') \
+	  $(if $(TARGET),--target '$(TARGET)') $(if $(RECIPE),--recipe '$(RECIPE)')
+
+test: setup browser ## run every test, with real servers; some only: make test ONLY="tests/core -k lease"
+	$(BIN)/python -m pytest $(ONLY)
+
+check: setup ## lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## format, and repair what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+serve: setup ## run the service on this machine until stopped
+	$(BIN)/secateur-server
+
+migrate: setup ## bring the database of the settings up to date
+	$(BIN)/alembic upgrade head
+
+bench: setup ## measure what a status poll and an upload cost
+	$(BIN)/python -m benchmarks.api
+
+up: ## run the scale-out service in containers (needs Docker and a .env, see docker-compose.yml)
+	docker compose up --build
+
+browser: setup
+	@bash .ci/browser $(BIN)/python
+
+clean: ## remove what the commands above have made
+	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
