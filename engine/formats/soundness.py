@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 
 import onnx
 
@@ -25,8 +26,7 @@ def check_soundness(proto: onnx.ModelProto) -> None:
         raise OperatorUnsupported("The graph has sparse initialisers, which are not run. Export dense weights.")
     _check_inputs(proto.graph)
     _check_names(proto.graph)
-    _check_order(proto.graph)
-    _check_schema(proto)
+    _check_schema(proto, _check_order(proto.graph))
 
 
 def _opset(proto: onnx.ModelProto) -> int:
@@ -142,40 +142,44 @@ def _first_repeated(names: Iterable[str]) -> str | None:
     return None
 
 
-def _check_order(graph: onnx.GraphProto) -> None:
-    """Find a cycle: nodes that are still waiting when all that can run have run."""
-    waiting = {index: {name for name in node.input if name} for index, node in enumerate(graph.node)}
+def _check_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the nodes in an order in which they can run; refuse a cycle, where some wait for each other for ever."""
+    waiting = [{name for name in node.input if name} for node in graph.node]
     readers: dict[str, list[int]] = {}
-    for index, names in waiting.items():
+    for index, names in enumerate(waiting):
         for name in names:
             readers.setdefault(name, []).append(index)
-    ready = [*(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)]
-    ready += list(_run([index for index, names in waiting.items() if not names], waiting, graph))
-    while ready:
-        name = ready.pop()
-        free = []
+    order = [index for index, names in enumerate(waiting) if not names]
+    made = deque([*(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)])
+    made.extend(name for index in order for name in graph.node[index].output)
+    while made:
+        name = made.popleft()
         for index in readers.pop(name, ()):
             waiting[index].discard(name)
             if not waiting[index]:
-                free.append(index)
-        ready += list(_run(free, waiting, graph))
-    if waiting:
-        node = graph.node[min(waiting)]
+                order.append(index)
+                made.extend(graph.node[index].output)
+    if len(order) < len(waiting):
+        node = graph.node[next(index for index, names in enumerate(waiting) if names)]
         message = f"Node '{node.name}' ({node.op_type}) waits for its own result: the graph has a cycle"
         raise ModelUnreadable(f"{message}. Export again.", where=node.name or node.op_type)
+    return [graph.node[index] for index in order]
 
 
-def _run(indices: Iterable[int], waiting: dict[int, set[str]], graph: onnx.GraphProto) -> Iterator[str]:
-    for index in indices:
-        del waiting[index]
-        yield from (name for name in graph.node[index].output if name)
-
-
-def _check_schema(proto: onnx.ModelProto) -> None:
-    """Let ONNX's own checker look at attributes and counts."""
-
+def _check_schema(proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Let ONNX's own checker look at attributes and counts: on the bare graph, as it would copy the weights twice."""
+    bare = onnx.ModelProto(ir_version=max(proto.ir_version, 4), opset_import=proto.opset_import)
+    bare.graph.name = "bare"
+    bare.graph.node.extend(nodes)
+    bare.graph.input.extend(proto.graph.input)
+    bare.graph.output.extend(proto.graph.output)
+    declared = {value.name for value in proto.graph.input}
+    for tensor in proto.graph.initializer:
+        if tensor.name not in declared:
+            value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            bare.graph.input.append(value)
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(bare)
     except (onnx.checker.ValidationError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0][:500]
         raise ModelUnreadable(f"The graph breaks the ONNX standard: {first_line} Export again.") from error

@@ -16,11 +16,14 @@ from onnx_ir.passes.common import (
 )
 from onnxscript.optimizer import fold_constants
 
-from engine.errors import ModelUnreadable
+from engine.errors import ModelUnreadable, ModelUnsafe
 from engine.graph.model import Model
 from engine.graph.surgery import remove_dead, replace_value
 
 OLDEST_OPSET = 11
+MOST_ELEMENTS = 1 << 30
+"""Elements of one tensor between two nodes, for a batch of one: 4 GiB of float32."""
+
 _FOLD_ELEMENTS = 1 << 18
 _GROWING = {"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample", "OneHot"}
 """Operators whose result may be far larger than what they read: folded only where the size is known beforehand."""
@@ -46,12 +49,26 @@ def normalise(model: Model) -> Model:
     IdentityEliminationPass()(plain.ir)
     remove_dead(plain)
     infer_shapes(plain)
+    _refuse_huge(plain)
     return Model(plain.ir)  # names the nodes that folding made
 
 
 def infer_shapes(model: Model) -> None:
     """Write, in place, what follows about shapes and types; what cannot be worked out stays unknown."""
     ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model.ir)
+
+
+def _refuse_huge(model: Model) -> None:
+    """Refuse a graph that makes a tensor too large for any machine out of a few bytes; open sizes count as one."""
+    for node in model.graph:
+        for value in node.outputs:
+            sizes = [size if isinstance(size, int) else 1 for size in value.shape or ()]
+            if math.prod(sizes) > MOST_ELEMENTS:
+                raise ModelUnsafe(
+                    f"Node '{node.name}': {node.op_type} makes a tensor of {math.prod(sizes)} elements, {sizes}. "
+                    f"At most {MOST_ELEMENTS} are run.",
+                    where=node.name,
+                )
 
 
 def _lifted(model: Model) -> ir.Model:
