@@ -137,7 +137,7 @@ class Child:
 
     def lines(self, why_stop: Callable[[], str | None] = lambda: None) -> Iterator[bytes]:
         """Give the lines of its standard output; `why_stop` is asked all the time, and a reason ends the child."""
-        process, rest = self._process, b""
+        process, rest = self._process, bytearray()
         assert process.stdout is not None
         assert process.stderr is not None
         with process.stdout, process.stderr, selectors.DefaultSelector() as selector:
@@ -153,15 +153,14 @@ class Child:
                     elif key.fileobj is process.stderr:
                         self._tail = (self._tail + chunk)[-TAIL_BYTES:]
                     else:
-                        *whole, rest = (rest + chunk).split(b"\n")
-                        yield from whole
+                        yield from _cut_lines(rest, chunk)
                 self._enforce("endless line" if len(rest) > LINE_BYTES else why_stop())
                 if exited:
                     self._kill_group()
                     if not ready:
                         break  # somebody who left the group still holds the pipe
         if rest:
-            yield rest
+            yield bytes(rest)
 
     def ending(self) -> Ending:
         """Wait until it is gone, and tell how that came."""
@@ -209,6 +208,17 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def _cut_lines(rest: bytearray, chunk: bytes) -> list[bytes]:
+    """Return the lines that are complete with this chunk; keep the last one's beginning in `rest`, within bounds."""
+    if b"\n" not in chunk:
+        del rest[LINE_BYTES:]
+        rest += chunk
+        return []
+    *whole, end = (bytes(rest) + chunk).split(b"\n")
+    rest[:] = end
+    return whole
 
 
 def _launched(command: list[str], limits: Limits, in_bubblewrap: bool) -> list[str]:

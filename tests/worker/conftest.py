@@ -14,10 +14,12 @@ import pytest
 
 from core import jobs
 from core.db import Database
+from core.logging import configure_logging
 from core.settings import Settings
 from core.storage import Storage
 from core.tables import Job, JobState
 from engine.recipe import Recipe
+from tests.conftest import make_settings
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
 from worker.isolation import Program
 from worker.run_job import run_next
@@ -29,6 +31,12 @@ FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 
 def fake_engine() -> Program:
     return Program((sys.executable, "-I", str(FAKE_ENGINE)), (FAKE_ENGINE,))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plain_log(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The log of production: structlog's own default draws tracebacks for seconds."""
+    configure_logging(make_settings(tmp_path_factory.mktemp("log")))
 
 
 @pytest.fixture

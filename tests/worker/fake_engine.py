@@ -129,7 +129,7 @@ def probe() -> None:
     write(b"model", {**REPORT, "tried": tried})
 
 
-def attempt(act) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def attempt(act) -> bool:  # type: ignore[no-untyped-def]
     try:
         act()
     except OSError:
