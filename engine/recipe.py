@@ -72,7 +72,7 @@ class Units(Strict):
     min_agreement: Agreement = None
 
 
-TARGETS = {
+TARGETS: dict[str, type[Strict]] = {
     "latency_ratio": LatencyRatio,
     "latency_ms": LatencyMs,
     "macs_ratio": MacsRatio,
@@ -116,8 +116,9 @@ Target = Annotated[
 class Practise(Strict):
     """Drop whole residual branches, chosen by how well the network recovers without them.
 
-    A unit with recoverability 0.02 (2 % error left in the features) and 4 % of the latency scores 0.5; one with 0.02 and
-    1 % scores 2.0 and goes later. Wang et al., "Practical Network Acceleration with Tiny Sets", 2023. arXiv:2202.07861
+    A unit with recoverability 0.02 (2 % error left in the features) and 4 % of the latency scores 0.5; one with 0.02
+    and 1 % scores 2.0 and goes later.
+    Wang and Wu, "Practical Network Acceleration with Tiny Sets", CVPR 2023. arXiv:2202.07861
     """
 
     name: Literal["practise"] = "practise"
@@ -131,8 +132,8 @@ METHODS: dict[str, type[Strict]] = {"practise": Practise}
 class Preprocess(Strict):
     """How an 8-bit image becomes the network's input: resize, crop, scale, normalise, lay out.
 
-    Pixel 255 with scale 1/255, mean 0.485 and std 0.229 becomes 2.249. Arrays of floating point are taken as ready inputs
-    and pass through untouched.
+    Pixel 255 with scale 1/255, mean 0.485 and std 0.229 becomes 2.249. Arrays of floating point are taken as ready
+    inputs and pass through untouched.
     """
 
     resize: int | None = Field(default=None, ge=1, le=8192, description="Shorter side in pixels; null: as it is.")

@@ -1,4 +1,4 @@
-"""What came of it: measured numbers with their intervals, what was cut and why. Torch-free, so that anyone can read it."""
+"""What came of it: measured numbers with their intervals, what was cut and why. Torch-free: anyone can read it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,15 @@ class Latency(Strict):
 
 
 class LatencyComparison(Strict):
-    """Both networks timed in turn, A B A B. `ratio` is delivered over original, with its bootstrap interval."""
+    """Both networks timed in turn, A B A B. `ratio` is delivered over original, with its bootstrap interval.
+
+    `clock` says by which clock: the wall's, or that of the one thread that runs, which other programs cannot slow down.
+    """
 
     original: Latency
     delivered: Latency
     ratio: Interval
+    clock: Literal["wall", "thread"] = "wall"
 
 
 class Cost(Strict):
@@ -64,7 +68,7 @@ class OutputFidelity(Strict):
 
 
 class Fidelity(Strict):
-    """How much the delivered network still says what the original said, on images that neither choice nor repair has seen."""
+    """How far the delivered network still says what the original said, on images that nothing else has seen."""
 
     images: int
     agreement: Interval | None
@@ -74,10 +78,10 @@ class Fidelity(Strict):
 
 
 class DataUse(Strict):
-    """Which images did what. `rung` is the data ladder's step: 0 real images, 1 procedural images."""
+    """Which images did what. `rung` of the data ladder: 0 real images, 1 procedural ones beside or instead."""
 
     rung: int
-    source: Literal["calibration", "procedural"]
+    source: Literal["calibration", "mixed", "procedural"]
     repair_images: int
     selection_images: int
     test_images: int
@@ -87,8 +91,8 @@ class DataUse(Strict):
 class UnitDecision(Strict):
     """One removable unit: what it costs, what its loss would cost, and what became of it.
 
-    `recoverability` is the relative error left in the features after repair, lower is better; `latency_share` is its part of
-    the original's latency; `score` is their quotient, None where the share is not surely above zero.
+    `recoverability` is the relative error left in the features after repair, lower is better; `latency_share` is its
+    part of the original's latency; `score` is their quotient, None where the share is not surely above zero.
     """
 
     name: str
@@ -105,15 +109,18 @@ class Stage(Strict):
     seconds: float
 
 
+StoppedBy = Literal["early_stop", "budget", "schedule"]
+
+
 class Recovery(Strict):
-    """How the repair went: feature error on held-out images before any repair, after the closed form and at the best step."""
+    """How the repair went: held-out feature error before any repair, after the closed form and at the best step."""
 
     error_plain: float
     error_closed_form: float
     error_final: float
     steps: int
     best_step: int
-    stopped_by: Literal["early_stop", "budget", "schedule", "skipped"]
+    stopped_by: StoppedBy
 
 
 class Environment(Strict):

@@ -14,17 +14,14 @@ from engine.graph.units import Unit
 def remove_units(model: Model, units: Iterable[Unit]) -> Model:
     """Return a new model without these units; order does not matter, nor whether one lies inside another.
 
-    Readers of each sum read its source instead; a Relu that now reads a Relu goes too. Everything else stays as it is.
+    Readers of each sum read its source instead; everything else stays as it is, so that values keep their names.
     """
     cut = model.copy()
     nodes = cut.nodes()
     for unit in units:
         join = nodes[unit.join]
         source = next(value for value in join.inputs if value is not None and value.name != unit.branch)
-        readers = [use.node for use in join.outputs[0].uses()]
         replace_value(cut, join.outputs[0], source)
-        for reader in readers:
-            _drop_second_relu(cut, reader)
     remove_dead(cut)
     return cut
 
@@ -48,11 +45,3 @@ def replace_value(model: Model, old: ir.Value, new: ir.Value) -> None:
 def remove_dead(model: Model) -> None:
     """Take out, in place, the nodes and initialisers that no output depends on."""
     RemoveUnusedNodesPass()(model.ir)
-
-
-def _drop_second_relu(model: Model, node: ir.Node) -> None:
-    """Let readers of Relu(Relu(x)) read Relu(x), which is the same."""
-    first = node.inputs[0].producer() if node.op_type == "Relu" and node.inputs[0] is not None else None
-    if first is None or first.op_type != "Relu" or node.outputs[0].is_graph_output():
-        return
-    node.outputs[0].replace_all_uses_with(first.outputs[0])

@@ -1,0 +1,23 @@
+"""`check`: our executor against ONNX Runtime on random inputs; exit 1 above a relative error of 1e-4."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.check import check
+from engine.commands.output import put
+
+
+RELATIVE_ERROR_MAX = 1e-4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(options: argparse.Namespace) -> int:
+    found = check(options.model, options.seed)
+    put(found)
+    return 0 if found.relative_error <= RELATIVE_ERROR_MAX else 1

@@ -1,0 +1,58 @@
+"""Where a network's features are: the values that its heads read. Found from the graph alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from engine.graph.model import Model
+
+_LAYOUT = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Gather", "Slice"}
+_POOLING = {"GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax"}
+_HEAD = _LAYOUT | _POOLING | {"Gemm", "MatMul", "Add", "Softmax", "LogSoftmax", "Sigmoid"}
+
+
+@dataclass(frozen=True)
+class Features:
+    """`values` are compared by their relative error; `logits` are the outputs that are class scores, (N, K > 1)."""
+
+    values: tuple[str, ...]
+    logits: tuple[str, ...]
+
+
+def find_features(model: Model) -> Features:
+    """Return, for each output of class scores, the value that its head reads; other outputs stand for themselves.
+
+    The head is what lies behind the last activation or norm: pooling, layout, and linear layers with a bias. A strided
+    convolution, a norm or an activation ends it.
+    """
+    names: list[str] = []
+    logits: list[str] = []
+    for output in model.graph.outputs:
+        scores = is_class_scores(output)
+        if scores:
+            logits.append(str(output.name))
+        names.append(str((_before_the_head(output) if scores else output).name))
+    return Features(tuple(dict.fromkeys(names)), tuple(logits))
+
+
+def is_class_scores(output: ir.Value) -> bool:
+    """Tell whether an output looks like scores of classes: two axes, the second known and longer than one."""
+    shape = output.shape
+    floating = output.dtype is not None and output.dtype.is_floating_point()
+    return floating and shape is not None and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1
+
+
+def _before_the_head(value: ir.Value) -> ir.Value:
+    while (node := value.producer()) is not None and node.op_type in _HEAD:
+        read = [v for v in node.inputs if v is not None and not _is_constant(v)]
+        if len(read) != 1 or read[0].is_graph_input():
+            break
+        value = read[0]
+    return value
+
+
+def _is_constant(value: ir.Value) -> bool:
+    producer = value.producer()
+    return value.is_initializer() or (producer is not None and producer.op_type == "Constant")

@@ -1,0 +1,51 @@
+"""What removed units leave behind: where the graph now reads one value in place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from engine.graph.model import Model
+from engine.graph.units import Unit
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Neighbouring units that are gone: readers of `target`, which only the uncut graph has, now read `value`."""
+
+    value: str
+    target: str
+    units: tuple[str, ...]
+
+
+def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
+    """Return the holes that removing `units` leaves in `model`, the uncut graph, in its order.
+
+    Units that follow one another, with at most a second Relu between, leave one hole: its target is the last one's.
+    """
+    values, by_target = model.values(), {unit.target: unit for unit in units}
+    order = {name: place for place, name in enumerate(values)}
+    holes: dict[str, Hole] = {}
+    for unit in sorted(units, key=lambda unit: order[unit.target]):
+        value = str(_stand_in(values[unit.source], values, by_target).name)
+        before = holes[value].units if value in holes else ()
+        holes[value] = Hole(value, unit.target, (*before, unit.name))
+    return list(holes.values())
+
+
+def _stand_in(value: ir.Value, values: dict[str, ir.Value], by_target: dict[str, Unit]) -> ir.Value:
+    """Return the value that is read in place of `value` once the units are gone."""
+    unit = by_target.get(str(value.name))
+    if unit is not None:
+        return _stand_in(values[unit.source], values, by_target)
+    node = value.producer()
+    if node is None or node.op_type != "Relu":
+        return value
+    (read,) = node.inputs
+    assert read is not None
+    inner = _stand_in(read, values, by_target)
+    inner_node = inner.producer()
+    # a Relu of a Relu changes nothing: what repairs the inner one repairs both
+    return inner if inner is not read and inner_node is not None and inner_node.op_type == "Relu" else value

@@ -1,0 +1,118 @@
+"""Writers: the linear layer that writes into a value last, so that changing its weights can repair the value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from engine.graph.model import Model
+
+_LINEAR = {"Conv", "Gemm", "MatMul"}
+_RELAYS = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Mul", "Add"}
+"""What may stand between a linear layer and the sum: layout, a constant factor (layer scale), a constant bias."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A linear node and its way to the last sum before a value.
+
+    The sum is relays(node(reads)) + skip; `skip` is None where the node alone makes it. `bias` is the initialiser that
+    is added to each output channel, None where there is none. `relays` are node names, from the linear node onwards.
+    """
+
+    node: str
+    reads: str
+    weight: str
+    bias: str | None
+    relays: tuple[str, ...]
+    skip: str | None
+    total: str
+
+
+def find_writer(model: Model, value: str) -> Writer | None:
+    """Return the writer of a value, or None where its last sum is not written by a linear layer of its own.
+
+    A Relu between the sum and the value is looked through: what follows a hole is a Relu as well.
+    """
+    total = model.values()[value]
+    node = total.producer()
+    if node is not None and node.op_type == "Relu":
+        assert node.inputs[0] is not None
+        total = node.inputs[0]
+        node = total.producer()
+    if node is None:
+        return None
+    if node.op_type == "Add" and not any(_is_weight(read) for read in node.inputs):
+        return _writer_into_sum(total, node)
+    return _writer_along(total, None, total)
+
+
+def _writer_into_sum(total: ir.Value, node: ir.Node) -> Writer | None:
+    """Try both operands of the sum; the one made later in the graph is the branch."""
+    first, second = node.inputs
+    assert first is not None
+    assert second is not None
+    for branch, skip in ((second, first), (first, second)):
+        writer = _writer_along(branch, skip, total) if len(branch.uses()) == 1 else None
+        if writer is not None:
+            return writer
+    return None
+
+
+def _writer_along(value: ir.Value, skip: ir.Value | None, total: ir.Value) -> Writer | None:
+    """Walk back from a value through relays to a linear node that nobody else reads."""
+    relays: list[ir.Node] = []
+    while (node := value.producer()) is not None and node.op_type in _RELAYS:
+        read = _only_data_input(node)
+        if read is None or len(read.uses()) != 1:
+            return None
+        relays.insert(0, node)
+        value = read
+    if node is None or node.op_type not in _LINEAR or not _is_refittable(node):
+        return None
+    reads, weight = node.inputs[0], node.inputs[1]
+    assert reads is not None
+    assert weight is not None
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is None and relays and relays[0].op_type == "Add":
+        bias = next(read for read in relays[0].inputs if _is_weight(read))
+    return Writer(
+        node=str(node.name),
+        reads=str(reads.name),
+        weight=str(weight.name),
+        bias=None if bias is None else str(bias.name),
+        relays=tuple(str(relay.name) for relay in relays),
+        skip=None if skip is None else str(skip.name),
+        total=str(total.name),
+    )
+
+
+def _only_data_input(node: ir.Node) -> ir.Value | None:
+    if node.op_type in ("Mul", "Add"):
+        read = [value for value in node.inputs if not _is_weight(value)]
+        return read[0] if len(read) == 1 else None
+    return node.inputs[0]
+
+
+def _is_refittable(node: ir.Node) -> bool:
+    """Dense weights that no other node shares, and a bias, if any, likewise."""
+    own = [value for value in node.inputs[1:] if value is not None]
+    if not own or any(not _is_weight(value) or len(value.uses()) != 1 for value in own):
+        return False
+    attributes = node.attributes
+    if node.op_type == "Conv":
+        return (
+            ("group" not in attributes or attributes["group"].as_int() == 1)
+            and ("auto_pad" not in attributes or attributes["auto_pad"].as_string() == "NOTSET")
+            and own[0].shape is not None
+            and len(own[0].shape) == 4
+        )
+    if node.op_type == "Gemm":
+        plain = all(name not in attributes or attributes[name].as_float() == 1.0 for name in ("alpha", "beta"))
+        return plain and not ("transA" in attributes and attributes["transA"].as_int())
+    return own[0].shape is not None and len(own[0].shape) == 2
+
+
+def _is_weight(value: ir.Value | None) -> bool:
+    return value is not None and value.is_initializer()

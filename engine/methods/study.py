@@ -1,0 +1,26 @@
+"""What a method may look at when it judges the units of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.data.images import ImageSet
+from engine.graph.model import Model
+from engine.graph.units import Unit
+from engine.recipe import Deploy
+from engine.recovery.reference import Reference
+
+
+@dataclass(frozen=True)
+class Study:
+    """The uncut network, its units, images to repair from and a reference on images that judge.
+
+    `compute` says where forward passes run; it is not where latency is measured.
+    """
+
+    model: Model
+    units: tuple[Unit, ...]
+    repair: ImageSet
+    reference: Reference
+    compute: Deploy
+    seed: int

@@ -1,0 +1,61 @@
+"""The verdict on a finished job: met, missed or no gain; in one word and in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
+from engine.report import Cost, Fidelity, LatencyComparison, Outcome
+
+TOLERANCE = 0.02
+"""A measured time counts as met up to 2 % above what was asked: two repeats of one measurement differ by as much."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    outcome: Outcome
+    summary: str
+
+
+def judge(
+    target: Target,
+    latency: LatencyComparison,
+    before: Cost,
+    after: Cost,
+    units_cut: int,
+    fidelity: Fidelity | None,
+) -> Verdict:
+    """Judge what was measured; a result that is not surely faster is no gain, whatever else it reached."""
+    ratio = latency.ratio
+    speed = f"{ratio.value:.2f} of the original's latency ({ratio.low:.2f} to {ratio.high:.2f})"
+    if ratio.high >= 1.0:
+        summary = f"No gain: the cut network takes {speed}, so it is not surely faster. The original is delivered."
+        return Verdict(Outcome.NO_GAIN, summary)
+    reached, asked = _reached(target, latency, before, after, units_cut)
+    if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
+        return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}. It takes {speed}.")
+    if reached:
+        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, {units_cut} units fewer.")
+    return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; it takes {speed}.")
+
+
+def _reached(target: Target, latency: LatencyComparison, before: Cost, after: Cost, units_cut: int) -> tuple[bool, str]:
+    match target:
+        case LatencyRatio(latency_ratio=ratio):
+            return latency.ratio.value <= ratio * (1 + TOLERANCE), f"{ratio:g} of the latency"
+        case LatencyMs(latency_ms=limit_ms):
+            return latency.delivered.latency_ms_p50 <= limit_ms * (1 + TOLERANCE), f"{limit_ms:g} ms"
+        case MacsRatio(macs_ratio=ratio):
+            return after.macs <= ratio * before.macs, f"{ratio:g} of the multiply-accumulates"
+        case ParametersRatio(parameters_ratio=ratio):
+            return after.parameters <= ratio * before.parameters, f"{ratio:g} of the parameters"
+        case Units(units=count):
+            return units_cut >= count, f"{count} units fewer"
+
+
+def _below_floor(floor: float, fidelity: Fidelity | None) -> str | None:
+    """Say how the agreement misses its floor; an agreement that could not be measured does not meet it."""
+    if fidelity is None or fidelity.agreement is None:
+        return f"the agreement could not be measured, and {floor:g} was asked for; send real images"
+    value = fidelity.agreement.value
+    return f"it agrees with the original on {value:.3f} of unseen images, below {floor:g}" if value < floor else None

@@ -1,0 +1,1 @@
+"""Repair from a few images: closed form first, so that training starts close; then distillation."""

@@ -1,0 +1,122 @@
+"""Repair without a gradient: refit the last layer before each hole so that the uncut network's sum is met again.
+
+Nothing is inserted, so nothing needs folding; the shapes, the file size and the latency stay as the cut left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.data.images import ImageSet
+from engine.graph.holes import Hole, find_holes
+from engine.graph.model import Model
+from engine.graph.surgery import remove_units
+from engine.graph.units import Unit
+from engine.graph.writers import Writer, find_writer
+from engine.recipe import Deploy
+from engine.recovery.moments import Moments, Question, gather, has_bias, is_transposed, output_channels
+
+UNKNOWNS_MAX = 4608
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+Weights = npt.NDArray[np.float64]  # (unknowns, channels); the last row is the bias, where there is one
+
+
+def cut_and_repair(
+    model: Model,
+    units: Collection[Unit],
+    repair: ImageSet,
+    selection: ImageSet,
+    compute: Deploy,
+    *,
+    seed: int,
+    on_hole: Callable[[int, int], None] = lambda done, total: None,
+) -> Model:
+    """Return a new model without `units`, the layer before each hole refitted, from the input to the output.
+
+    Each refit sees what the holes before it have done: inputs from the cut network, targets from the uncut one.
+    He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, arXiv:1707.06168, for this asymmetry.
+    """
+    cut = remove_units(model, units)
+    holes = find_holes(model, units)
+    for done, hole in enumerate(holes):
+        on_hole(done, len(holes))
+        question = ask(cut, hole)
+        if question is not None:
+            (fit,) = gather(cut, model, [question], repair, compute, seed)
+            check = gather(cut, model, [question], selection, compute, seed)[0] if len(selection) else fit
+            refit(cut, question.writer, fit, check)
+    return cut
+
+
+def repair_each(
+    model: Model, units: Collection[Unit], repair: ImageSet, selection: ImageSet, compute: Deploy, *, seed: int
+) -> Callable[[Unit], Model]:
+    """Return a function from a unit to the model that lacks it alone, repaired; one pass serves all units."""
+    questions: dict[str, Question] = {}
+    for unit in units:
+        (hole,) = find_holes(model, [unit])
+        question = ask(remove_units(model, [unit]), hole)
+        if question is not None:
+            questions[unit.name] = question
+    asked = list(questions.values())
+    fits = dict(zip(questions, gather(model, model, asked, repair, compute, seed) if asked else [], strict=True))
+    held_out = gather(model, model, asked, selection, compute, seed) if asked and len(selection) else fits.values()
+    checks = dict(zip(questions, held_out, strict=True))
+
+    def without(unit: Unit) -> Model:
+        cut = remove_units(model, [unit])
+        if unit.name in questions:
+            refit(cut, questions[unit.name].writer, fits[unit.name], checks[unit.name])
+        return cut
+
+    return without
+
+
+def ask(cut: Model, hole: Hole) -> Question | None:
+    """Return what least squares shall answer for a hole, or None where no layer of affordable size writes there."""
+    writer = find_writer(cut, hole.value)
+    if writer is None:
+        return None
+    unknowns = cut.weight(writer.weight).size // output_channels(cut, writer)
+    return Question(writer, hole.target) if unknowns <= UNKNOWNS_MAX else None
+
+
+def refit(cut: Model, writer: Writer, fit: Moments, check: Moments) -> None:
+    """Give a writer, in place, the weights that fit best; the ridge that holds up best on `check` decides."""
+    start = _weights(cut, writer)
+    answers = [ridge_regression(fit, start, ridge) for ridge in RIDGES]
+    _set_weights(cut, writer, min([*answers, start], key=check.residual))
+
+
+def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:
+    """Return the weights of least squares, drawn towards `start` by `ridge` times the mean power of an input."""
+    strength = ridge * float(np.diag(moments.gram).mean())
+    system = moments.gram + strength * np.eye(len(moments.gram))
+    return np.asarray(np.linalg.solve(system, moments.cross + strength * start))
+
+
+def _weights(model: Model, writer: Writer) -> Weights:
+    weight, node = model.weight(writer.weight).astype(np.float64), model.nodes()[writer.node]
+    if node.op_type == "Conv":
+        weight = weight.reshape(len(weight), -1).T  # (out, in, kh, kw) -> (in*kh*kw, out)
+    elif is_transposed(node):
+        weight = weight.T
+    if has_bias(model, writer):
+        assert writer.bias is not None
+        weight = np.concatenate([weight, model.weight(writer.bias).astype(np.float64).reshape(1, -1)])
+    return weight
+
+
+def _set_weights(model: Model, writer: Writer, weights: Weights) -> None:
+    old, node = model.weight(writer.weight), model.nodes()[writer.node]
+    if has_bias(model, writer):
+        assert writer.bias is not None
+        old_bias = model.weight(writer.bias)
+        model.set_weight(writer.bias, weights[-1].reshape(old_bias.shape).astype(old_bias.dtype))
+        weights = weights[:-1]
+    if node.op_type == "Conv" or is_transposed(node):
+        weights = weights.T
+    model.set_weight(writer.weight, weights.reshape(old.shape).astype(old.dtype))

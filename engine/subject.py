@@ -1,0 +1,89 @@
+"""The network under the knife: the upload, its plain form, the images, and where each kind of work runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.data.calibration import load_images
+from engine.data.images import ImageSet
+from engine.data.ladder import climb
+from engine.data.splits import Split
+from engine.errors import ModelError, PostconditionFailed
+from engine.execution.runtime import has_cuda
+from engine.formats import FORMATS
+from engine.graph.features import Features, find_features
+from engine.graph.fold import fold_batch_norm
+from engine.graph.model import Model, TensorInfo
+from engine.graph.normalise import normalise
+from engine.measure.batches import outputs_in_batches
+from engine.measure.feeds import Shapes
+from engine.progress import Progress
+from engine.recipe import Deploy, Recipe
+from engine.report import DataUse
+
+IMAGES_MAX = 2000
+PARITY = 1e-4
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`model` is `upload` in plain form; `compute` says where our own forward passes run, `device` where torch does."""
+
+    upload: Model
+    model: Model
+    split: Split
+    data: DataUse
+    features: Features
+    image_shapes: Shapes
+    recipe: Recipe
+    compute: Deploy
+    device: str
+
+
+def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Progress) -> Subject:
+    """Load and normalise the network, load or draw the images. Raises ModelError, CalibrationError, RecipeError."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    runtime_too = device == "cuda" and has_cuda()
+    compute = Deploy(provider="cuda" if runtime_too else "cpu", threads=len(os.sched_getaffinity(0)))
+    with progress.stage("load"):
+        upload = FORMATS["onnx"].load(source)
+        model_input = _only_input(upload)
+        images = load_images(calibration, model_input, recipe.preprocess, seed=recipe.seed, limit=IMAGES_MAX)
+        split, data = climb(images, model_input, recipe.preprocess, recipe.seed)
+    with progress.stage("normalise"):
+        model = fold_batch_norm(normalise(upload))
+        _require_same(upload, model, split.repair.take(np.arange(1)), compute)
+    return Subject(
+        upload=upload,
+        model=model,
+        split=split,
+        data=data,
+        features=find_features(model),
+        image_shapes={model_input.name: split.repair.inputs.shape[1:]},
+        recipe=recipe,
+        compute=compute,
+        device=device,
+    )
+
+
+def _only_input(model: Model) -> TensorInfo:
+    if len(model.inputs) != 1:
+        names = ", ".join(info.name for info in model.inputs) or "none"
+        raise ModelError(f"The network has {len(model.inputs)} inputs ({names}). Export it with one image input.")
+    return model.inputs[0]
+
+
+def _require_same(upload: Model, model: Model, images: ImageSet, compute: Deploy) -> None:
+    """Hold the plain form against the upload on one image."""
+    (before,) = outputs_in_batches(upload, images, compute)
+    (after,) = outputs_in_batches(model, images, compute)
+    for name, expected in before.items():
+        scale = max(float(np.abs(expected).max(initial=0.0)), 1e-12)
+        error = float(np.abs(after[name].astype(np.float64) - expected).max(initial=0.0)) / scale
+        if not error <= PARITY:
+            raise PostconditionFailed(f"Normalising changed the output '{name}' by {error:.1e}.", where=name)
