@@ -65,7 +65,7 @@ def _transpose_crop(
         full = (size - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1
         wanted = int(output_shape[-rank + i]) if output_shape is not None else size * strides[i]
         total = full + extras[i] - wanted
-        begin = total - total // 2 if window.auto_pad == "SAME_LOWER" else total // 2
+        begin = max(total // 2 if window.auto_pad == "SAME_UPPER" else total - total // 2, 0) if total > 0 else 0
         begins.append(begin)
         ends.append(total - begin - extras[i])
     return tuple(begins), tuple(ends)

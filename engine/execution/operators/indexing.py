@@ -221,7 +221,9 @@ def one_hot(node: NodeView) -> Kernel:
     def run(indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
         classes = torch.arange(int(depth.flatten()[0]), device=indices.device)
         dim = axis % (indices.dim() + 1)
-        hot = (indices % len(classes)).unsqueeze(dim) == classes.reshape(-1, *(1,) * (indices.dim() - dim))
+        count = len(classes)
+        wrapped = torch.where(indices < 0, indices + count, indices)  # what is out of range matches no class
+        hot = wrapped.unsqueeze(dim) == classes.reshape(-1, *(1,) * (indices.dim() - dim))
         off, on = values.to(indices.device).unbind()
         return torch.where(hot, on, off)
 

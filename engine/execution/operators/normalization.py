@@ -26,9 +26,8 @@ class BatchNormalization:
 
 
 def layer_normalization(node: NodeView) -> Kernel:
+    """The optional outputs are the mean and the inverse of the standard deviation."""
     axis, epsilon = int(node.get("axis", -1)), float(node.get("epsilon", 1e-5))
-    if node.output_count > 1:
-        raise node.refuse("its outputs Mean and InvStdDev")
 
     def run(x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
         shape = x.shape[axis:]
@@ -37,7 +36,13 @@ def layer_normalization(node: NodeView) -> Kernel:
         y = F.layer_norm(x, shape, None, None, epsilon) * scale
         return y if bias is None else y + bias
 
-    return run
+    def run_with_statistics(x: Tensor, scale: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
+        dims = tuple(range(axis % x.dim(), x.dim()))
+        mean = x.mean(dim=dims, keepdim=True)
+        inverse = torch.rsqrt((x - mean).square().mean(dim=dims, keepdim=True) + epsilon)
+        return run(x, scale, bias), mean, inverse
+
+    return run if node.output_count == 1 else run_with_statistics
 
 
 def rms_normalization(node: NodeView) -> Kernel:

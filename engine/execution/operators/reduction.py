@@ -47,11 +47,8 @@ def reduce_mean(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
 
 
 def reduce_l2(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
-    return torch.sqrt(
-        reduce_sum(x.square(), axes, keep).float()
-        if not x.is_floating_point()
-        else (x.square().sum(dim=axes, keepdim=keep))
-    ).to(x.dtype)
+    floating = x if x.is_floating_point() else x.double()
+    return floating.square().sum(dim=axes, keepdim=keep).sqrt().to(x.dtype)
 
 
 def arg_max(node: NodeView) -> Kernel:

@@ -16,9 +16,14 @@ def identity(_: NodeView) -> Kernel:
 
 def dropout(node: NodeView) -> Kernel:
     """Inference only, as exported: the input passes through and the mask is all true."""
-    if node.output_count == 1:
-        return lambda x, *_: x
-    return lambda x, *_: (x, torch.ones_like(x, dtype=torch.bool))
+    two_outputs = node.output_count > 1
+
+    def run(x: Tensor, _: Tensor | None = None, training: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        if training is not None and training.any():
+            raise node.refuse("training_mode = true")
+        return (x, torch.ones_like(x, dtype=torch.bool)) if two_outputs else x
+
+    return run
 
 
 def reshape(node: NodeView) -> Kernel:
@@ -118,11 +123,12 @@ def depth_to_space(node: NodeView) -> Kernel:
 
 
 def space_to_depth(node: NodeView) -> Kernel:
-    side = int(node.get("blocksize"))
+    side, depth_first = int(node.get("blocksize")), node.get("mode", "DCR") == "DCR"
 
     def run(x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        x = x.reshape(n, c, h // side, side, w // side, side).permute(0, 3, 5, 1, 2, 4)
+        x = x.reshape(n, c, h // side, side, w // side, side)
+        x = x.permute(0, 3, 5, 1, 2, 4) if depth_first else x.permute(0, 1, 3, 5, 2, 4)
         return x.reshape(n, c * side * side, h // side, w // side)
 
     return run
