@@ -67,7 +67,7 @@ def form_of_ours(handler: Handler, *, needs_admin: bool = True) -> Endpoint:
         services = services_of(request)
         session = read(request, services.pepper)
         visit = Visit(request, session, services)
-        token = (await request.form()).get("csrf", "")
+        token = (await request.form(max_files=0, max_fields=8)).get("csrf", "")
         if not came_from_our_page(request, session, str(token)):
             return error_page(request, session, _FOREIGN_FORM)
         if needs_admin and not await is_signed_in(services.database, session):

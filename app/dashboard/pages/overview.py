@@ -15,7 +15,7 @@ from core.db import Record
 from core.jobs import TERMINAL
 
 HOURS = 24
-JOBS_CHARTED = 2000
+JOBS_CHARTED = 1000
 HOUR_MS = 3_600_000
 
 # How a state counts in the chart; what is not named is still open.

@@ -8,16 +8,22 @@ function put(part, html) {
 }
 
 // A job: the server pushes the parts that changed; at the end the whole page is asked for again, report and all.
+// A hidden tab lets go of its stream, because a browser keeps only six connections to one server.
 function follow(address) {
-  const source = new EventSource(address);
-  source.addEventListener("parts", (event) => {
-    const changed = JSON.parse(event.data);
-    for (const part of parts()) if (part.dataset.part in changed) put(part, changed[part.dataset.part]);
-  });
-  source.addEventListener("end", () => {
-    source.close();
-    location.reload();
-  });
+  let source = null;
+  const open = () => {
+    source = new EventSource(address);
+    source.addEventListener("parts", (event) => {
+      const changed = JSON.parse(event.data);
+      for (const part of parts()) if (part.dataset.part in changed) put(part, changed[part.dataset.part]);
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      location.reload();
+    });
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : open()));
+  if (!document.hidden) open();
 }
 
 // Lists and figures: the same page is fetched again and its parts take the old ones' place.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
+import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
@@ -61,12 +66,27 @@ def browser_of(application: FastAPI) -> TestClient:
     return TestClient(application, base_url=ORIGIN, follow_redirects=False)
 
 
-def sign_in(client: TestClient, admin_key: str) -> None:
+def sign_in(client: httpx2.Client, admin_key: str) -> None:
     answer = client.post("/admin/login", data={"csrf": token_of(client), "key": admin_key, "next": "/admin"})
     assert answer.status_code == 303
 
 
-def token_of(client: TestClient, path: str = "/admin/login") -> str:
+@pytest.fixture
+def address(application: FastAPI, services: Services) -> Iterator[str]:
+    """The web process, listening on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def token_of(client: httpx2.Client, path: str = "/admin/login") -> str:
     """Read the token out of a page's form, as a browser sends it back."""
     found = re.search(r'name="csrf" value="([^"]+)"', client.get(path).text)
     assert found is not None
