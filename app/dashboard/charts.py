@@ -59,7 +59,7 @@ def ratio_scale(ratio: Interval, target: Mark | None) -> Markup:
     marks += [
         tag("text", said, x=across(ratio.value / end), y=14, class_="value middle"),
         tag("line", x1=across(ratio.low / end), x2=across(ratio.high / end), y1=34, y2=34, class_="interval"),
-        tag("circle", cx=across(ratio.value / end), cy=34, r=5, class_="delivered"),
+        tag("circle", cx=across(ratio.value / end), cy=34, r=3, class_="delivered"),
     ]
     return picture(f"Latency ratio, delivered over original: {said}", 82, *marks)
 
