@@ -1,0 +1,58 @@
+"""The verdict follows the measurement: never success without speed, never a floor that was not seen to hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.outcome import judge
+from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
+from engine.report import Cost, Fidelity, Interval, Latency, LatencyComparison, Outcome
+
+BEFORE = Cost(parameters=100, macs=1000, size_bytes=400)
+AFTER = Cost(parameters=80, macs=700, size_bytes=320)
+
+
+def timed(value: float, spread: float = 0.01) -> LatencyComparison:
+    return LatencyComparison(
+        original=Latency(latency_ms_p50=10.0, latency_ms_p95=11.0, samples=50),
+        delivered=Latency(latency_ms_p50=10.0 * value, latency_ms_p95=11.0 * value, samples=50),
+        ratio=Interval(value=value, low=value - spread, high=value + spread),
+    )
+
+
+def agreeing(share: float) -> Fidelity:
+    interval = Interval(value=share, low=share - 0.05, high=min(share + 0.05, 1.0))
+    return Fidelity(images=100, agreement=interval, kl_divergence=0.1, outputs=())
+
+
+@pytest.mark.parametrize(
+    ("target", "ratio", "expected"),
+    [
+        (LatencyRatio(latency_ratio=0.7), 0.69, Outcome.TARGET_MET),
+        (LatencyRatio(latency_ratio=0.7), 0.713, Outcome.TARGET_MET),
+        (LatencyRatio(latency_ratio=0.7), 0.72, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (LatencyRatio(latency_ratio=0.7), 0.995, Outcome.NO_GAIN),
+        (LatencyMs(latency_ms=7.0), 0.70, Outcome.TARGET_MET),
+        (LatencyMs(latency_ms=6.0), 0.70, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (MacsRatio(macs_ratio=0.7), 0.8, Outcome.TARGET_MET),
+        (MacsRatio(macs_ratio=0.6), 0.8, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (MacsRatio(macs_ratio=0.7), 1.1, Outcome.NO_GAIN),
+        (ParametersRatio(parameters_ratio=0.8), 0.9, Outcome.TARGET_MET),
+        (Units(units=3), 0.9, Outcome.TARGET_MET),
+        (Units(units=4), 0.9, Outcome.TARGET_MISSED_BEST_EFFORT),
+    ],
+)
+def test_what_was_measured_decides(target: Target, ratio: float, expected: Outcome) -> None:
+    verdict = judge(target, timed(ratio), BEFORE, AFTER, units_cut=3, fidelity=agreeing(0.9))
+
+    assert verdict.outcome is expected
+    assert f"{ratio:.2f}" in verdict.summary
+
+
+@pytest.mark.parametrize(("fidelity", "met"), [(agreeing(0.96), True), (agreeing(0.94), False), (None, False)])
+def test_a_floor_holds_only_where_it_was_measured(fidelity: Fidelity | None, met: bool) -> None:
+    target = LatencyRatio(latency_ratio=0.7, min_agreement=0.95)
+
+    verdict = judge(target, timed(0.69), BEFORE, AFTER, units_cut=3, fidelity=fidelity)
+
+    assert (verdict.outcome is Outcome.TARGET_MET) == met

@@ -1,0 +1,125 @@
+"""Which units go, in every currency, and what is said when it cannot be done. No network is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from engine.errors import RecipeInvalid, TargetInfeasible
+from engine.graph.model import Model
+from engine.graph.units import Unit
+from engine.planning import Ledger, decisions, open_ledger, plan_cuts, removable
+from engine.recipe import LatencyMs, LatencyRatio, Target, Units
+from engine.report import Interval
+
+NO_MODEL: Model = None  # type: ignore[assignment]  # a target in time or in units never looks at the graph
+
+
+def unit(name: str) -> Unit:
+    return Unit(name=name, source="s", target=f"{name}_sum", nodes=(f"{name}_conv",), join=name, branch=f"{name}_out")
+
+
+UNITS = [unit(name) for name in "abcd"]
+HARM = {"a": 0.01, "b": 0.02, "c": 0.50, "d": 0.0}
+SHARES = {
+    "a": Interval(value=0.10, low=0.09, high=0.11),
+    "b": Interval(value=0.10, low=0.09, high=0.11),
+    "c": Interval(value=0.30, low=0.29, high=0.31),
+    "d": Interval(value=0.20, low=-0.10, high=0.50),
+}
+
+
+def ledger_for(target: Target) -> Ledger:
+    return open_ledger(NO_MODEL, UNITS, HARM, SHARES, target, original_ms=10.0, image_shapes={})
+
+
+def names(units: Sequence[Unit]) -> list[str]:
+    return [chosen.name for chosen in units]
+
+
+def quiet(fraction: float, message: str) -> None:
+    assert 0 <= fraction <= 1
+    assert message
+
+
+def test_a_share_that_may_be_zero_never_wins() -> None:
+    """Unit d costs no accuracy and seems to save most, but its interval reaches below zero."""
+    plan = plan_cuts(ledger_for(LatencyRatio(latency_ratio=0.8)), None, quiet)
+
+    assert names(plan.units) == ["a", "b"]
+    assert plan.predicted_latency_ratio == pytest.approx(0.8)
+
+
+def test_milliseconds_are_a_ratio_of_what_the_original_takes() -> None:
+    by_ratio = plan_cuts(ledger_for(LatencyRatio(latency_ratio=0.6)), None, quiet)
+    by_ms = plan_cuts(ledger_for(LatencyMs(latency_ms=6.0)), None, quiet)
+
+    assert names(by_ms.units) == names(by_ratio.units)
+
+
+def test_units_are_counted_whatever_they_save() -> None:
+    plan = plan_cuts(ledger_for(Units(units=2)), None, quiet)
+
+    assert names(plan.units) == ["a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("target", "nearest"),
+    [
+        (LatencyRatio(latency_ratio=0.3), '"latency_ratio": 0.50'),
+        (LatencyMs(latency_ms=2.0), '"latency_ms": 5'),
+        (Units(units=9), '"units": 4'),
+    ],
+)
+def test_an_impossible_target_names_the_nearest_possible_one(target: Target, nearest: str) -> None:
+    with pytest.raises(TargetInfeasible) as refused:
+        ledger_for(target)
+
+    assert nearest in refused.value.message
+
+
+def test_a_target_that_holds_already_is_refused() -> None:
+    with pytest.raises(TargetInfeasible, match="already runs in 10 ms"):
+        ledger_for(LatencyMs(latency_ms=12.0))
+
+
+def test_what_was_measured_corrects_what_was_predicted() -> None:
+    """Every unit really saves half of its share, so more of them must go than the table asks for."""
+    ledger = ledger_for(LatencyRatio(latency_ratio=0.85))
+
+    plan = plan_cuts(ledger, lambda units: sum(SHARES[u.name].value for u in units) / 2, quiet)
+
+    assert sum(SHARES[u.name].value for u in plan.units) / 2 >= 0.15
+
+
+def test_the_best_effort_is_the_plan_that_saves_most() -> None:
+    ledger = ledger_for(LatencyRatio(latency_ratio=0.6))
+
+    plan = plan_cuts(ledger, lambda units: 0.01 * len(units), quiet)
+
+    assert names(plan.units) == ["a", "b", "c"]
+
+
+def test_a_kept_unit_stays_and_a_wrong_name_is_refused() -> None:
+    assert names(removable(UNITS, ["b"])) == ["a", "c", "d"]
+    with pytest.raises(RecipeInvalid, match="No unit is called 'bb'"):
+        removable(UNITS, ["bb"])
+
+
+def test_every_unit_has_its_line_and_its_reason() -> None:
+    ledger = ledger_for(LatencyRatio(latency_ratio=0.8))
+    plan = plan_cuts(ledger, None, quiet)
+
+    lines = decisions([*UNITS, unit("kept")], ledger, plan)
+
+    assert [(line.name, line.decision) for line in lines] == [
+        ("a", "cut"),
+        ("b", "cut"),
+        ("c", "kept"),
+        ("d", "kept"),
+        ("kept", "kept"),
+    ]
+    assert lines[3].reason == "its saving is not surely above zero"
+    assert lines[4].reason == "the recipe keeps it"
+    assert lines[0].score == pytest.approx(0.1)

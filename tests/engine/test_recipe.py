@@ -1,0 +1,101 @@
+"""A recipe says what it means or is refused with the key that was probably meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from engine.commands.recipe_file import read_recipe
+from engine.errors import RecipeInvalid
+from engine.recipe import METHODS, TARGETS, LatencyRatio, Recipe
+
+EXAMPLE = {
+    "target": {"latency_ratio": 0.7},
+    "method": {"name": "practise"},
+    "preprocess": {
+        "resize": 256,
+        "crop": 224,
+        "scale": 0.00392156862745098,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "channel_order": "RGB",
+        "layout": "NCHW",
+    },
+    "deploy": {"provider": "cpu", "threads": 1, "batch": 8},
+    "budget_seconds": 600,
+    "seed": 0,
+}
+
+
+def test_every_key_has_a_default() -> None:
+    recipe = Recipe.model_validate({})
+
+    assert recipe.target == LatencyRatio(latency_ratio=0.7)
+    assert recipe.method.name == "practise"
+
+
+def test_a_recipe_survives_the_trip_through_json() -> None:
+    recipe = Recipe.model_validate(EXAMPLE)
+
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where", "said"),
+    [
+        ({"target": {"latncy_ratio": 0.7}}, "target", "did you mean 'latency_ratio'?"),
+        ({"budget": 60}, "", "did you mean 'budget_seconds'?"),
+        ({"deploy": {"batchsize": 8}}, "deploy", "did you mean 'batch'?"),
+        ({"method": {"name": "practise", "kept": []}}, "method", "did you mean 'keep'?"),
+        ({"zzz": 1}, "", "known keys: target, method"),
+        ({"target": {}}, "target", "exactly one of latency_ratio"),
+        ({"target": {"latency_ratio": 0.7, "units": 3}}, "target", "found latency_ratio, units"),
+        ({"target": {"latency_ratio": 1.5}}, "target.latency_ratio", "less than 1"),
+        ({"target": {"units": 0}}, "target.units", "greater than or equal to 1"),
+        ({"preprocess": {"std": [0.0]}}, "preprocess.std", "greater than 0"),
+        ({"deploy": {"provider": "tpu"}}, "deploy.provider", "'cpu' or 'cuda'"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, Any], where: str, said: str) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(wrong))
+
+    with pytest.raises(RecipeInvalid) as refused:
+        read_recipe(path)
+
+    assert said in refused.value.message
+    assert (refused.value.where or "").startswith(where)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"'])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_bytes(content)
+
+    with pytest.raises(RecipeInvalid):
+        read_recipe(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match="cannot be read"):
+        read_recipe(tmp_path / "none.json")
+
+
+@given(key=st.text(max_size=20), value=st.one_of(st.none(), st.integers(), st.text(max_size=5)))
+def test_no_unknown_key_is_ever_taken(key: str, value: Any) -> None:
+    known = set(Recipe.model_fields)
+    if key not in known:
+        with pytest.raises(ValidationError):
+            Recipe.model_validate({key: value})
+
+
+def test_the_tables_name_what_the_schema_takes() -> None:
+    schema = json.dumps(Recipe.model_json_schema())
+
+    assert all(name in schema for name in [*TARGETS, *METHODS])

@@ -1,0 +1,54 @@
+"""The plan of least harm, held against trying every subset."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.search import TICKS, Candidate, choose
+
+candidates = st.lists(
+    st.tuples(st.floats(0, 1, allow_subnormal=False), st.floats(-0.1, 0.3, allow_subnormal=False)), max_size=9
+).map(lambda pairs: [Candidate(f"unit{i}", harm, saving) for i, (harm, saving) in enumerate(pairs)])
+
+
+def least_harm(found: list[Candidate], needed: float) -> float | None:
+    """Try every subset."""
+    useful = [candidate for candidate in found if candidate.saving > 0]
+    covers = [
+        sum(c.harm for c in subset)
+        for size in range(len(useful) + 1)
+        for subset in combinations(useful, size)
+        if sum(c.saving for c in subset) >= needed
+    ]
+    return min(covers, default=None)
+
+
+@settings(deadline=None)
+@given(found=candidates, needed=st.floats(0.01, 1.0))
+def test_no_other_subset_that_covers_does_less_harm(found: list[Candidate], needed: float) -> None:
+    """Savings are rounded down to ticks, so a subset within that rounding of the need may be passed over."""
+    chosen = choose(found, needed)
+
+    if chosen is None:
+        assert least_harm(found, needed) is None
+        return
+    by_name = {candidate.name: candidate for candidate in found}
+    rounding = needed * (len(found) + 1) / TICKS
+    strict = least_harm(found, needed + rounding)
+    assert sum(by_name[name].saving for name in chosen) >= needed - rounding
+    if strict is not None:
+        assert sum(by_name[name].harm for name in chosen) <= strict + 1e-9
+
+
+@given(found=candidates, needed=st.floats(0.01, 1.0))
+def test_a_cut_that_saves_nothing_is_never_chosen(found: list[Candidate], needed: float) -> None:
+    chosen = choose(found, needed) or []
+
+    assert all(candidate.saving > 0 for candidate in found if candidate.name in chosen)
+
+
+def test_nothing_is_chosen_when_nothing_is_needed() -> None:
+    assert choose([Candidate("a", 0.1, 0.2)], 0.0) == []
