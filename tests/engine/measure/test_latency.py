@@ -16,6 +16,7 @@ from engine.measure.latency import (
     ROUNDS_MIN,
     WARM_UPS,
     Samples,
+    clock_for,
     compare_latency,
     take_samples,
     time_models,
@@ -53,13 +54,14 @@ class FakeMachine:
             budget_seconds=1e9,
             enough=lambda taken: len(taken) >= rounds,
             clock=self.clock,
+            wall=self.clock,
         )
 
 
 def test_each_network_runs_once_a_round_in_random_order() -> None:
     machine = FakeMachine(a=10, b=7)
 
-    samples = machine.sample(rounds=40)
+    samples = machine.sample(rounds=50)
 
     timed = machine.ran[2 * WARM_UPS :]
     orders = Counter(zip(timed[::2], timed[1::2], strict=True))
@@ -71,7 +73,7 @@ def test_each_network_runs_once_a_round_in_random_order() -> None:
 def test_every_network_is_warmed_up_before_any_is_timed() -> None:
     machine = FakeMachine(a=10, b=7, c=5)
 
-    machine.sample(rounds=20)
+    machine.sample(rounds=30)
 
     assert machine.ran[: 3 * WARM_UPS] == ["a"] * WARM_UPS + ["b"] * WARM_UPS + ["c"] * WARM_UPS
 
@@ -79,7 +81,7 @@ def test_every_network_is_warmed_up_before_any_is_timed() -> None:
 def test_a_short_run_is_timed_in_bundles_of_two_milliseconds() -> None:
     machine = FakeMachine(a=0.3, b=5)
 
-    samples = machine.sample(rounds=20)
+    samples = machine.sample(rounds=30)
 
     timed = Counter(machine.ran[2 * WARM_UPS :])
     assert timed == {"a": 7 * len(samples), "b": len(samples)}
@@ -89,7 +91,9 @@ def test_a_short_run_is_timed_in_bundles_of_two_milliseconds() -> None:
 def test_sampling_ends_when_the_budget_is_spent() -> None:
     machine = FakeMachine(a=10, b=10)
 
-    samples = take_samples(machine.runs, seed=0, budget_seconds=1, enough=lambda taken: False, clock=machine.clock)
+    samples = take_samples(
+        machine.runs, seed=0, budget_seconds=1, enough=lambda taken: False, clock=machine.clock, wall=machine.clock
+    )
 
     assert len(samples) == (1000 - 2 * WARM_UPS * 10) / 20
     assert machine.now_ns == 1000 * MS
@@ -98,7 +102,9 @@ def test_sampling_ends_when_the_budget_is_spent() -> None:
 def test_six_rounds_are_taken_whatever_they_cost() -> None:
     machine = FakeMachine(a=10_000, b=10_000)
 
-    samples = take_samples(machine.runs, seed=0, budget_seconds=0.001, enough=lambda taken: True, clock=machine.clock)
+    samples = take_samples(
+        machine.runs, seed=0, budget_seconds=0.001, enough=lambda taken: True, clock=machine.clock, wall=machine.clock
+    )
 
     assert len(samples) == ROUNDS_MIN
 
@@ -111,17 +117,48 @@ def test_enough_is_asked_at_growing_intervals() -> None:
         asked.append(len(samples))
         return len(asked) == 6
 
-    samples = take_samples(machine.runs, seed=0, budget_seconds=1e9, enough=enough, clock=machine.clock)
+    samples = take_samples(
+        machine.runs, seed=0, budget_seconds=1e9, enough=enough, clock=machine.clock, wall=machine.clock
+    )
 
     assert asked[0] == ROUNDS_BEFORE_ASKING
     assert asked[-1] == len(samples)
     assert all(late - early >= 0.3 * early for early, late in pairwise(asked))
 
 
+def test_waiting_for_the_core_spends_the_budget_but_is_no_latency() -> None:
+    """Another program takes half of the machine: the wall's clock goes twice as fast as the thread's."""
+    machine = FakeMachine(a=10, b=7)
+
+    samples = take_samples(
+        machine.runs,
+        seed=0,
+        budget_seconds=10,
+        enough=lambda taken: False,
+        clock=machine.clock,
+        wall=lambda: 2 * machine.clock(),
+    )
+
+    np.testing.assert_allclose(samples, [[10, 7]] * len(samples))
+    assert 2 * machine.now_ns == pytest.approx(10_000 * MS, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("deploy", "clock"),
+    [
+        ({}, "thread"),
+        ({"threads": 2}, "wall"),
+        ({"provider": "cuda"}, "wall"),
+    ],
+)
+def test_the_threads_clock_is_read_where_one_thread_does_all(deploy: dict[str, object], clock: str) -> None:
+    assert clock_for(Deploy.model_validate(deploy)) == clock
+
+
 def test_the_seed_decides_the_order() -> None:
     def order(seed: int) -> list[str]:
         machine = FakeMachine(a=10, b=7, c=5)
-        machine.sample(rounds=20, seed=seed)
+        machine.sample(rounds=30, seed=seed)
         return machine.ran
 
     assert order(1) == order(1)
@@ -137,15 +174,16 @@ def test_a_comparison_is_whole(parse: Parse) -> None:
         assert 0 < latency.latency_ms_p50 <= latency.latency_ms_p95
         assert latency.samples >= ROUNDS_MIN
     assert found.ratio.low <= found.ratio.value <= found.ratio.high
+    assert found.clock == "thread"
 
 
 def test_a_table_of_networks_has_one_sample_each_a_round(parse: Parse) -> None:
     models = {name: parse(NETWORK.format(height=4)) for name in ("whole", "cut", "other")}
 
-    found = time_models(models, Deploy(), {}, seed=0, budget_seconds=60, rounds_max=20)
+    found = time_models(models, Deploy(), {}, seed=0, budget_seconds=60, rounds_max=30)
 
     assert list(found) == list(models)
-    assert {len(samples) for samples in found.values()} == {20}
+    assert {len(samples) for samples in found.values()} == {30}
     assert all((samples > 0).all() for samples in found.values())
 
 

@@ -76,13 +76,29 @@ def test_a_paired_difference_covers_the_truth() -> None:
     assert np.mean(found) > 0.91
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 100])
+@pytest.mark.parametrize("count", [2, 7, 100])
 def test_a_constant_ratio_is_exact(count: int) -> None:
     times = np.random.default_rng(0).uniform(1, 9, count)
 
     found = paired_ratio(times * 0.7, times, seed=0)
 
     assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.7, 0.7))
+
+
+def test_one_pair_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="not pairs"):
+        paired_ratio(np.ones(1), np.ones(1), seed=0)
+
+
+@pytest.mark.parametrize("count", [6, 12, 30, 100])
+def test_a_paired_ratio_covers_the_truth(count: int) -> None:
+    generator = np.random.default_rng(count)
+    found = [
+        paired_ratio(np.exp(0.02 * generator.standard_t(3, count)), np.ones(count), seed=0, resamples=300)
+        for _ in range(TRIALS)
+    ]
+
+    assert np.mean([holds(interval, 1.0) for interval in found]) > 0.91
 
 
 def test_a_paired_ratio_turns_with_its_sides() -> None:
@@ -92,7 +108,7 @@ def test_a_paired_ratio_turns_with_its_sides() -> None:
     there, back = paired_ratio(a, b, seed=0), paired_ratio(b, a, seed=0)
 
     assert there.value == pytest.approx(1 / back.value)
-    assert (there.low, there.high) == pytest.approx((1 / back.high, 1 / back.low), rel=1e-2)
+    assert (there.low, there.high) == pytest.approx((1 / back.high, 1 / back.low), rel=2e-2)
 
 
 def test_the_seed_decides_the_interval() -> None:
@@ -124,7 +140,7 @@ def test_the_ratio_is_found_on_a_busy_machine() -> None:
 
     assert all(abs(interval.value / 0.7 - 1) < 0.02 for interval in found)
     assert np.mean([holds(interval, 0.7) for interval in found]) > 0.9
-    assert np.median([interval.high - interval.low for interval in found]) < 0.03
+    assert np.median([interval.high - interval.low for interval in found]) < 0.04
 
 
 def test_two_of_the_same_network_differ_by_nothing() -> None:
