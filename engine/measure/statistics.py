@@ -53,7 +53,7 @@ def paired_ratio(
 
     Neighbouring pairs may share their weather, so whole blocks of them are drawn: a circular block bootstrap, with
     blocks of the cube root of the number of pairs. A bootstrap of few blocks is too sure of itself; it is widened as
-    Student's distribution is against the normal. On simulated pairs, 6 to 200 of them, it covers the truth in 92 to 97 %.
+    Student's distribution is against the normal. On 6 to 200 simulated pairs it covers the truth in 92 to 97 %.
     Politis and Romano, "A circular block-resampling procedure for stationary data", 1992.
     """
     if len(numerator) < 2 or len(numerator) != len(denominator):
