@@ -44,7 +44,7 @@ async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) 
         upload = service.create(session, project_id, asked, settings.upload_max_age_seconds)
         return Answer(201, service.upload_view(upload), f"/v1/uploads/{upload['id']}")
 
-    response = await once(tenant, request, asked, work)
+    response = await once(tenant, request, asked.model_dump(), work)
     response.headers["Upload-Limit"] = _limits(tenant)
     return response
 
