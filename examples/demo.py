@@ -1,4 +1,4 @@
-"""What `make demo` runs: a trained network goes in over HTTP, a faster one comes out, and this program checks it itself.
+"""What `make demo` runs: a trained network goes in over HTTP, a faster one comes out, and this program checks it.
 
 Exits 0 only if the delivered file loads in ONNX Runtime and is faster with 95 % confidence in a measurement of its own.
 """
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         delivery = _run_job(task, options.out)
     except ClientError as error:
-        console.print(problem_lines(error.problem), markup=False)
+        console.print(problem_lines(error.problem), markup=False, soft_wrap=True)
         return error.exit_code
     console.print("measuring both files again, outside the service")
     measured = _measure(task, delivery.model, options.out)

@@ -1,4 +1,4 @@
-"""Trains a small residual network on scikit-learn's handwritten digits and writes what a user of the service would have.
+"""Trains a small residual network on scikit-learn's handwritten digits, with all that a user of the service would have.
 
 `python -m examples.digits FOLDER` writes `digits.onnx`, `calibration.zip` (100 training images in class folders) and
 `heldout.npz` (images and labels that neither training nor the service has seen).
@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
         widths = [16] * 5 + [32] * 4 + [64] * 4
-        blocks = [Block(old, new, 1 if old == new else 2) for old, new in zip(widths, widths[1:], strict=False)]
+        blocks = [Block(old, new, 1 if old == new else 2) for old, new in pairwise(widths)]
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(64, 10)
 

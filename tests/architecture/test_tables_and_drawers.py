@@ -1,0 +1,84 @@
+"""Every row of a table has a drawer, a file with one subject; every drawer is in its table."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.dashboard import PAGES
+from core.storage import STORAGES
+from engine import methods, recipe
+from engine.data.synthesis import SYNTHESES
+from engine.execution.operators import OPERATORS
+from engine.formats import FORMATS
+
+ROOT = Path(__file__).parents[2]
+
+# Files beside the drawers that several of them use.
+SHARED = {
+    "app/dashboard/pages": {"login"},  # where a visitor without a session is sent; no page of the menu
+    "core/storage": {"base"},
+    "engine/data/synthesis": {"canvas", "draw"},
+    "engine/execution/operators": {"windows"},
+    "engine/formats": {"external", "soundness", "wire"},
+    "engine/methods": {"study"},
+}
+
+
+def file_of(row: Any) -> Path:
+    """Return the file that defines a row's drawer: a module, a class, a function, or one that was made by another."""
+    found = inspect.getsourcefile(inspect.unwrap(row))
+    assert found is not None
+    return Path(found)
+
+
+def rows(table: Iterable[Any]) -> set[str]:
+    return {file_of(row).stem for row in table}
+
+
+TABLES: dict[str, Callable[[], set[str]]] = {
+    "app/dashboard/pages": lambda: rows(page.function for page in PAGES),
+    "core/storage": lambda: rows(STORAGES.values()),
+    "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
+    "engine/execution/operators": lambda: rows(OPERATORS.values()),
+    "engine/formats": lambda: rows(FORMATS.values()),
+    "engine/methods": lambda: rows(methods.METHODS.values()),
+}
+
+
+@pytest.mark.parametrize("folder", TABLES)
+def test_the_table_and_the_folder_hold_the_same(folder: str) -> None:
+    drawers = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"} - SHARED[folder]
+
+    assert TABLES[folder]() == drawers
+
+
+@pytest.mark.parametrize("folder", TABLES)
+def test_every_drawer_tells_its_subject(folder: str) -> None:
+    for path in (ROOT / folder).glob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
+
+
+def test_the_two_tables_of_methods_agree() -> None:
+    """One holds what is asked, torch-free; the other how it is done."""
+    assert set(recipe.METHODS) == set(methods.METHODS)
+    for name, asked in recipe.METHODS.items():
+        assert asked.model_fields["name"].default == name
+
+
+def test_every_format_loads_and_saves() -> None:
+    for drawer in FORMATS.values():
+        assert list(inspect.signature(drawer.load).parameters) == ["path"]
+        assert list(inspect.signature(drawer.save).parameters) == ["model", "path"]
+
+
+def test_every_page_has_its_own_address() -> None:
+    addresses = [page.path for page in PAGES]
+
+    assert len(set(addresses)) == len(addresses)
+    assert all(address.startswith("/admin") for address in addresses)
