@@ -61,9 +61,19 @@ def running_postgres() -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="pg-") as folder, get_server(Path(folder) / "data") as server:
         given = urlsplit(server.get_uri())
         host = parse_qs(given.query)["host"][0]
-        yield PostgresServer(
-            URL.create("postgresql+psycopg", given.username, database="postgres", query={"host": host})
-        )
+        admin = URL.create("postgresql+psycopg", given.username, database="postgres", query={"host": host})
+        _do_without_the_disk(admin)
+        yield PostgresServer(admin)
+
+
+def _do_without_the_disk(admin: URL) -> None:
+    """No test cuts the power: a commit, and the hundred databases at the end, need not wait for the disk."""
+    engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 @contextmanager

@@ -41,10 +41,10 @@ def submit_job(database: Database, **changes: Any) -> str:
         return jobs.submit(session, project_id=PROJECT_ID, model_id=MODEL_ID, **values).id
 
 
-def claim_job(database: Database, *, worker_id: str = WORKER_ID, lease_seconds: float = 60, **wish: Any) -> jobs.Claim:
+def claim_job(database: Database, **wish: Any) -> jobs.Claim:
     """Claim a job that must be there."""
     with database.transaction() as session:
-        claim = jobs.claim(session, worker_id=worker_id, devices=["cpu"], lease_seconds=lease_seconds, **wish)
+        claim = jobs.claim(session, **{"worker_id": WORKER_ID, "devices": ["cpu"], "lease_seconds": 60, **wish})
     assert claim is not None
     return claim
 
