@@ -1,0 +1,127 @@
+"""One way to write and one to read, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from sqlite3 import OperationalError
+
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from core.db import Database, database_url, utc_now
+from core.queries import events_statement, job_statement, jobs_page_statement
+from core.settings import Settings
+from core.tables import Job
+from tests.core.samples import PROJECT_ID, read_job, running_claim, submit_job
+
+
+def test_the_quick_read_sees_what_a_transaction_reads(database: Database) -> None:
+    job_id = running_claim(database).job_id
+    row = read_job(database, job_id)
+    statement = job_statement(project_id=PROJECT_ID, job_id=job_id)
+
+    async def read() -> list[object]:
+        found = [await database.fetch_one(statement), (await database.fetch_all(statement))[0]]
+        await database.aclose()
+        return found
+
+    for record in [*asyncio.run(read()), *database.read_all(statement)]:
+        assert isinstance(record, dict)
+        assert record == {
+            **{key: getattr(row, key) for key in record if key != "queue_position"},
+            "queue_position": None,
+        }
+        assert record["submitted_at"].tzinfo is UTC
+
+
+def test_a_query_is_compiled_once_and_read_with_new_values(database: Database) -> None:
+    first, second = submit_job(database), submit_job(database)
+
+    for job_id in (first, second, first):
+        (row,) = database.read_all(job_statement(project_id=PROJECT_ID, job_id=job_id))
+        assert row["id"] == job_id
+    assert len(database.read_all(jobs_page_statement(project_id=PROJECT_ID, limit=1))) == 1
+    assert len(database.read_all(jobs_page_statement(project_id=PROJECT_ID, limit=5))) == 2
+    assert len(database.read_all(events_statement(project_id=PROJECT_ID, job_id=first, after=1))) == 0
+
+
+def test_a_bare_select_can_be_read_too(database: Database) -> None:
+    job_id = submit_job(database)
+    table = Job.__table__.columns
+    statement = select(table.id, table.labels).where(table.id.in_([job_id, "job_other"]))
+
+    async def read() -> object:
+        found = await database.fetch_one(statement), await database.fetch_one(statement.where(table.id == "none"))
+        await database.aclose()
+        return found
+
+    assert asyncio.run(read()) == ({"id": job_id, "labels": {}}, None)
+
+
+def test_what_fails_half_way_leaves_nothing(database: Database) -> None:
+    job_id = submit_job(database)
+
+    def fall() -> None:
+        with database.transaction() as session:
+            session.execute(update(Job).values(device="gpu"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fall()
+
+    assert read_job(database, job_id).device == "cpu"
+
+
+def test_many_threads_may_write_at_once(database: Database) -> None:
+    job_id = submit_job(database)
+
+    def work() -> None:
+        for _ in range(10):
+            with database.transaction() as session:
+                job = session.get_one(Job, job_id, with_for_update=True)
+                job.version += 1
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert read_job(database, job_id).version == 51
+
+
+def test_a_write_from_the_event_loop_returns_what_the_work_returns(database: Database) -> None:
+    submit_job(database)
+
+    moment = asyncio.run(database.write(utc_now))
+
+    assert abs(moment - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_the_reading_connection_cannot_write(sqlite: Database) -> None:
+    submit_job(sqlite)
+
+    with pytest.raises(OperationalError, match="readonly"):
+        sqlite._reader.execute("DELETE FROM jobs")
+
+
+def test_sqlite_keeps_what_it_acknowledged(sqlite: Database) -> None:
+    with sqlite.transaction() as session:
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(text("PRAGMA synchronous")) == 2  # FULL
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_a_row_that_points_nowhere_is_refused(database: Database) -> None:
+    submit_job(database)
+
+    with pytest.raises(DBAPIError), database.transaction() as session:
+        session.execute(update(Job).values(model_id="mod_absent"))
+
+
+@pytest.mark.parametrize("given", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])
+def test_every_way_to_write_postgres_means_psycopg(given: str) -> None:
+    assert database_url(Settings(database_url=given)).drivername == "postgresql+psycopg"

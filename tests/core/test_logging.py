@@ -1,0 +1,58 @@
+"""No secret reaches a log line, whoever writes it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from core.keys import new_key
+from core.logging import configure_logging
+from core.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.contextvars.clear_contextvars()
+
+
+def test_secrets_are_hidden_by_name_and_by_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="json"))
+    key = new_key()
+
+    structlog.get_logger().info("hello", password="canary-1", text=f"got {key}", broker_url="canary-2", size_bytes=3)
+    logging.getLogger("library").warning("cannot reach redis://user:canary-3@host/0 with %s", key)
+    try:
+        raise ValueError(f"postgresql://me:canary-4@host failed for {key}")
+    except ValueError:
+        structlog.get_logger().exception("fell")
+
+    written = capsys.readouterr().err
+    assert "canary" not in written
+    assert key not in written
+    assert json.loads(written.splitlines()[0])["size_bytes"] == 3
+
+
+def test_a_line_names_its_job(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="json"))
+
+    with structlog.contextvars.bound_contextvars(job_id="job_1"):
+        logging.getLogger("library").warning("hm")
+
+    assert json.loads(capsys.readouterr().err)["job_id"] == "job_1"
+
+
+def test_a_text_line_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="text"))
+
+    structlog.get_logger().info("job.claimed", job_id="job_1")
+
+    assert "job.claimed" in capsys.readouterr().err
