@@ -62,9 +62,29 @@ class InputForm:
 
 
 def input_form(model_input: TensorInfo, preprocess: Preprocess) -> InputForm:
-    """Read the form from the declared shape; the first dimension is the batch."""
+    """Read the form from the declared shape, whose first dimension is the batch.
+
+    Raises RecipeInvalid where the recipe's layout plainly is not the network's.
+    """
     sizes = tuple(size if isinstance(size, int) and size > 0 else None for size in model_input.shape[1:])
+    layout = _plain_layout(sizes)
+    if layout not in (None, preprocess.layout):
+        raise RecipeInvalid(
+            f"The network's input '{model_input.name}' is {_by(sizes)}, which is {layout}; "
+            f'the recipe says {preprocess.layout}. Set "preprocess": {{"layout": "{layout}"}}.',
+            where="preprocess.layout",
+        )
     return InputForm(model_input.name, sizes, preprocess)
+
+
+def _plain_layout(sizes: tuple[int | None, ...]) -> str | None:
+    """Tell the layout of a square picture with one or three channels; None where it could be either."""
+    if len(sizes) != 3 or None in sizes:
+        return None
+    first, last = sizes[0] in (1, 3), sizes[2] in (1, 3)
+    if first and not last and sizes[1] == sizes[2]:
+        return "NCHW"
+    return "NHWC" if last and not first and sizes[0] == sizes[1] else None
 
 
 def prepare(pixels: Pixels, form: InputForm, where: str) -> Inputs:

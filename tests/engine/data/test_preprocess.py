@@ -101,6 +101,20 @@ def test_a_crop_larger_than_the_picture_is_refused(takes: MakeInput) -> None:
         prepared(np.zeros((6, 9, 3), np.uint8), takes(3, 8, 8), crop=8)
 
 
+@pytest.mark.parametrize(("shape", "said", "meant"), [((8, 8, 3), "NCHW", "NHWC"), ((1, 8, 8), "NHWC", "NCHW")])
+def test_a_layout_that_plainly_is_another_is_refused(
+    shape: tuple[int, ...], said: str, meant: str, takes: MakeInput
+) -> None:
+    with pytest.raises(RecipeInvalid, match=f'"layout": "{meant}"'):
+        input_form(takes(*shape), Preprocess.model_validate({"layout": said}))
+
+
+@pytest.mark.parametrize("shape", [(9, 128, 1), (3, 3, 3), (3, "h", "w"), ("h", "w", 3), (64,), (5, 8, 8)])
+def test_a_layout_that_could_be_either_is_believed(shape: tuple[int | str, ...], takes: MakeInput) -> None:
+    for layout in ("NCHW", "NHWC"):
+        assert input_form(takes(*shape), Preprocess.model_validate({"layout": layout})).preprocess.layout == layout
+
+
 @pytest.mark.parametrize("key", ["mean", "std"])
 def test_one_value_a_channel_or_one_for_all(key: str, takes: MakeInput) -> None:
     with pytest.raises(RecipeInvalid, match="has 2 values") as caught:
