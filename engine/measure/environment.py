@@ -18,7 +18,7 @@ def describe(deploy: Deploy) -> Environment:
     """Return the fingerprint that belongs beside every latency."""
     return Environment(
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=_cores(),
         accelerator=_accelerator(),
         provider=deploy.provider,
         threads=deploy.threads,
@@ -26,6 +26,11 @@ def describe(deploy: Deploy) -> Environment:
         runtime=f"onnxruntime {onnxruntime.__version__}",
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
     )
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, where the system tells; else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -39,11 +44,14 @@ def _processor() -> str:
 
 
 def _accelerator() -> str | None:
-    """Return the first NVIDIA GPU's name and driver; None where there is none."""
+    """Return the first NVIDIA GPU's name and driver; None where there is none, or the driver does not answer."""
     query = shutil.which("nvidia-smi")
     if query is None:
         return None
     command = [query, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return None
     lines = answer.stdout.strip().splitlines()
     return lines[0] if answer.returncode == 0 and lines else None
