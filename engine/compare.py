@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.data.calibration import load_images
+from engine.data.preprocess import check_fits, input_form
 from engine.formats import FORMATS
 from engine.graph.model import Model
 from engine.measure.cost import cost
@@ -38,6 +39,8 @@ def compare(
     """Time both ONNX files in turn for at most `budget_seconds`, then run both on every image."""
     a, b = _load(path_a), _load(path_b)
     images = load_images(images_path, a.inputs[0], preprocess, seed=seed)
+    for name, model in ((path_a.name, a), (path_b.name, b)):
+        check_fits(images.inputs.shape[1:], input_form(model.inputs[0], preprocess), f"for {name}")
     # The two files may call their inputs differently.
     shapes = {model.inputs[0].name: images.inputs.shape[1:] for model in (a, b)}
     return Comparison(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import RecipeInvalid
+from engine.errors import ModelError, RecipeInvalid
 from engine.graph.model import Model, TensorInfo
 from engine.recipe import Deploy
 
@@ -48,3 +48,13 @@ def feed_shape(info: TensorInfo, batch: int, image_shapes: Shapes) -> tuple[int,
             where="preprocess.crop",
         )
     return batch, *sizes
+
+
+def cannot_run(feed: Feed, error: Exception) -> ModelError:
+    """Return what to raise when the runtime opens a network and then fails to run it."""
+    shapes = ", ".join(f"'{name}' of {' x '.join(map(str, array.shape))}" for name, array in feed.items())
+    reason = str(error).strip().splitlines()[0][:300]
+    return ModelError(
+        f"ONNX Runtime cannot run the network on {shapes}: {reason}. "
+        "If a batch or size is fixed inside the graph, export the network with a dynamic batch."
+    )

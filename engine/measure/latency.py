@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from engine.execution.runtime import open_session
 from engine.graph.model import Model
-from engine.measure.feeds import Shapes, random_feed
+from engine.measure.feeds import Shapes, cannot_run, random_feed
 from engine.measure.statistics import paired_ratio
 from engine.recipe import Deploy
 from engine.report import Latency, LatencyComparison
@@ -105,9 +105,14 @@ def time_models(
 
 
 def _open_run(model: Model, deploy: Deploy, image_shapes: Shapes, seed: int) -> Run:
-    """Open a session once and return what runs it on one fixed batch."""
+    """Open a session once and return what runs it on one fixed batch; raises ModelError where it does not run."""
+    feed = random_feed(model, deploy, image_shapes, seed)
     session = open_session(model, provider=deploy.provider, threads=deploy.threads)
-    return functools.partial(session.run, None, random_feed(model, deploy, image_shapes, seed))
+    try:
+        session.run(None, feed)
+    except Exception as error:  # the runtime's errors share no public base class
+        raise cannot_run(feed, error) from error
+    return functools.partial(session.run, None, feed)
 
 
 def take_samples(

@@ -36,6 +36,14 @@ def test_a_comparison_with_images(files: list[Path], tmp_path: Path) -> None:
     assert found.environment.batch == 2
 
 
+def test_networks_that_take_different_images_are_refused(files: list[Path]) -> None:
+    graph = "agraph (float[n, 3, 5, 5] image) => (float[n, 75] y) { y = Flatten(image) }"
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 18]> {graph}'), files[1])
+
+    with pytest.raises(CalibrationMismatch, match=r"3 x 4 x 4; the network's input 'image' takes 3 x 5 x 5"):
+        compare(*files, None, Preprocess(), Deploy(), seed=0, budget_seconds=1e9)
+
+
 def test_a_comparison_without_images_tells_no_likeness(files: list[Path]) -> None:
     assert compare(*files, None, Preprocess(), Deploy(), seed=0, budget_seconds=0.1).fidelity is None
 

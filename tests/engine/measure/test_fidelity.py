@@ -182,6 +182,13 @@ def test_networks_that_do_not_pair_are_refused(parse: Parse, images: MakeImages)
         fidelity(parse(IDENTITY), narrow, images(9, 5))
 
 
+def test_a_network_that_opens_but_does_not_run_is_refused(parse: Parse, images: MakeImages) -> None:
+    model = parse("agraph (float[n, 2] x) => (float[m, 2] y) <int64[2] one = {1, 2}> { y = Reshape(x, one) }")
+
+    with pytest.raises(ModelError, match="cannot run the network on 'x' of 9 x 2"):
+        fidelity(model, model, images(9, 2))
+
+
 def test_images_must_be_there_and_feed_one_input(parse: Parse, images: MakeImages) -> None:
     both = parse("agraph (float[n, 5] x, float[n, 5] z) => (float[n, 5] y) { y = Add(x, z) }")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine.errors import RecipeInvalid
+from engine.errors import ModelError, RecipeInvalid
 from engine.measure.feeds import random_feed
 from engine.measure.latency import (
     ROUNDS_BEFORE_ASKING,
@@ -203,6 +203,14 @@ def test_the_feed_has_the_networks_own_type(parse: Parse) -> None:
     feed = random_feed(model, Deploy(batch=2), {}, seed=0)
 
     assert {name: array.dtype for name, array in feed.items()} == {"x": np.uint8, "y": np.float16}
+
+
+def test_a_network_that_opens_but_does_not_run_is_refused(parse: Parse) -> None:
+    """The batch is open at the input and fixed inside, as careless exports have it."""
+    model = parse("agraph (float[n, 2] x) => (float[m, 2] y) <int64[2] one = {1, 2}> { y = Reshape(x, one) }")
+
+    with pytest.raises(ModelError, match="cannot run the network on 'x' of 3 x 2"):
+        compare_latency(model, model, Deploy(batch=3), {}, seed=0, budget_seconds=1)
 
 
 def test_open_sizes_are_given_or_refused(parse: Parse) -> None:
