@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.errors import NothingToCut, PostconditionFailed
+from engine.errors import PostconditionFailed
 from engine.graph.merge import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
@@ -48,20 +49,23 @@ class Decided:
     plan: Plan
 
 
-def compress(source: Path, calibration: Path | None, recipe: Recipe, progress: Progress) -> tuple[Model, Report]:
+def compress(
+    source: Path, calibration: Path | None, recipe: Recipe, progress: Progress, checkpoint: Checkpoint
+) -> tuple[Model, Report]:
     """Return the network that is delivered, never a slower one, and the account of what was done to it.
 
-    Raises EngineError for whatever the user can mend; the message says how.
+    Scores, plan and training are kept in the checkpoint and gone on from. Raises EngineError for whatever the user can
+    mend; the message says how.
     """
     torch.manual_seed(recipe.seed)
     clock = Clock(recipe.budget_seconds)
     subject = prepare(source, calibration, recipe, progress)
     reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
-    decided = _decide(subject, reference, progress, clock)
+    decided = _decide(subject, reference, progress, clock, checkpoint)
     with progress.stage("cut") as tell:
         student = _cut(subject, decided.plan, tell)
     with progress.stage("recover") as tell:
-        recovery = _recover(subject, decided.plan, student, reference, clock, tell)
+        recovery = _recover(subject, decided.plan, student, reference, clock, tell, checkpoint)
     with progress.stage("merge"):
         student = merge(student)
     with progress.stage("verify"):
@@ -72,21 +76,36 @@ def compress(source: Path, calibration: Path | None, recipe: Recipe, progress: P
     return _deliver(subject, student, decided, recovery, latency, fidelity, progress)
 
 
-def _decide(subject: Subject, reference: Reference, progress: Progress, clock: Clock) -> Decided:
+def _decide(
+    subject: Subject, reference: Reference, progress: Progress, clock: Clock, checkpoint: Checkpoint
+) -> Decided:
     """Find the units, price them in accuracy and in time, and choose."""
     with progress.stage("measure"):
         original_ms = _time_original(subject, clock)
     with progress.stage("units"):
         all_units = find_units(subject.model)
         units = removable(all_units, subject.recipe.method.keep)
-        if not units:
-            raise NothingToCut(_nothing_to_cut(all_units))
     with progress.stage("score") as tell:
-        harm = METHODS[subject.recipe.method.name](_study(subject, units, reference), tell)
+        harm = checkpoint.read_json("harm") or METHODS[subject.recipe.method.name](
+            _study(subject, units, reference), tell
+        )
+        checkpoint.write_json("harm", harm)
     with progress.stage("search") as tell:
         ledger = _open_ledger(subject, units, harm, original_ms, clock)
-        plan = plan_cuts(ledger, _measurer(subject, clock), tell)
+        plan = _plan(ledger, subject, clock, tell, checkpoint)
     return Decided(all_units, ledger, plan)
+
+
+def _plan(ledger: Ledger, subject: Subject, clock: Clock, tell: Tell, checkpoint: Checkpoint) -> Plan:
+    """Plan anew, or take the first attempt's plan: half-trained weights fit no other."""
+    kept = checkpoint.read_json("plan")
+    if kept is not None:
+        by_name = {unit.name: unit for unit in ledger.units}
+        return Plan(tuple(by_name[name] for name in kept["units"]), kept["predicted_latency_ratio"])
+    plan = plan_cuts(ledger, _measurer(subject, clock), tell)
+    names = [unit.name for unit in plan.units]
+    checkpoint.write_json("plan", {"units": names, "predicted_latency_ratio": plan.predicted_latency_ratio})
+    return plan
 
 
 def _time_original(subject: Subject, clock: Clock) -> float:
@@ -99,15 +118,6 @@ def _time_original(subject: Subject, clock: Clock) -> float:
         budget_seconds=clock.part(0.02, 5),
     )
     return float(np.median(samples[""]))
-
-
-def _nothing_to_cut(all_units: Sequence[Unit]) -> str:
-    if all_units:
-        return f"The recipe keeps all {len(all_units)} units that could go. Take some out of method.keep."
-    return (
-        "The network has no residual branch whose shortcut is the identity, so no block can be left out. "
-        "Networks with such branches are ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
-    )
 
 
 def _study(subject: Subject, units: Sequence[Unit], reference: Reference) -> Study:
@@ -180,7 +190,15 @@ def _cut(subject: Subject, plan: Plan, tell: Tell) -> Model:
     )
 
 
-def _recover(subject: Subject, plan: Plan, student: Model, reference: Reference, clock: Clock, tell: Tell) -> Recovery:
+def _recover(
+    subject: Subject,
+    plan: Plan,
+    student: Model,
+    reference: Reference,
+    clock: Clock,
+    tell: Tell,
+    checkpoint: Checkpoint,
+) -> Recovery:
     """Distil what the closed form left; the last tenth of the budget is kept for the final measurements."""
     tell(0.0, "drawing views and asking the uncut network")
     error_plain = reference.error_of(remove_units(subject.model, plan.units))
@@ -204,6 +222,7 @@ def _recover(subject: Subject, plan: Plan, student: Model, reference: Reference,
         seed=subject.recipe.seed,
         seconds=clock.left() - reserve,
         tell=tell,
+        checkpoint=checkpoint,
     )
     return Recovery(
         error_plain=error_plain,

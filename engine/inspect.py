@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import EngineError, NothingToCut, OperatorUnsupported
+from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
 from engine.formats import FORMATS
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units, signature
 from engine.measure.cost import cost
-from engine.recipe import Strict
+from engine.planning import removable
+from engine.recipe import Recipe, Strict
 
 
 class InspectedTensor(Strict):
@@ -61,11 +63,17 @@ class Inspection(Strict):
     blocking: tuple[Blocker, ...]
 
 
-def inspect_model(path: Path) -> Inspection:
-    """Read an ONNX file and say what can be done with it. Raises a ModelError where it cannot even be read."""
+def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
+    """Read an ONNX file and say what can be done with it.
+
+    Raises a ModelError where it cannot even be read; with a recipe, whatever would stop a job on it.
+    """
     model = FORMATS["onnx"].load(path)
     plain = normalise(model)
     units, figures = find_units(plain), cost(plain)
+    blocking = _find_blocking(plain, units, () if recipe is None else recipe.method.keep)
+    if recipe is not None and blocking:
+        raise blocking[0]
     kinds = Counter(node.op_type for node in plain.graph)
     return Inspection(
         inputs=tuple(_tensor(info) for info in model.inputs),
@@ -79,24 +87,21 @@ def inspect_model(path: Path) -> Inspection:
         batch_norm_layers=kinds["BatchNormalization"],
         batch_norm_folded=kinds["Conv"] > 0 and not any(kind.endswith("Normalization") for kind in kinds),
         units=tuple(_unit(plain, unit) for unit in units),
-        blocking=tuple(_blocker(error) for error in _find_blocking(plain, units)),
+        blocking=tuple(_blocker(error) for error in blocking),
     )
 
 
-def _find_blocking(model: Model, units: list[Unit]) -> list[EngineError]:
+def _find_blocking(model: Model, units: list[Unit], keep: Sequence[str]) -> list[EngineError]:
     """List what would stop a job: operators that the executor does not run, and nothing to cut."""
     found: list[EngineError] = [
         OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
         for node in model.graph
         if node.op_type not in SUPPORTED
     ]
-    if not units:
-        found.append(
-            NothingToCut(
-                "The network has no residual branch with an identity skip, so no unit can be removed whole. "
-                "Send a network with residual blocks."
-            )
-        )
+    try:
+        removable(units, keep)
+    except EngineError as error:
+        found.append(error)
     return found
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.errors import RecipeInvalid, TargetInfeasible
+from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
@@ -42,14 +42,25 @@ class Plan:
 
 
 def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
-    """Return the units that may go; raises RecipeInvalid for a name in `keep` that no unit bears."""
+    """Return the units that may go.
+
+    Raises NothingToCut where none may, RecipeInvalid for a name in `keep` that no unit bears.
+    """
     names = [unit.name for unit in units]
     for name in keep:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"the units are {', '.join(names)}."
             raise RecipeInvalid(f"No unit is called '{name}': {hint}", where="method.keep")
-    return [unit for unit in units if unit.name not in keep]
+    if not units:
+        raise NothingToCut(
+            "The network has no residual branch whose shortcut is the identity, so no block can be left out. "
+            "Send a network with such branches: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
+        )
+    free = [unit for unit in units if unit.name not in keep]
+    if not free:
+        raise NothingToCut(f"The recipe keeps all {len(units)} units that could go. Take some out of method.keep.")
+    return free
 
 
 def open_ledger(

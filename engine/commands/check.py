@@ -8,7 +8,6 @@ from pathlib import Path
 from engine.check import check
 from engine.commands.output import put
 
-
 RELATIVE_ERROR_MAX = 1e-4
 
 

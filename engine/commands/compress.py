@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from engine.checkpoint import Checkpoint
 from engine.commands.output import put
 from engine.commands.recipe_file import read_recipe
 from engine.compress import compress
@@ -21,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", type=Path, help="folder, .zip, .npz or .npy; absent: a data-free job")
     parser.add_argument("--recipe", type=Path, help="JSON file; absent: the defaults")
     parser.add_argument("--out", type=Path, required=True, help="folder for model.onnx and report.json")
+    parser.add_argument("--checkpoint", type=Path, help="folder that a second attempt goes on from")
 
 
 def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    model, report = compress(options.model, options.calibration, recipe, Progress(_listen))
+    checkpoint = Checkpoint(options.checkpoint, options.model, recipe)
+    model, report = compress(options.model, options.calibration, recipe, Progress(_listen), checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     FORMATS["onnx"].save(model, options.out / "model.onnx")
     (options.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")

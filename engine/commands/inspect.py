@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 
 from engine.commands.output import put
+from engine.commands.recipe_file import read_recipe
 from engine.inspect import inspect_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path)
+    parser.add_argument("--recipe", type=Path, help="JSON file; what would stop this job is an error then")
 
 
 def run(options: argparse.Namespace) -> int:
-    put(inspect_model(options.model))
+    put(inspect_model(options.model, None if options.recipe is None else read_recipe(options.recipe)))
     return 0

@@ -24,6 +24,9 @@ OLDEST_OPSET = 11
 MOST_ELEMENTS = 1 << 30
 """Elements of one tensor between two nodes, for a batch of one: 4 GiB of float32."""
 
+LONGEST_VECTOR = 1 << 22
+"""Elements of a tensor with one axis, as shape inference follows each number of it."""
+
 _FOLD_ELEMENTS = 1 << 18
 _GROWING = {"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample", "OneHot"}
 """Operators whose result may be far larger than what they read: folded only where the size is known beforehand."""
@@ -42,6 +45,7 @@ def normalise(model: Model) -> Model:
     RemoveInitializersFromInputsPass()(plain.ir)
     TopologicalSortPass()(plain.ir)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
+    _refuse_bombs(plain)
     infer_shapes(plain)
     fold_constants(plain.ir, onnx_shape_inference=True, should_fold=_is_small, output_size_limit=_FOLD_ELEMENTS)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
@@ -53,9 +57,19 @@ def normalise(model: Model) -> Model:
     return Model(plain.ir)  # names the nodes that folding made
 
 
-def infer_shapes(model: Model) -> None:
-    """Write, in place, what follows about shapes and types; what cannot be worked out stays unknown."""
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model.ir)
+def infer_shapes(model: Model, *, through_values: bool = True) -> None:
+    """Write, in place, what follows about shapes and types; what cannot be worked out stays unknown.
+
+    `through_values` also follows the numbers in short vectors, as Reshape needs them; it costs time for long ones.
+    """
+    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=through_values)(model.ir)
+
+
+def _refuse_bombs(model: Model) -> None:
+    """Look at sizes on a copy first: following the numbers of a vector that doubles forty times takes for ever."""
+    sizes_only = model.copy()
+    infer_shapes(sizes_only, through_values=False)
+    _refuse_huge(sizes_only)
 
 
 def _refuse_huge(model: Model) -> None:
@@ -63,10 +77,11 @@ def _refuse_huge(model: Model) -> None:
     for node in model.graph:
         for value in node.outputs:
             sizes = [size if isinstance(size, int) else 1 for size in value.shape or ()]
-            if math.prod(sizes) > MOST_ELEMENTS:
+            most = LONGEST_VECTOR if len(sizes) == 1 else MOST_ELEMENTS
+            if math.prod(sizes) > most:
                 raise ModelUnsafe(
                     f"Node '{node.name}': {node.op_type} makes a tensor of {math.prod(sizes)} elements, {sizes}. "
-                    f"At most {MOST_ELEMENTS} are run.",
+                    f"At most {most} are run.",
                     where=node.name,
                 )
 

@@ -8,11 +8,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.checkpoint import Checkpoint
 from engine.data.images import ImageSet
 from engine.execution.executor import Executor
 from engine.graph.features import Features
@@ -59,6 +61,7 @@ def distil(
     seed: int,
     seconds: float,
     tell: Callable[[float, str], None],
+    checkpoint: Checkpoint,
 ) -> Training:
     """Train the student's weights in place and leave them at the step with the least held-out feature error.
 
@@ -69,7 +72,9 @@ def distil(
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=schedule.weight_decay)
     best = _Best(network, reference)
     clock, rows = _Clock(seconds), _batches(len(views), schedule.batch, seed)
-    step = 0
+    step = _resume(checkpoint.read_tensors("training"), network, optimiser, best)
+    for _ in range(step):
+        next(rows)
     stopped_by: StoppedBy = "schedule"
     while step < schedule.steps:
         done = max(step / schedule.steps, clock.part())
@@ -81,6 +86,7 @@ def distil(
         step += 1
         if step % schedule.evaluate_every == 0:
             best.look(step)
+            checkpoint.write_tensors("training", _state(step, network, optimiser, best))
             tell(done, f"step {step} of {schedule.steps}, held-out error {best.latest:.4f}, best {best.error:.4f}")
             if (step - best.step) // schedule.evaluate_every >= schedule.patience:
                 stopped_by = "early_stop"
@@ -90,6 +96,25 @@ def distil(
     best.restore()
     network.write_back()
     return Training(best.error, step, best.step, stopped_by)
+
+
+def _state(step: int, network: Executor, optimiser: torch.optim.Optimizer, best: _Best) -> dict[str, Any]:
+    return {
+        "step": step,
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "best": {"step": best.step, "error": best.error, "weights": best.weights},
+    }
+
+
+def _resume(state: dict[str, Any] | None, network: Executor, optimiser: torch.optim.Optimizer, best: _Best) -> int:
+    """Take up what a killed attempt left, if it did; return the step to go on from."""
+    if state is None:
+        return 0
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    best.step, best.error, best.weights = (state["best"][key] for key in ("step", "error", "weights"))
+    return int(state["step"])
 
 
 def loss(features: Features, said: dict[str, Tensor], right: dict[str, Tensor]) -> Tensor:
@@ -155,10 +180,10 @@ class _Best:
         self.latest = self._reference.error(self._answers(self._reference.images))
         if self.latest < self.error:
             self.step, self.error = step, self.latest
-            self._weights = copy.deepcopy(self._network.state_dict())
+            self.weights = copy.deepcopy(self._network.state_dict())
 
     def restore(self) -> None:
-        self._network.load_state_dict(self._weights)
+        self._network.load_state_dict(self.weights)
 
     def _answers(self, images: ImageSet) -> Iterator[Outputs]:
         names = list(self._reference.features.values)
