@@ -42,9 +42,19 @@ def load(path: Path) -> Model:
         raise ModelUnreadable("The file is truncated or not ONNX. Export or upload it again.") from error
     pull_in(proto, path.parent)
     check_soundness(proto)
-    model = Model(ir.from_proto(proto))
+    try:
+        model = Model(ir.from_proto(proto))
+    except ir.serde.SerdeError as error:
+        raise ModelUnreadable(f"The graph cannot be read: {_cause(error)}. Export it again.") from error
     model.graph.sort()
     return model
+
+
+def _cause(error: BaseException) -> str:
+    """Return the first line of the innermost error; the outer ones print whole graphs."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().splitlines()[0][:300]
 
 
 def save(model: Model, path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Normalising changes the form of a network and nothing that it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from engine.errors import ModelUnsafe
+from engine.execution.runtime import open_session, run
+from engine.graph.normalise import OLDEST_OPSET, normalise
+from tests.networks import CHANNELS, NETWORKS, Draft, clutter, images, residual, stem
+
+TOLERANCE = 1e-5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_stay_the_same(name: str) -> None:
+    model = NETWORKS[name][0]()
+    inputs = images(model)
+    wanted = run(open_session(model), inputs)
+
+    plain = normalise(model)
+
+    onnx.checker.check_model(plain.to_bytes(), full_check=True)
+    found = run(open_session(plain), inputs)
+    assert (plain.inputs, plain.outputs, plain.opset) == (model.inputs, model.outputs, model.opset)
+    for output, values in wanted.items():
+        assert np.abs(found[output] - values).max() <= TOLERANCE * np.abs(values).max()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_shape_is_known_afterwards(name: str) -> None:
+    plain = normalise(NETWORKS[name][0]())
+
+    assert all(value.shape is not None for node in plain.graph for value in node.outputs)
+
+
+def test_constants_identities_and_dropouts_are_gone() -> None:
+    kinds = {node.op_type for node in normalise(clutter()).graph}
+
+    assert not kinds & {"Constant", "Identity", "Dropout"}
+
+
+def test_normalising_twice_changes_nothing_more() -> None:
+    once = normalise(clutter())
+
+    assert normalise(once).to_bytes() == once.to_bytes()
+
+
+def test_the_users_names_and_metadata_stay() -> None:
+    model = residual()
+    model.ir.metadata_props["author"] = "somebody"
+    nodes, values = set(model.nodes()), set(model.values())
+
+    plain = normalise(model)
+
+    assert set(plain.nodes()) == nodes
+    assert set(plain.values()) == values
+    assert plain.ir.metadata_props["author"] == "somebody"
+
+
+def test_an_opset_before_eleven_is_lifted() -> None:
+    draft = Draft(opset=9)
+    x = draft.node("Clip", stem(draft), min=0.0, max=6.0)
+    x = draft.node("Squeeze", draft.node("ReduceMean", x, axes=[2, 3]), axes=[2, 3])
+    older = draft.model(draft.node("Gemm", x, draft.weight(CHANNELS, 5), draft.weight(5)))
+    inputs = images(older)
+    wanted = run(open_session(older), inputs)
+
+    plain = normalise(older)
+
+    assert plain.opset == OLDEST_OPSET
+    found = run(open_session(plain), inputs)
+    for output, values in wanted.items():
+        assert np.abs(found[output] - values).max() <= TOLERANCE * np.abs(values).max()
+
+
+def test_a_tiny_file_that_makes_a_huge_tensor_is_refused() -> None:
+    """A hundred bytes ask for eight thousand million numbers: nothing of it is built."""
+    draft = Draft()
+    huge = draft.node("ConstantOfShape", draft.constant([2_000, 2_000, 2_000], np.int64))
+    model = draft.model(draft.classify(draft.node("Add", stem(draft), draft.node("ReduceMean", huge))))
+
+    with pytest.raises(ModelUnsafe, match="ConstantOfShape makes a tensor of 8000000000 elements"):
+        normalise(model)
+
+
+def test_a_constant_that_doubles_forty_times_is_refused() -> None:
+    draft = Draft()
+    x = draft.weight(1024)
+    for _ in range(40):
+        x = draft.node("Concat", x, x, axis=0)
+    model = draft.model(draft.classify(draft.node("Add", stem(draft), draft.node("ReduceMean", x))))
+
+    with pytest.raises(ModelUnsafe, match="Concat makes a tensor"):
+        normalise(model)
