@@ -7,16 +7,17 @@ import threading
 
 from core.db import upgrade
 from core.settings import settings
+from worker.isolation import Program
 from worker.shift import Shift
 
 
-def main() -> None:
-    """Work until a signal comes, then give back what runs."""
+def main(engine: Program | None = None) -> None:
+    """Work until a signal comes, then give back what runs. `engine` is our own, unless a test brings a smaller one."""
     upgrade(settings())
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
-    shift = Shift()
+    shift = Shift(engine)
     shift.start(settings())
     ended.wait()
     shift.stop()

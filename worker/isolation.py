@@ -144,8 +144,8 @@ class Child:
             selector.register(process.stdout, selectors.EVENT_READ)
             selector.register(process.stderr, selectors.EVENT_READ)
             while selector.get_map():
+                exited = process.poll() is not None  # asked first: what it said before its end is still to be read
                 ready = selector.select(TICK_SECONDS)
-                exited = process.poll() is not None
                 for key, _ in ready:
                     chunk = os.read(key.fd, 65536)
                     if not chunk:

@@ -23,14 +23,14 @@ class Shift:
 
     def __init__(self, engine: Program | None = None) -> None:
         """`engine` is our own, unless a test brings a smaller one."""
-        self._engine = engine or engine_program()
+        self.engine = engine or engine_program()
         self._place: Workplace | None = None
         self._lanes: Lanes | None = None
 
     def start(self, settings: Settings, *, devices: Collection[str] = DEVICES) -> None:
         """Open what the settings name and begin to work on `devices`, as far as they are there."""
         configure_logging(settings)
-        place = Workplace.open(settings, self._engine)
+        place = Workplace.open(settings, self.engine)
         slots = [slot for slot in find_slots(settings) if slot.device in devices]
         found = sorted({slot.device for slot in slots})
         log.info("worker.starts", worker_id=place.worker_id, devices=found, sandbox=place.sandbox)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,9 +35,11 @@ def fake_engine() -> Program:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _plain_log(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _plain_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The log of production: structlog's own default draws tracebacks for seconds."""
     configure_logging(make_settings(tmp_path_factory.mktemp("log")))
+    yield
+    logging.getLogger().handlers.clear()
 
 
 @pytest.fixture

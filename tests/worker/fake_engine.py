@@ -41,9 +41,12 @@ def refuse() -> None:
 
 
 def sleep() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: (say(event="stopped"), sys.exit(143)))
-    progress("score", 0.3)
-    time.sleep(600)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        progress("score", 0.3)
+        time.sleep(600)
+    finally:
+        say(event="stopped")
 
 
 def ignore_term() -> None:
