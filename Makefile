@@ -39,8 +39,8 @@ fix: setup ## format, and repair what the linter can
 serve: setup ## run the service on this machine until stopped
 	$(BIN)/secateur-server
 
-migrate: setup ## bring the database of the settings up to date
-	$(BIN)/alembic upgrade head
+migrate: setup ## bring the database of the settings up to date, and make its admin key
+	$(BIN)/python -m app.prepare
 
 bench: setup ## measure what a status poll and an upload cost
 	$(BIN)/python -m benchmarks.api

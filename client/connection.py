@@ -123,7 +123,8 @@ def retry_after_seconds(response: httpx2.Response) -> float:
 
 
 def _is_passing(problem: Problem) -> bool:
-    return problem.status in RETRIED_STATUSES or (problem.retryable and problem.status != 401)
+    """Tell whether waiting may help; a full disk is for a person to see to, who then runs the command again."""
+    return problem.status in RETRIED_STATUSES or (problem.retryable and problem.code != "storage-full")
 
 
 def _checked_key(key: str) -> str:

@@ -39,10 +39,11 @@ def read_problem(value: object, *, status: int | None = None, fallback: str = "N
         title = f"The server answered with HTTP {status}" if status else "The job failed"
         return Problem(title=title, what=fallback, status=status, code=f"http-{status}" if status else None)
     code = _text(value.get("code"))
+    what = _text(value.get("detail")) or _text(value.get("message")) or fallback
     return Problem(
         title=_text(value.get("title")) or "The server refused",
-        what=_text(value.get("detail")) or _text(value.get("message")) or fallback,
-        where=_text(value.get("where")) or _places(value.get("errors")),
+        what=what,
+        where=_text(value.get("where")) or _places(value.get("errors"), what),
         what_to_do=WHAT_TO_DO.get(code or ""),
         code=code,
         status=status,
@@ -55,12 +56,12 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _places(errors: Any) -> str | None:
-    """Join the fields that a validation problem lists, each with its own complaint."""
+def _places(errors: Any, what: str) -> str | None:
+    """Join the fields that a validation problem lists, each with its own complaint unless it has been made already."""
     if not isinstance(errors, list):
         return None
     found = [error for error in errors if isinstance(error, Mapping)]
-    lines = [f"{_place(error)}: {_complaint(error)}" for error in found]
+    lines = [_place(error) + ("" if _complaint(error) in what else f": {_complaint(error)}") for error in found]
     return "\n".join(lines) or None
 
 

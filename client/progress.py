@@ -116,8 +116,7 @@ def _doing(job: Job) -> str:
     """Say in a few words what the job does now."""
     if job.state == "queued" and job.queue_position:
         return f"queued, number {job.queue_position}"
-    attempt = f"attempt {job.attempt}" if job.attempt > 1 and not job.is_terminal else None
-    words = [job.stage if job.state == "running" else job.state, job.message if not job.is_terminal else None, attempt]
+    words = [job.stage if job.state == "running" else job.state, None if job.is_terminal else job.message]
     return plain(" · ".join(word for word in words if word))
 
 

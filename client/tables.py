@@ -18,48 +18,69 @@ UNKNOWN = "unmeasured"
 
 def report_table(report: Mapping[str, Any]) -> RenderableType:
     """Show what came of a job: before and after, what was cut, and what the service warns of."""
-    table = Table("", "before", "after", "ratio", title=_text(f"{report['outcome']}: {report['summary']}"))
-    for row in _rows(report):
-        table.add_row(*(_text(cell) for cell in row))
     notes = [_cuts(report), _measured_on(report), *(f"warning: {warning}" for warning in report.get("warnings", ()))]
-    return Group(table, *(_text(note) for note in notes))
+    return Group(
+        _text(f"{report['outcome']}: {report['summary']}"),
+        comparison_table(report["latency"], report["original"], report["delivered"], report.get("fidelity")),
+        *(_text(note) for note in notes),
+    )
 
 
-def _rows(report: Mapping[str, Any]) -> Iterable[tuple[str, str, str, str]]:
-    before, after = report["original"], report["delivered"]
-    latency = report["latency"]
+def comparison_table(
+    latency: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    fidelity: Mapping[str, Any] | None,
+) -> Table:
+    """Show two networks side by side; the last column is the 95 % interval of the figure before it."""
+    table = Table("", "before", "after", "ratio", "95 % interval")
+    for row in (*_latency_rows(latency), *_cost_rows(before, after), *_fidelity_rows(fidelity)):
+        table.add_row(*(_text(cell) for cell in row))
+    return table
+
+
+_Row = tuple[str, str, str, str, str]
+
+
+def _latency_rows(latency: Mapping[str, Any]) -> Iterable[_Row]:
+    old, new = latency["original"], latency["delivered"]
     for name in ("latency_ms_p50", "latency_ms_p95"):
-        old, new = latency["original"][name], latency["delivered"][name]
-        ratio = interval(latency["ratio"]) if name.endswith("p50") else f"{new / old:.3f}"
-        yield f"latency {name[-3:]} (ms)", f"{old:.3f}", f"{new:.3f}", ratio
-    yield "parameters", f"{before['parameters']:,}", f"{after['parameters']:,}", _ratio(before, after, "parameters")
-    yield "MACs", f"{before['macs']:,}", f"{after['macs']:,}", _ratio(before, after, "macs")
-    yield "file", size(before["size_bytes"]), size(after["size_bytes"]), _ratio(before, after, "size_bytes")
-    yield from _fidelity_rows(report.get("fidelity"))
+        is_median = name == "latency_ms_p50"
+        ratio = latency["ratio"]["value"] if is_median else new[name] / old[name]
+        title = f"latency {name[-3:]} (ms)"
+        yield (
+            title,
+            f"{old[name]:.3f}",
+            f"{new[name]:.3f}",
+            f"{ratio:.3f}",
+            _span(latency["ratio"]) if is_median else "",
+        )
 
 
-def _fidelity_rows(fidelity: Mapping[str, Any] | None) -> Iterable[tuple[str, str, str, str]]:
+def _cost_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[_Row]:
+    yield "parameters", f"{before['parameters']:,}", f"{after['parameters']:,}", _ratio(before, after, "parameters"), ""
+    yield "MACs", f"{before['macs']:,}", f"{after['macs']:,}", _ratio(before, after, "macs"), ""
+    yield "file", size(before["size_bytes"]), size(after["size_bytes"]), _ratio(before, after, "size_bytes"), ""
+
+
+def _fidelity_rows(fidelity: Mapping[str, Any] | None) -> Iterable[_Row]:
     """Accuracy where there were labels, agreement where there were images, and a word where nothing was measured."""
     accuracy = (fidelity or {}).get("accuracy")
     agreement = (fidelity or {}).get("agreement")
     if accuracy:
-        yield (
-            f"accuracy ({accuracy['images']} images)",
-            interval(accuracy["original"]),
-            interval(accuracy["delivered"]),
-            "",
-        )
+        old, new = accuracy["original"], accuracy["delivered"]
+        yield f"accuracy ({accuracy['images']} images)", f"{old['value']:.3f}", f"{new['value']:.3f}", "", _span(new)
     images = f" ({fidelity['images']} images)" if fidelity else ""
-    yield f"agreement{images}", "", interval(agreement) if agreement else UNKNOWN, ""
+    value, span = (f"{agreement['value']:.3f}", _span(agreement)) if agreement else (UNKNOWN, "")
+    yield f"agreement{images}", "", value, "", span
 
 
 def _ratio(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> str:
     return f"{after[key] / before[key]:.3f}" if before[key] else UNKNOWN
 
 
-def interval(value: Mapping[str, float]) -> str:
-    """Write a value with its 95 % interval: 0.712 (0.704 to 0.721)."""
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+def _span(interval: Mapping[str, float]) -> str:
+    return f"{interval['low']:.3f} to {interval['high']:.3f}"
 
 
 def _cuts(report: Mapping[str, Any]) -> str:

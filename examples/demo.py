@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from client import Client, ClientError
 from client.compress import Delivery, compress
 from client.progress import choose_progress
-from client.tables import interval, problem_lines
-from client.text import plain, size
+from client.tables import comparison_table, problem_lines
+from client.text import plain
 from examples.embedded import running_service
 
 console = Console(highlight=False)
@@ -50,13 +48,13 @@ def main() -> int:
     try:
         delivery = _run_job(task, options.out)
     except ClientError as error:
-        console.print(problem_lines(error.problem), markup=False, soft_wrap=True)
+        _say(problem_lines(error.problem))
         return error.exit_code
-    console.print("measuring both files again, outside the service")
+    _say("measuring both files again, outside the service")
     measured = _measure(task, delivery.model, options.out)
     _show(delivery, measured)
     if measured["latency"]["ratio"]["high"] >= 1:
-        console.print("The delivered file is not surely faster.")
+        _say("The delivered file is not surely faster.")
         return 1
     return 0
 
@@ -88,7 +86,7 @@ def _digits_task(out: Path) -> Task:
     folder = out / "digits"
     task = Task(folder / "digits.onnx", folder / "calibration.zip", folder / "heldout.npz", DIGITS_RECIPE)
     if not (folder / "heldout.npz").exists():
-        console.print("training a small residual network on scikit-learn's handwritten digits")
+        _say("training a small residual network on scikit-learn's handwritten digits")
         subprocess.run([sys.executable, "-m", "examples.digits", str(folder)], check=True)
     return task
 
@@ -97,7 +95,7 @@ def _run_job(task: Task, out: Path) -> Delivery:
     """Bring the job to a service of our own and fetch what it delivers."""
     progress = choose_progress(console)
     with running_service(out / "service.log") as service:
-        console.print(f"the service runs at {service.url}")
+        _say(f"the service runs at {service.url}")
         with Client(service.url, service.key, on_trouble=progress.trouble) as client:
             delivery = compress(client, task.model, task.calibration, task.recipe, out / "pruned.onnx", progress)
     (out / "report.json").write_text(json.dumps(delivery.report, indent=2) + "\n")
@@ -117,44 +115,22 @@ def _measure(task: Task, delivered: Path, out: Path) -> dict[str, Any]:
 
 
 def _show(delivery: Delivery, measured: dict[str, Any]) -> None:
-    report, latency = delivery.report, measured["latency"]
-    before, after = measured["original"], measured["delivered"]
-    table = Table("", "before", "after", "ratio", title=Text(plain(f"{report['outcome']}: {report['summary']}")))
-    table.add_row(
-        "latency p50 (ms)",
-        f"{latency['original']['latency_ms_p50']:.3f}",
-        f"{latency['delivered']['latency_ms_p50']:.3f}",
-        interval(latency["ratio"]),
-    )
-    table.add_row("the same, in the report", "", "", interval(report["latency"]["ratio"]))
-    for name, key in (("parameters", "parameters"), ("MACs", "macs")):
-        table.add_row(name, f"{before[key]:,}", f"{after[key]:,}", f"{after[key] / before[key]:.3f}")
-    sizes = before["size_bytes"], after["size_bytes"]
-    table.add_row("file", size(sizes[0]), size(sizes[1]), f"{sizes[1] / sizes[0]:.3f}")
-    _add_fidelity(table, measured["fidelity"])
-    console.print(table)
-    _show_cuts(report)
-    console.print(f"written: {delivery.model} and {delivery.model.with_name('report.json')}", markup=False)
-
-
-def _add_fidelity(table: Table, fidelity: dict[str, Any] | None) -> None:
-    """Add accuracy where there are labels, else agreement where there are images."""
-    if fidelity is None:
-        table.add_row("accuracy", "unmeasured", "unmeasured", "")
-    elif accuracy := fidelity["accuracy"]:
-        name = f"accuracy ({accuracy['images']} images)"
-        table.add_row(name, interval(accuracy["original"]), interval(accuracy["delivered"]), "")
-    elif fidelity["agreement"]:
-        table.add_row(f"agreement ({fidelity['images']} images)", "", interval(fidelity["agreement"]), "")
-
-
-def _show_cuts(report: dict[str, Any]) -> None:
-    """Say which units went, and why, in the report's own words."""
+    """Print our own measurement, and from the report what was cut and why."""
+    report, reported = delivery.report, delivery.report["latency"]["ratio"]
+    _say(f"{report['outcome']}: {report['summary']}")
+    fidelity = measured["fidelity"]
+    console.print(comparison_table(measured["latency"], measured["original"], measured["delivered"], fidelity))
+    _say(f"the report's own latency ratio is {reported['value']:.3f} ({reported['low']:.3f} to {reported['high']:.3f})")
     for unit in report["units"]:
         if unit["decision"] == "cut":
-            console.print(plain(f"cut {unit['name']}: {unit['reason']}"), markup=False)
+            _say(f"cut {unit['name']}: {unit['reason']}")
     for warning in report["warnings"]:
-        console.print(plain(f"warning: {warning}"), markup=False)
+        _say(f"warning: {warning}")
+    _say(f"written: {delivery.model} and {delivery.model.with_name('report.json')}")
+
+
+def _say(text: str) -> None:
+    console.print(plain(text), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """Three stages of four blocks, 16, 32 and 64 channels wide: nine of the twelve blocks can be removed whole."""
+    """Three stages of four blocks, 16, 32 and 64 channels wide: ten of the twelve blocks can be removed whole."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -70,7 +70,10 @@ def test_every_command_exists(compose: dict[str, Any]) -> None:
     for name in OURS:
         command = compose["services"][name]["command"]
         if command[:2] == ["python", "-m"]:
-            assert importlib.util.find_spec(f"{command[2]}.__main__"), command
+            module = importlib.util.find_spec(command[2])
+            assert module, command
+            if module.submodule_search_locations is not None:
+                assert importlib.util.find_spec(f"{command[2]}.__main__"), command
         else:
             assert Path(sys.executable).with_name(command[0]).exists(), command
         if command[0] == "celery":

@@ -45,7 +45,7 @@ def test_compress_brings_the_files_and_writes_the_result(service: FakeService, f
     assert result.exit_code == 0, result.output
     assert (files / "pruned.onnx").read_bytes() == CONTENT
     assert "cut 2 of 3 units: a, b" in result.stdout
-    assert "0.700 (0.690 to 0.710)" in result.stdout
+    assert "0.690 to 0.710" in result.stdout
     assert "score · unit 2 of 3  about 30 s left" in result.stderr
     assert service.submitted[0]["recipe"] == {
         "target": {"latency_ratio": 0.7},
