@@ -72,9 +72,10 @@ def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None =
 def run(place: Workplace, claim: jobs.Claim, gpu: str | None = None) -> None:
     """Work on a claimed job until it has an outcome, and write that; nothing is written by who lost the lease."""
     work = _inspect if claim.state == JobState.VALIDATING else _compress
-    with Heart(place.database, claim, place.draining) as heart, _folder(place, claim) as folder:
+    with Heart(place.database, claim, place.draining) as heart:
         try:
-            outcome = work(place, claim, heart, folder, gpu)
+            with _folder(place, claim) as folder:
+                outcome = work(place, claim, heart, folder, gpu)
         except MustStop:
             outcome = _stopped(place, claim, heart)
         except (BlobMissing, BlobCorrupt) as error:

@@ -56,6 +56,7 @@ def another_machine(settings: Settings) -> Settings:
     """The same database, store and scratch, but other slots: a frozen process keeps its machine's slot."""
     folder = settings.data_dir / "another machine"
     folder.mkdir()
+    (settings.data_dir / "scratch").mkdir()
     (folder / "scratch").symlink_to(settings.data_dir / "scratch")
     shared = {
         "database_url": database_url(settings).render_as_string(hide_password=False),

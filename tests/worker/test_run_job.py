@@ -190,6 +190,16 @@ def test_a_worker_that_lost_its_job_stops_its_child_and_writes_nothing(place: Wo
     assert (job.state, job.attempt, job.crash_count) == ("queued", 2, 1)
 
 
+def test_a_worker_that_cannot_even_begin_gives_the_job_back(place: Workplace, slot: Slot) -> None:
+    place.scratch.write_bytes(b"in the way")
+    job_id = submit(place.database, place.storage, place.settings.data_dir)
+
+    run_next(place)
+
+    job = read_job(place.database, job_id)
+    assert (job.state, job.crash_count) == ("submitted", 1)
+
+
 def test_bytes_that_are_gone_fail_the_job_by_name(place: Workplace, slot: Slot) -> None:
     job_id = submit(place.database, place.storage, place.settings.data_dir)
     with place.database.transaction() as session:
