@@ -72,8 +72,8 @@ def stored_files_router(kind: Kind) -> APIRouter:
         return await once(tenant, request, asked.model_dump(), work)
 
     @router.get("", response_model=listing, responses=problems(400))
-    async def list_page(tenant: Reader, page_size: PageSize = 50, token: PageToken = None) -> Response:
-        before = f"{kind.prefix}_~" if token is None else read_page_token(token, kind.plural)
+    async def list_page(tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None) -> Response:
+        before = f"{kind.prefix}_~" if page_token is None else read_page_token(page_token, kind.plural)
         rows = await tenant.fetch_all(page, before=before, limit=page_size + 1)
         shown, following = cut_page(rows, page_size, kind.plural)
         return json_answer(page_object(kind.plural, [_view(row) for row in shown], following))

@@ -27,7 +27,15 @@ async def receive_whole(tenant: Tenant, request: Request, filename: str, declare
     try:
         async with services.turns.alone(path.stem) as turn:
             with PartFile(path, 0, services.hashes) as file:
-                await receive(request.stream(), file, turn, limit_bytes=limit_bytes, checkpoint=_nothing)
+                file.recount()
+                await receive(
+                    request.stream(),
+                    file,
+                    turn,
+                    limit_bytes=limit_bytes,
+                    over_limit=lambda _found: too_large(limit_bytes),
+                    checkpoint=_nothing,
+                )
             if file.offset == 0:
                 raise empty()
             check_sha256(file.sha256, declared)
@@ -52,24 +60,27 @@ async def append_part(tenant: Tenant, request: Request, upload_id: str) -> Recor
     offset, says_last = _part_headers(request)
     async with tenant.services.turns.alone(upload_id) as turn:
         upload = await _read(tenant, upload_id)
-        if (
-            upload["completed_at"] is not None
-            and offset == upload["offset_bytes"]
-            and _content_length(request) in (0, None)
-        ):
-            return upload
-        if upload["completed_at"] is not None or offset != upload["offset_bytes"]:
+        is_complete, length = upload["completed_at"] is not None, _content_length(request)
+        if is_complete and offset == upload["offset_bytes"] and not length:
+            return upload  # the answer to the last part was lost on its way
+        if is_complete or offset != upload["offset_bytes"]:
             raise _mismatch(upload["offset_bytes"], offset)
-        _check_part(upload, offset, _content_length(request), says_last=says_last)
+        _check_part(upload, offset, length, says_last=says_last)
         with await _open(tenant, upload_id, offset) as file:
-            limit_bytes = upload["size_bytes"]
+            await asyncio.to_thread(file.recount)
+            size_bytes: int = upload["size_bytes"]
             await receive(
-                request.stream(), file, turn, limit_bytes=limit_bytes, checkpoint=_checkpoint(tenant, upload_id)
+                request.stream(),
+                file,
+                turn,
+                limit_bytes=size_bytes,
+                over_limit=lambda found: _length_mismatch(size_bytes, found),
+                checkpoint=_checkpoint(tenant, upload_id),
             )
-        if file.offset == limit_bytes:
+        if file.offset == size_bytes:
             await _store(tenant, upload, file)
         elif says_last:
-            raise _length_mismatch(limit_bytes, file.offset)
+            raise _length_mismatch(size_bytes, file.offset)
     return await _read(tenant, upload_id)
 
 
@@ -83,11 +94,11 @@ async def _read(tenant: Tenant, upload_id: str) -> Record:
 
 
 async def _open(tenant: Tenant, upload_id: str, offset: int) -> PartFile:
-    """Open the part file in a thread: after a restart its hash is counted anew."""
+    """Open the part file, here and not in a thread: were this request ended meanwhile, its lock would stay behind."""
     services = tenant.services
     path = service.part_path(services, upload_id)
     try:
-        return await asyncio.to_thread(PartFile, path, offset, services.hashes)
+        return PartFile(path, offset, services.hashes)
     except PartLost as lost:
         await asyncio.to_thread(service.set_offset, services, upload_id, lost.size_bytes)
         raise _mismatch(lost.size_bytes, offset) from lost

@@ -58,11 +58,12 @@ class PartFile:
         self.path = path
         self.offset = offset
         self._hashes = hashes
+        self._running: hashlib._Hash | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock()
-            self._running = self._stand_at(offset)
+            self._stand_at(offset)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -74,15 +75,22 @@ class PartFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
-        self._hashes.keep(self.path, self.offset, self._running)
+        if self._running is not None:
+            self._hashes.keep(self.path, self.offset, self._running)
+
+    def recount(self) -> None:
+        """Take up the hash where it stood; must come before the first byte. Slow after a restart, when all is read."""
+        self._running = self._hashes.take(self.path, self.offset)
 
     @property
     def sha256(self) -> str:
         """The hex digest of everything so far."""
+        assert self._running is not None
         return self._running.hexdigest()
 
     def append(self, block: bytes | bytearray) -> None:
         """Write all of `block`, or as much as the disk takes; `offset` counts what was written."""
+        assert self._running is not None
         rest = memoryview(block)
         while rest:
             written = os.write(self._descriptor, rest)
@@ -101,13 +109,12 @@ class PartFile:
             message = "Another request is writing to this upload. Ask HEAD for the offset and go on from there."
             raise Problem("upload-taken-over", message, headers={"Retry-After": "1"}) from error
 
-    def _stand_at(self, offset: int) -> hashlib._Hash:
+    def _stand_at(self, offset: int) -> None:
         size_bytes = os.fstat(self._descriptor).st_size
         if size_bytes < offset:
             raise PartLost(size_bytes)
         os.ftruncate(self._descriptor, offset)
         os.lseek(self._descriptor, offset, os.SEEK_SET)
-        return self._hashes.take(self.path, offset)
 
 
 def _hash_of(path: Path, length: int) -> hashlib._Hash:

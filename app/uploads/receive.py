@@ -12,26 +12,34 @@ from app.uploads.partfile import PartFile
 BUFFER_BYTES = 1024**2
 CHECKPOINT_BYTES = 8 * 1024**2
 IDLE_SECONDS = 30.0
+DRAIN_SECONDS, TAKE_OVER_SECONDS = 0.1, 2.0
 
 Checkpoint = Callable[[int], None]
 
 
 async def receive(
-    body: AsyncIterator[bytes], file: PartFile, turn: Turn, *, limit_bytes: int, checkpoint: Checkpoint
+    body: AsyncIterator[bytes],
+    file: PartFile,
+    turn: Turn,
+    *,
+    limit_bytes: int,
+    over_limit: Callable[[int], Problem],
+    checkpoint: Checkpoint,
 ) -> None:
     """Append the body to `file` and return when all of it is on disk.
 
     One buffer fills while a thread hashes and writes the other. `checkpoint(offset)` is called in that thread each time
-    another 8 MiB are safe, and at the end, also when the body was cut off. Raises the problem `upload-too-large` before
-    the byte that would exceed `limit_bytes` of the whole file.
+    another 8 MiB are safe, and at the end, also when the body was cut off. Raises `over_limit(size)` before the byte
+    that would make the whole file larger than `limit_bytes`.
     """
     writer = _Writer(file, checkpoint)
     buffer = bytearray()
     try:
         async for chunk in body:
             turn.renew()
-            if writer.offset + len(buffer) + len(chunk) > limit_bytes:
-                raise too_large(limit_bytes)
+            size_bytes = writer.offset + len(buffer) + len(chunk)
+            if size_bytes > limit_bytes:
+                raise over_limit(size_bytes)
             buffer += chunk
             if len(buffer) >= BUFFER_BYTES:
                 await writer.write(buffer)
@@ -65,12 +73,24 @@ class _Writer:
         self._under_way = asyncio.get_running_loop().run_in_executor(None, self._append, buffer)
 
     async def finish(self, buffer: bytearray) -> None:
-        """Write the last bytes and make all of them safe; a full disk still keeps what fitted."""
+        """Write the last bytes and make all of them safe, whatever interrupts; a full disk still keeps what fitted."""
+        ending = asyncio.ensure_future(self._flush(buffer))
+        interruption: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError as error:
+                interruption = error
+        ending.result()
+        if interruption is not None:
+            raise interruption
+
+    async def _flush(self, buffer: bytearray) -> None:
         try:
             await self.write(buffer)
             await self._wait()
         finally:
-            await asyncio.shield(asyncio.to_thread(self._make_safe))
+            await asyncio.to_thread(self._make_safe)
 
     async def _wait(self) -> None:
         # Shielded: a time-out must not leave a thread writing to a file that is then closed.
@@ -94,24 +114,33 @@ class Turn:
 
     def __init__(self, patience: asyncio.Timeout) -> None:
         self._patience = patience
+        self._give_up_at: float | None = None
         self._is_finishing = False
-        self.is_taken_over = False
         self.ended = asyncio.Event()
+
+    @property
+    def is_taken_over(self) -> bool:
+        return self._give_up_at is not None
 
     def renew(self) -> None:
         """Note that bytes came."""
-        self._patience.reschedule(asyncio.get_running_loop().time() + IDLE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        if self._give_up_at is None:
+            self._patience.reschedule(now + IDLE_SECONDS)
+        elif not self._patience.expired():
+            self._patience.reschedule(min(now + DRAIN_SECONDS, self._give_up_at))
 
     def finish(self) -> None:
         """Note that all bytes came; from here on nothing interrupts."""
-        self._is_finishing = True
-        self._patience.reschedule(None)
+        if not self._patience.expired():
+            self._is_finishing = True
+            self._patience.reschedule(None)
 
     def yield_to_newcomer(self) -> None:
-        """Stop waiting for bytes at once."""
-        if not self._is_finishing and not self._patience.expired():
-            self.is_taken_over = True
-            self._patience.reschedule(asyncio.get_running_loop().time())
+        """Stop waiting for bytes, but take what a dead connection has left in the system's buffers."""
+        if self._give_up_at is None and not self._is_finishing:
+            self._give_up_at = asyncio.get_running_loop().time() + TAKE_OVER_SECONDS
+            self.renew()
 
 
 class Turns:

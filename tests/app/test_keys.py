@@ -1,0 +1,110 @@
+"""Who may come in: keys that are missing, mistyped, unknown, over, taken back, or too weak for what is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+
+from app.deps import CACHE_SECONDS
+from core.keys import new_key
+from tests.app.running import Service, assert_problem, wait_until
+
+
+def test_without_a_key_nothing_opens(service: Service) -> None:
+    response = httpx2.get(service.url + "/v1/me")
+
+    assert_problem(response, 401, "unauthorized", "Authorization: Bearer sct_")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer  x", "sct_abc", "Bearer sct_abc", "Bearer \xff\xe9"])
+def test_a_header_that_is_no_key_of_ours_is_refused(service: Service, header: str) -> None:
+    response = httpx2.get(service.url + "/v1/me", headers={"Authorization": header.encode("latin-1")})
+
+    assert_problem(response, 401, "unauthorized")
+
+
+def test_a_mistyped_key_is_told_from_an_unknown_one(service: Service) -> None:
+    mistyped = service.key[:-1] + ("0" if service.key[-1] != "0" else "1")
+
+    with service.client(mistyped) as client:
+        assert_problem(client.get("/v1/me"), 401, "unauthorized", "copied")
+    with service.client(new_key()) as client:
+        assert_problem(client.get("/v1/me"), 401, "unauthorized", "no such key")
+
+
+def test_a_key_that_ran_out_is_refused(service: Service) -> None:
+    key = service.new_key(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+    with service.client(key) as client:
+        assert_problem(client.get("/v1/me"), 401, "key-expired", "ran out", "another")
+
+
+def test_a_key_runs_out_while_it_is_in_use(service: Service) -> None:
+    key = service.new_key(expires_at=datetime.now(UTC) + timedelta(seconds=0.5))
+
+    with service.client(key) as client:
+        assert client.get("/v1/me").status_code == 200
+        wait_until(lambda: client.get("/v1/me").status_code == 401)
+        assert_problem(client.get("/v1/me"), 401, "key-expired")
+
+
+def test_a_key_that_was_taken_back_opens_nothing_after_a_second(service: Service, client: httpx2.Client) -> None:
+    made = client.post("/v1/keys", json={"name": "ci"}).json()
+    with service.client(made["key"]) as guest:
+        assert guest.get("/v1/me").json()["key_id"] == made["id"]
+
+        assert client.delete(f"/v1/keys/{made['id']}").status_code == 204
+
+        wait_until(lambda: guest.get("/v1/me").status_code == 401, CACHE_SECONDS + 5)
+        assert_problem(guest.get("/v1/me"), 401, "key-expired", "revoked")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "path", "missing"),
+    [
+        (["read"], "POST", "/v1/jobs", "write"),
+        (["read"], "PUT", "/v1/files?filename=a", "write"),
+        (["write"], "GET", "/v1/jobs", "read"),
+        (["read", "write"], "GET", "/v1/keys", "admin"),
+        (["read", "write"], "GET", "/metrics", "admin"),
+    ],
+)
+def test_a_key_does_what_its_scopes_say(
+    service: Service, scopes: list[str], method: str, path: str, missing: str
+) -> None:
+    with service.client(service.new_key(scopes)) as client:
+        response = client.request(method, path, json={"model_id": "x"} if method == "POST" else None)
+
+    assert assert_problem(response, 403, "forbidden-scope", missing)["required_scope"] == missing
+
+
+def test_a_new_key_is_shown_once(service: Service, client: httpx2.Client) -> None:
+    response = client.post("/v1/keys", json={"name": "ci", "scopes": ["read"]})
+
+    assert response.status_code == 201
+    assert response.headers["Cache-Control"] == "no-store"
+    key = response.json()["key"]
+    assert key not in client.get("/v1/keys").text
+    with service.client(key) as guest:
+        assert guest.get("/v1/me").json()["scopes"] == ["read"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "x", "scopes": ["root"]}, "/scopes/0"),
+        ({"name": "x", "scopes": []}, "/scopes"),
+        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        ({"name": "x", "expires_at": "2120-01-01T00:00:00"}, "/expires_at"),
+        ({"name": "a\nb"}, "/name"),
+        ({}, "/name"),
+    ],
+)
+def test_a_key_that_cannot_be_made_is_told_why(client: httpx2.Client, body: dict[str, object], pointer: str) -> None:
+    problem = assert_problem(client.post("/v1/keys", json=body), 422, "validation-failed")
+
+    assert problem["errors"][0]["pointer"] == pointer

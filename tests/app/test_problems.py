@@ -1,0 +1,138 @@
+"""Whatever goes wrong is told in one form, by the framework's hands too."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx2
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app import errors
+from app.errors import PROBLEMS, Problem, problem_of
+from core.storage.base import StorageFull, StorageUnavailable
+from tests.app.running import Service, assert_problem, make_model
+
+
+def test_an_unknown_path_is_a_problem(client: httpx2.Client) -> None:
+    assert_problem(client.get("/v1/nowhere"), 404, "not-found", "/openapi.json")
+
+
+def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx2.Client) -> None:
+    response = client.delete("/healthz")
+
+    assert_problem(response, 405, "method-not-allowed", "GET")
+    assert response.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"model_id": "x",}', b"nul"])
+def test_a_body_that_is_no_json_is_told_where_it_stops(client: httpx2.Client, body: bytes) -> None:
+    response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert_problem(response, 400, "malformed-json", "character")
+
+
+@pytest.mark.parametrize("body", [b'{"model_id": "\xff"}', b"[" * 100_000])
+def test_a_body_that_breaks_the_parser_is_the_clients_fault(client: httpx2.Client, body: bytes) -> None:
+    response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert_problem(response, 400, "bad-request", "JSON")
+
+
+def test_a_body_over_the_limit_is_refused_by_its_declared_length(client: httpx2.Client, service: Service) -> None:
+    limit = service.services.settings.max_request_bytes
+    body = b'{"model_id": "' + b"x" * limit + b'"}'
+
+    response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert assert_problem(response, 413, "request-too-large", str(limit), "/v1/uploads")["limit_bytes"] == limit
+
+
+def test_a_body_over_the_limit_is_refused_by_what_was_counted(client: httpx2.Client, service: Service) -> None:
+    limit = service.services.settings.max_request_bytes
+
+    response = client.post(
+        "/v1/jobs",
+        content=(b" " * 65536 for _ in range(limit // 65536 + 2)),
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert_problem(response, 413, "request-too-large", str(limit))
+
+
+def test_a_bug_of_ours_is_told_without_its_text(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    with service.client() as client:
+        client.get("/v1/me")
+        monkeypatch.setattr(service.database, "fetch_all", broken)
+
+        response = client.get("/v1/jobs")
+
+    body = assert_problem(response, 500, "internal-error", "request_id")
+    assert "secret" not in response.text
+    assert body["retryable"]
+
+
+def test_every_response_has_an_id_of_its_own_and_safe_headers(client: httpx2.Client) -> None:
+    responses = [client.get(path) for path in ("/healthz", "/v1/me", "/nowhere", "/openapi.json")]
+
+    assert len({response.headers["Request-Id"] for response in responses}) == len(responses)
+    for response in responses:
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+
+
+def test_a_path_with_a_nul_is_no_id(client: httpx2.Client) -> None:
+    for path in (
+        "/v1/jobs/job_%00",
+        "/v1/uploads/%F0%9F%92%A9",
+        "/v1/models/" + "x" * 500,
+        "/v1/artifacts/..%2f/content",
+    ):
+        assert_problem(client.get(path), 404, "not-found")
+
+
+def test_bytes_that_are_no_http_do_not_stop_the_server(service: Service, client: httpx2.Client) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as raw:
+        raw.sendall(b"\x00\x01\x02 nonsense\r\n\r\n")
+        raw.recv(1000)
+
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (OSError(28, "No space left on device"), "storage-full"),
+        (StorageFull("There is no room left for files."), "storage-full"),
+        (StorageUnavailable("The store does not answer."), "storage-unavailable"),
+        (OperationalError("select 1", {}, Exception("locked")), "database-unavailable"),
+        (OSError(5, "Input/output error"), "internal-error"),
+        (KeyError("x"), "internal-error"),
+    ],
+)
+def test_a_fault_of_the_world_is_told_from_a_bug(fault: Exception, code: str) -> None:
+    problem = problem_of(fault)
+
+    assert problem.code == code
+    assert errors.problem_response(problem, "req_1").status_code == PROBLEMS[code].status
+
+
+@pytest.mark.parametrize("code", sorted(PROBLEMS))
+def test_every_problem_in_the_table_can_be_looked_up(client: httpx2.Client, code: str) -> None:
+    body = client.get(f"/problems/{code}").json()
+
+    assert body["type"] == f"/problems/{code}"
+    assert body["status"] == Problem(code, "x").status_code == PROBLEMS[code].status
+    assert 400 <= body["status"] < 600
+
+
+def test_the_same_path_with_a_secret_in_it_is_not_answered_with_it(client: httpx2.Client) -> None:
+    model_id = make_model(client)
+
+    response = client.post("/v1/jobs", json={"model_id": model_id, "token": "canary-91"})
+
+    assert_problem(response, 422, "unknown-field", "token")
+    assert "canary-91" not in response.text

@@ -1,0 +1,131 @@
+"""Another project's ids are as unknown as those that never were, on every path of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.main import ROUTERS
+from tests.app.running import (
+    Service,
+    assert_problem,
+    finish_job,
+    make_job,
+    make_model,
+    put_file,
+    start_job,
+)
+
+UNKNOWN = "_0123456789abcdefghjkmnpqrs"
+
+
+def paths_with_ids(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path)
+        for path, methods in schema["paths"].items()
+        for method in methods
+        if "{" in path and path.startswith("/v1/")
+    ]
+
+
+@pytest.fixture(scope="module")
+def ids(service: Service) -> dict[str, str]:
+    """One of everything, in the default project."""
+    with service.client() as client:
+        upload_id = put_file(client)["id"]
+        model_id = make_model(client)
+        dataset_id = client.post("/v1/datasets", json={"upload_id": upload_id}).json()["id"]
+        job_id = make_job(client, model_id, dataset_id=dataset_id)["id"]
+        finish_job(service, start_job(service, job_id), {"model.onnx": b"small"})
+        artifact_id = client.get(f"/v1/jobs/{job_id}/artifacts").json()["artifacts"][0]["id"]
+        key_id = client.get("/v1/me").json()["key_id"]
+    return {
+        "upload_id": upload_id,
+        "models": model_id,
+        "datasets": dataset_id,
+        "job_id": job_id,
+        "artifact_id": artifact_id,
+        "key_id": key_id,
+    }
+
+
+def ask(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
+    headers = {"Upload-Offset": "0", "Upload-Complete": "?1", "Content-Type": "application/partial-upload"}
+    return client.request(method, path, content=b"" if method == "PATCH" else None, headers=headers)
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    name = path.partition("{")[2].partition("}")[0]
+    return path.replace("{" + name + "}", ids[path.split("/")[2] if name == "file_id" else name])
+
+
+def test_another_projects_ids_are_not_found_on_any_path(service: Service, ids: dict[str, str]) -> None:
+    stranger = service.new_project("prj_stranger000000000000000000")
+    with service.client() as owner, service.client(stranger) as client:
+        before = [owner.get(filled(path, ids)).status_code for path in ("/v1/jobs/{job_id}", "/v1/models/{file_id}")]
+
+        for method, path in paths_with_ids(client.get("/openapi.json").json()):
+            real = filled(path, ids)
+            unknown = filled(path, {name: value.partition("_")[0] + UNKNOWN for name, value in ids.items()})
+            response, other = ask(client, method, real), ask(client, method, unknown)
+            assert response.status_code == 404, (method, path, response.text)
+            assert other.status_code == 404, (method, path, other.text)
+            if method != "HEAD":
+                theirs, nobodys = (assert_problem(answer, 404, "not-found")["detail"] for answer in (response, other))
+                assert theirs.replace(real.split("/")[3], "") == nobodys.replace(unknown.split("/")[3], "")
+
+        after = [owner.get(filled(path, ids)).status_code for path in ("/v1/jobs/{job_id}", "/v1/models/{file_id}")]
+    assert before == after == [200, 200]
+
+
+def test_no_path_with_an_id_opens_without_a_key(service: Service, ids: dict[str, str]) -> None:
+    with httpx2.Client(base_url=service.url) as client:
+        for method, path in paths_with_ids(client.get("/openapi.json").json()):
+            assert ask(client, method, filled(path, ids)).status_code == 401, (method, path)
+
+
+def test_bodies_cannot_name_another_projects_things(service: Service, ids: dict[str, str]) -> None:
+    stranger = service.new_project("prj_stranger000000000000000001")
+    with service.client(stranger) as client:
+        own = make_model(client, b"own")
+
+        for path, body in (
+            ("/v1/models", {"upload_id": ids["upload_id"]}),
+            ("/v1/datasets", {"upload_id": ids["upload_id"]}),
+            ("/v1/jobs", {"model_id": ids["models"]}),
+            ("/v1/jobs", {"model_id": own, "dataset_id": ids["datasets"]}),
+        ):
+            assert_problem(client.post(path, json=body), 404, "not-found", "Check the id")
+
+
+def test_lists_show_the_own_project_only(service: Service, ids: dict[str, str]) -> None:
+    stranger = service.new_project("prj_stranger000000000000000002")
+    with service.client(stranger) as client:
+        assert client.get("/v1/jobs").json()["jobs"] == []
+        assert client.get("/v1/models").json()["models"] == []
+        assert client.get("/v1/datasets").json()["datasets"] == []
+        assert len(client.get("/v1/keys").json()["keys"]) == 1
+
+
+def test_the_same_bytes_of_another_project_are_not_known(service: Service, ids: dict[str, str]) -> None:
+    """A digest must not tell whether somebody else has a file."""
+    stranger = service.new_project("prj_stranger000000000000000003")
+    with service.client() as owner, service.client(stranger) as client:
+        sha256 = owner.get(f"/v1/models/{ids['models']}").json()["sha256"]
+
+        created = client.post("/v1/uploads", json={"filename": "a", "size_bytes": 7, "sha256": sha256}).json()
+
+    assert not created["complete"]
+    assert created["offset_bytes"] == 0
+
+
+def test_every_router_is_in_the_document(service: Service) -> None:
+    with service.client() as client:
+        documented = set(client.get("/openapi.json").json()["paths"])
+
+    for router in ROUTERS:
+        for route in router.routes:
+            if getattr(route, "include_in_schema", False):
+                assert getattr(route, "path", "") in documented

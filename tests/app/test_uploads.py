@@ -1,0 +1,324 @@
+"""Whole files and parts of files on their way in: what is kept, what is refused before and after the bytes."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.uploads.service import sweep
+from core.settings import Settings
+from core.tables import Upload
+from tests.app.running import Service, assert_problem, make_model, put_file, running_service
+
+CONTENT = bytes(range(256)) * 9
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def create(client: httpx2.Client, size_bytes: int = len(CONTENT), **more: Any) -> str:
+    response = client.post("/v1/uploads", json={"filename": "a.onnx", "size_bytes": size_bytes, **more})
+    assert response.status_code == 201, response.text
+    assert response.headers["Location"] == f"/v1/uploads/{response.json()['id']}"
+    return str(response.json()["id"])
+
+
+def append(client: httpx2.Client, upload_id: str, offset: int, part: Any, complete: str = "?0") -> httpx2.Response:
+    headers = {
+        "Content-Type": "application/partial-upload",
+        "Upload-Offset": str(offset),
+        "Upload-Complete": complete,
+    }
+    return client.patch(f"/v1/uploads/{upload_id}", content=part, headers=headers)
+
+
+def parts_of(service: Service) -> set[str]:
+    return {path.name for path in service.services.part_folder.glob("*")}
+
+
+def test_a_whole_file_is_stored_under_its_digest(service: Service, client: httpx2.Client) -> None:
+    response = client.put("/v1/files?filename=a.onnx", content=CONTENT)
+
+    upload = response.json()
+    assert response.status_code == 201
+    assert upload["sha256"] == SHA256
+    assert (upload["size_bytes"], upload["offset_bytes"], upload["complete"]) == (len(CONTENT), len(CONTENT), True)
+    assert service.services.storage.size(SHA256) == len(CONTENT)
+    assert client.get(response.headers["Location"]).json() == upload
+
+
+def test_a_file_of_many_buffers_arrives_whole(service: Service, client: httpx2.Client) -> None:
+    block = os.urandom(300_001)
+
+    def blocks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield block
+
+    response = client.put("/v1/files?filename=a.onnx", content=blocks())
+
+    assert response.json()["sha256"] == hashlib.sha256(block * 20).hexdigest()
+    assert service.services.storage.size(response.json()["sha256"]) == 20 * len(block)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Content-Sha256": SHA256},
+        {"X-Content-Sha256": SHA256.upper()},
+        {"Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(SHA256)).decode()}:"},
+        {"Repr-Digest": f"sha-512=:AAAA:, sha-256=:{base64.b64encode(bytes.fromhex(SHA256)).decode()}:"},
+        {"Repr-Digest": "md5=:AAAA:"},
+    ],
+)
+def test_a_declared_digest_that_is_right_passes(client: httpx2.Client, headers: dict[str, str]) -> None:
+    assert client.put("/v1/files?filename=a", content=CONTENT, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Content-Sha256": "0" * 64},
+        {"Repr-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"},
+    ],
+)
+def test_a_wrong_digest_leaves_nothing_behind(service: Service, client: httpx2.Client, headers: dict[str, str]) -> None:
+    response = client.put("/v1/files?filename=a", content=b"other" + CONTENT, headers=headers)
+
+    problem = assert_problem(response, 422, "digest-mismatch", "Send the file again")
+    assert problem["declared_sha256"] == "0" * 64
+    assert not service.services.storage.exists(problem["actual_sha256"])
+    assert not any(name.startswith("put_") for name in parts_of(service))
+
+
+@pytest.mark.parametrize("headers", [{"X-Content-Sha256": "abc"}, {"Repr-Digest": "sha-256=:AAAA:"}])
+def test_a_digest_that_is_none_is_told_so(client: httpx2.Client, headers: dict[str, str]) -> None:
+    response = client.put("/v1/files?filename=a", content=CONTENT, headers=headers)
+
+    assert_problem(response, 422, "validation-failed", next(iter(headers)))
+
+
+def test_an_empty_file_is_refused(client: httpx2.Client) -> None:
+    assert_problem(client.put("/v1/files?filename=a", content=b""), 422, "upload-empty", "no bytes")
+    assert_problem(client.put("/v1/files?filename=a", content=iter([])), 422, "upload-empty", "no bytes")
+    asked = client.post("/v1/uploads", json={"filename": "a", "size_bytes": 0})
+    problem = assert_problem(asked, 422, "validation-failed")
+    assert problem["errors"][0]["pointer"] == "/size_bytes"
+
+
+@pytest.fixture
+def narrow(sqlite_settings: Settings) -> Iterator[Service]:
+    """A service that takes files of up to 1000 bytes."""
+    with running_service(sqlite_settings.model_copy(update={"max_upload_bytes": 1000})) as running:
+        yield running
+
+
+def test_a_file_over_the_limit_is_refused_however_it_comes(narrow: Service) -> None:
+    with narrow.client() as client:
+        whole = client.put("/v1/files?filename=a", content=b"x" * 1001)
+        undeclared = client.put("/v1/files?filename=a", content=(b"x" * 100 for _ in range(11)))
+        asked = client.post("/v1/uploads", json={"filename": "a", "size_bytes": 1001})
+        exact = client.put("/v1/files?filename=a", content=b"x" * 1000)
+
+    for response in (whole, undeclared, asked):
+        assert assert_problem(response, 413, "upload-too-large", "1000 bytes")["limit_bytes"] == 1000
+        assert response.headers["Upload-Limit"] == "max-size=1000"
+    assert exact.status_code == 201
+    assert parts_of(narrow) == set()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(
+    service: Service, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("app.uploads.partfile.os.write", full)
+
+    response = client.put("/v1/files?filename=a", content=CONTENT)
+
+    assert assert_problem(response, 507, "storage-full", "room")["retryable"]
+    assert response.headers["Retry-After"]
+    monkeypatch.undo()
+    assert not any(name.startswith("put_") for name in parts_of(service))
+
+
+FILE_NAMES = {
+    "a.onnx": "a.onnx",
+    "C:\\models\\a.onnx": "a.onnx",
+    "../../etc/passwd": "passwd",
+    "ä ö.zip": "ä ö.zip",
+}
+
+
+@pytest.mark.parametrize(("given", "kept"), FILE_NAMES.items())
+def test_a_file_name_is_only_a_name(client: httpx2.Client, given: str, kept: str) -> None:
+    assert put_file(client, CONTENT, given)["filename"] == kept
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "a\nb", "..", "x/..", "n" * 256, "a\u2028b"])
+def test_a_name_that_is_none_is_refused(client: httpx2.Client, name: str) -> None:
+    response = client.put("/v1/files", params={"filename": name}, content=CONTENT)
+
+    problem = assert_problem(response, 422, "validation-failed")
+
+    assert problem["errors"][0]["parameter"] == "filename"
+
+
+def test_parts_become_the_file(service: Service, client: httpx2.Client) -> None:
+    upload_id = create(client, sha256=SHA256.upper())
+
+    first = append(client, upload_id, 0, CONTENT[:1000])
+    standing = client.head(f"/v1/uploads/{upload_id}")
+    last = append(client, upload_id, 1000, CONTENT[1000:], "?1")
+
+    assert (first.status_code, first.headers["Upload-Offset"], first.headers["Upload-Complete"]) == (204, "1000", "?0")
+    assert (standing.status_code, standing.headers["Upload-Offset"]) == (204, "1000")
+    assert standing.headers["Cache-Control"] == "no-store"
+    assert last.status_code == 200
+    assert last.headers["Upload-Complete"] == "?1"
+    assert last.json()["sha256"] == SHA256
+    assert service.services.storage.size(SHA256) == len(CONTENT)
+    assert f"{upload_id}.part" not in parts_of(service)
+
+
+def test_another_offset_is_told_the_right_one(client: httpx2.Client) -> None:
+    upload_id = create(client)
+    append(client, upload_id, 0, CONTENT[:100])
+
+    for wrong in (0, 99, 101, 10**17):
+        response = append(client, upload_id, wrong, b"x")
+        problem = assert_problem(response, 409, "upload-offset-mismatch", "byte 100")
+        assert (problem["expected_offset"], problem["provided_offset"]) == (100, wrong)
+        assert problem["retryable"]
+
+
+def test_more_or_fewer_bytes_than_declared_are_refused(client: httpx2.Client) -> None:
+    upload_id = create(client, 10)
+
+    assert_problem(append(client, upload_id, 0, b"x" * 11), 422, "upload-length-mismatch", "10 bytes")
+    assert_problem(append(client, upload_id, 0, b"x" * 9, "?1"), 422, "upload-length-mismatch", "missing")
+    undeclared = append(client, upload_id, 0, iter([b"x" * 6, b"y" * 6]))
+
+    assert_problem(undeclared, 422, "upload-length-mismatch")
+    offset = client.get(f"/v1/uploads/{upload_id}").json()["offset_bytes"]
+    assert offset in (0, 6)  # the two chunks may have come as one
+    assert append(client, upload_id, offset, b"z" * (10 - offset)).status_code == 200
+
+
+def test_a_wrong_digest_begins_again_at_zero(client: httpx2.Client) -> None:
+    upload_id = create(client, sha256=SHA256)
+
+    response = append(client, upload_id, 0, CONTENT[::-1], "?1")
+
+    assert_problem(response, 422, "digest-mismatch", SHA256)
+    assert client.head(f"/v1/uploads/{upload_id}").headers["Upload-Offset"] == "0"
+    assert append(client, upload_id, 0, CONTENT, "?1").status_code == 200
+
+
+def test_the_last_part_sent_again_is_told_that_all_is_there(client: httpx2.Client) -> None:
+    upload_id = create(client)
+    append(client, upload_id, 0, CONTENT, "?1")
+
+    again = append(client, upload_id, len(CONTENT), b"", "?1")
+    late = append(client, upload_id, 0, CONTENT, "?1")
+
+    assert (again.status_code, again.json()["complete"]) == (200, True)
+    assert_problem(late, 409, "upload-offset-mismatch")
+
+
+def test_bytes_that_the_project_has_need_not_be_sent(client: httpx2.Client) -> None:
+    put_file(client, CONTENT)
+
+    created = client.post("/v1/uploads", json={"filename": "b", "size_bytes": len(CONTENT), "sha256": SHA256}).json()
+    other_size = client.post("/v1/uploads", json={"filename": "b", "size_bytes": 5, "sha256": SHA256}).json()
+
+    assert created["complete"]
+    assert created["offset_bytes"] == len(CONTENT)
+    assert client.post("/v1/models", json={"upload_id": created["id"]}).status_code == 201
+    assert not other_size["complete"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({}, "Upload-Offset"),
+        ({"Upload-Offset": "-1"}, "Upload-Offset"),
+        ({"Upload-Offset": "1" * 30}, "Upload-Offset"),
+        ({"Upload-Offset": "0", "Upload-Complete": "true"}, "Upload-Complete"),
+    ],
+)
+def test_a_part_without_its_headers_is_refused(client: httpx2.Client, headers: dict[str, str], name: str) -> None:
+    response = client.patch(f"/v1/uploads/{create(client)}", content=b"x", headers=headers)
+
+    assert assert_problem(response, 422, "validation-failed", name)["errors"][0]["header"] == name
+
+
+def test_a_part_of_another_media_type_is_refused(client: httpx2.Client) -> None:
+    headers = {"Upload-Offset": "0", "Content-Type": "application/json"}
+
+    response = client.patch(f"/v1/uploads/{create(client)}", content=b"{}", headers=headers)
+
+    assert_problem(response, 415, "unsupported-media-type", "application/partial-upload")
+
+
+def test_a_deleted_upload_is_gone_and_its_model_stays(service: Service, client: httpx2.Client) -> None:
+    finished, begun = put_file(client, CONTENT)["id"], create(client)
+    append(client, begun, 0, b"some")
+    model_id = client.post("/v1/models", json={"upload_id": finished}).json()["id"]
+
+    for upload_id in (finished, begun):
+        assert client.delete(f"/v1/uploads/{upload_id}").status_code == 204
+        assert_problem(client.get(f"/v1/uploads/{upload_id}"), 404, "not-found")
+
+    assert client.get(f"/v1/models/{model_id}").json()["sha256"] == SHA256
+    assert f"{begun}.part" not in parts_of(service)
+
+
+def test_an_upload_that_is_not_whole_is_no_model_yet(client: httpx2.Client) -> None:
+    upload_id = create(client)
+    append(client, upload_id, 0, b"some")
+
+    response = client.post("/v1/models", json={"upload_id": upload_id})
+
+    assert_problem(response, 422, "upload-incomplete", f"4 of {len(CONTENT)}", "PATCH")
+
+
+def test_uploads_whose_time_is_over_are_swept(service: Service, client: httpx2.Client) -> None:
+    old, fresh = create(client), create(client)
+    for upload_id in (old, fresh):
+        append(client, upload_id, 0, b"some")
+    stray = service.services.part_folder / "put_lost.part"
+    stray.write_bytes(b"x")
+    os.utime(stray, (0, 0))
+    with service.database.transaction() as session:
+        row = session.get_one(Upload, old)
+        row.expires_at = row.created_at
+    os.utime(service.services.part_folder / f"{old}.part", (0, 0))
+
+    removed = sweep(service.services)
+
+    assert removed == 1
+    assert {f"{fresh}.part"} == parts_of(service) & {f"{fresh}.part", f"{old}.part", "put_lost.part"}
+    assert_problem(client.get(f"/v1/uploads/{old}"), 404, "not-found")
+    assert client.head(f"/v1/uploads/{fresh}").headers["Upload-Offset"] == "4"
+
+
+def test_names_and_pages_of_models(client: httpx2.Client) -> None:
+    upload_id = put_file(client, CONTENT, "net.onnx")["id"]
+    named = client.post("/v1/models", json={"upload_id": upload_id, "name": " mine "})
+    made = [named.json()["id"], make_model(client), make_model(client)]
+
+    first = client.get("/v1/models?page_size=2").json()
+    second = client.get("/v1/models", params={"page_size": 2, "page_token": first["next_page_token"]}).json()
+
+    assert named.json()["name"] == "mine"
+    assert named.headers["Location"] == f"/v1/models/{made[0]}"
+    assert [model["id"] for model in first["models"] + second["models"]] == sorted(made, reverse=True)
+    assert second["next_page_token"] is None
+    assert client.delete(f"/v1/models/{made[1]}").status_code == 204
+    assert_problem(client.get(f"/v1/models/{made[1]}"), 404, "not-found")
