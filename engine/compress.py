@@ -13,6 +13,7 @@ import torch
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.errors import PostconditionFailed
+from engine.graph.holes import features_after
 from engine.graph.merge import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
@@ -201,8 +202,9 @@ def _recover(
 ) -> Recovery:
     """Distil what the closed form left; the last tenth of the budget is kept for the final measurements."""
     tell(0.0, "drawing views and asking the uncut network")
-    error_plain = reference.error_of(remove_units(subject.model, plan.units))
-    error_closed_form = reference.error_of(student)
+    features = features_after(subject.model, plan.units, subject.features)
+    error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
+    error_closed_form = reference.error_of(student, features)
     views = draw_views(
         subject.model,
         subject.features,
@@ -214,7 +216,7 @@ def _recover(
     reserve = clock.part(0.1, 45)
     training = distil(
         student,
-        subject.features,
+        features,
         views,
         reference,
         schedule=Schedule(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -33,6 +33,7 @@ def _unknown_key(key: str, known: list[str]) -> PydanticCustomError:
     return PydanticCustomError("unknown_key", "Unknown key '{key}': {hint}", {"key": key, "hint": hint})
 
 
+Finite = Annotated[float, AllowInfNan(False)]  # JSON has no infinity, and no database gives one back
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Agreement = Annotated[float | None, Field(default=None, ge=0, le=1)]
 
@@ -47,7 +48,7 @@ class LatencyRatio(Strict):
 class LatencyMs(Strict):
     """Measured p50 of the result in milliseconds, at the recipe's batch and threads."""
 
-    latency_ms: float = Field(gt=0)
+    latency_ms: Finite = Field(gt=0)
     min_agreement: Agreement = None
 
 
@@ -140,12 +141,12 @@ class Preprocess(Strict):
     crop: int | None = Field(
         default=None, ge=1, le=8192, description="Side of the centre crop in pixels; null: as it is."
     )
-    scale: float = Field(default=1 / 255, gt=0)
-    mean: tuple[float, ...] | None = Field(
+    scale: Finite = Field(default=1 / 255, gt=0)
+    mean: tuple[Finite, ...] | None = Field(
         default=None,
         description="One value a channel, or one for all; null: ImageNet's for three channels, 0 otherwise.",
     )
-    std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+    std: tuple[Annotated[Finite, Field(gt=0)], ...] | None = Field(
         default=None,
         description="One value a channel, or one for all; null: ImageNet's for three channels, 1 otherwise.",
     )

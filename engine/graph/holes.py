@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from engine.graph.features import Features
 from engine.graph.model import Model
 from engine.graph.units import Unit
 
@@ -24,7 +25,9 @@ def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
     """Return the holes that removing `units` leaves in `model`, the uncut graph, in its order.
 
     Units that follow one another, with at most a second Relu between, leave one hole: its target is the last one's.
+    A unit inside another that goes leaves none of its own.
     """
+    units = [unit for unit in units if not any(unit.join in other.nodes for other in units)]
     values, by_target = model.values(), {unit.target: unit for unit in units}
     order = {name: place for place, name in enumerate(values)}
     holes: dict[str, Hole] = {}
@@ -33,6 +36,18 @@ def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
         before = holes[value].units if value in holes else ()
         holes[value] = Hole(value, unit.target, (*before, unit.name))
     return list(holes.values())
+
+
+def features_after(model: Model, units: Collection[Unit], features: Features) -> Features:
+    """Return where the features of `model` are found once `units` are gone: in the same order, some in a stand-in."""
+    values, by_target = model.values(), {unit.target: unit for unit in units}
+    kept_names = {output.name for output in model.graph.outputs}
+
+    def found_in(name: str) -> str:
+        unit = None if name in kept_names else by_target.get(name)
+        return name if unit is None else found_in(str(_stand_in(values[unit.source], values, by_target).name))
+
+    return Features(tuple(found_in(name) for name in features.values), features.logits)
 
 
 def _stand_in(value: ir.Value, values: dict[str, ir.Value], by_target: dict[str, Unit]) -> ir.Value:

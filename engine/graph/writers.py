@@ -30,14 +30,15 @@ class Writer:
     total: str
 
 
-def find_writer(model: Model, value: str) -> Writer | None:
+def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | None:
     """Return the writer of a value, or None where its last sum is not written by a linear layer of its own.
 
-    A Relu between the sum and the value is looked through: what follows a hole is a Relu as well.
+    `through_relu` says whether a Relu between the sum and the value may be looked through, which is right where all
+    that reads the value is a Relu as well.
     """
     total = model.values()[value]
     node = total.producer()
-    if node is not None and node.op_type == "Relu":
+    if through_relu and node is not None and node.op_type == "Relu":
         assert node.inputs[0] is not None
         total = node.inputs[0]
         node = total.producer()

@@ -7,6 +7,7 @@ form from one pass over the images, which ranks alike for a thousandth of the wo
 
 from __future__ import annotations
 
+from engine.graph.holes import features_after
 from engine.methods.study import Study
 from engine.progress import Tell
 from engine.recovery.closed_form import repair_each
@@ -20,5 +21,6 @@ def harm(study: Study, tell: Tell) -> dict[str, float]:
     left: dict[str, float] = {}
     for done, unit in enumerate(study.units):
         tell(0.3 + 0.7 * done / len(study.units), f"unit {done + 1} of {len(study.units)}")
-        left[unit.name] = judge.error_of(without(unit))
+        found_in = features_after(study.model, [unit], judge.features)
+        left[unit.name] = judge.error_of(without(unit), found_in)
     return left

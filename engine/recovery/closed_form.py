@@ -43,7 +43,7 @@ def cut_and_repair(
     holes = find_holes(model, units)
     for done, hole in enumerate(holes):
         on_hole(done, len(holes))
-        question = ask(cut, hole)
+        question = ask(model, cut, hole)
         if question is not None:
             (fit,) = gather(cut, model, [question], repair, compute, seed)
             check = gather(cut, model, [question], selection, compute, seed)[0] if len(selection) else fit
@@ -58,7 +58,7 @@ def repair_each(
     questions: dict[str, Question] = {}
     for unit in units:
         (hole,) = find_holes(model, [unit])
-        question = ask(remove_units(model, [unit]), hole)
+        question = ask(model, remove_units(model, [unit]), hole)
         if question is not None:
             questions[unit.name] = question
     asked = list(questions.values())
@@ -75,13 +75,15 @@ def repair_each(
     return without
 
 
-def ask(cut: Model, hole: Hole) -> Question | None:
+def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
     """Return what least squares shall answer for a hole, or None where no layer of affordable size writes there."""
-    writer = find_writer(cut, hole.value)
+    target = model.values()[hole.target]
+    into_relu = not target.is_graph_output() and all(use.node.op_type == "Relu" for use in target.uses())
+    writer = find_writer(cut, hole.value, through_relu=into_relu)
     if writer is None:
         return None
     unknowns = cut.weight(writer.weight).size // output_channels(cut, writer)
-    return Question(writer, hole.target) if unknowns <= UNKNOWNS_MAX else None
+    return Question(writer, hole.target, into_relu) if unknowns <= UNKNOWNS_MAX else None
 
 
 def refit(cut: Model, writer: Writer, fit: Moments, check: Moments) -> None:

@@ -33,7 +33,7 @@ class Schedule:
 
     steps: int = 400
     batch: int = 64
-    learning_rate: float = 3e-4
+    learning_rate: float = 2e-4
     warm_up: float = 0.1  # part of the schedule
     weight_decay: float = 1e-4
     evaluate_every: int = 25
@@ -65,12 +65,15 @@ def distil(
 ) -> Training:
     """Train the student's weights in place and leave them at the step with the least held-out feature error.
 
+    `features` are the student's, in the order of the reference's and the views'.
+
     Batch-norm statistics stay as they are: a handful of images, or foreign ones, would move them. The learning rate
     falls along a cosine over the steps or the seconds, whichever end sooner.
     """
     network = Executor(student, device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=schedule.weight_decay)
-    best = _Best(network, reference)
+    best = _Best(network, reference, features)
+    asked = dict(zip((*features.values, *features.logits), views.answers, strict=True))
     clock, rows = _Clock(seconds), _batches(len(views), schedule.batch, seed)
     step = _resume(checkpoint.read_tensors("training"), network, optimiser, best)
     for _ in range(step):
@@ -82,7 +85,8 @@ def distil(
             stopped_by = "budget"
             break
         _set_rate(optimiser, schedule, done)
-        _take_step(network, optimiser, features, *views.take(next(rows), torch.device(device)))
+        inputs, answers = views.take(next(rows), torch.device(device))
+        _take_step(network, optimiser, features, inputs, {mine: answers[theirs] for mine, theirs in asked.items()})
         step += 1
         if step % schedule.evaluate_every == 0:
             best.look(step)
@@ -161,23 +165,23 @@ def _batches(count: int, batch: int, seed: int) -> Iterator[Tensor]:
 
 class _Clock:
     def __init__(self, seconds: float) -> None:
-        self._started, self._seconds = time.monotonic(), max(seconds, 1e-3)
+        self._started, self._seconds = time.monotonic(), seconds
 
     def part(self) -> float:
         """Return the part of the time that is gone, 0 to 1 and beyond."""
-        return (time.monotonic() - self._started) / self._seconds
+        return (time.monotonic() - self._started) / self._seconds if self._seconds > 0 else 1.0
 
 
 class _Best:
     """The weights with the least held-out error so far; the start counts as step 0."""
 
-    def __init__(self, network: Executor, reference: Reference) -> None:
-        self._network, self._reference = network, reference
+    def __init__(self, network: Executor, reference: Reference, features: Features) -> None:
+        self._network, self._reference, self._features = network, reference, features
         self.step, self.error = 0, math.inf
         self.look(0)
 
     def look(self, step: int) -> None:
-        self.latest = self._reference.error(self._answers(self._reference.images))
+        self.latest = self._reference.error(self._answers(self._reference.images), self._features)
         if self.latest < self.error:
             self.step, self.error = step, self.latest
             self.weights = copy.deepcopy(self._network.state_dict())
@@ -186,7 +190,7 @@ class _Best:
         self._network.load_state_dict(self.weights)
 
     def _answers(self, images: ImageSet) -> Iterator[Outputs]:
-        names = list(self._reference.features.values)
+        names = list(self._features.values)
         device = next(self._network.parameters()).device
         for start in range(0, len(images), BATCH):
             inputs = torch.from_numpy(images.inputs[start : start + BATCH]).to(device)

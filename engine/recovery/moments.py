@@ -44,10 +44,14 @@ class Moments:
 
 @dataclass(frozen=True)
 class Question:
-    """What should this writer's weights be, so that its sum becomes `target` of the uncut network?"""
+    """What should this writer's weights be, so that its sum becomes `target` of the uncut network?
+
+    `rectified`: only a Relu reads it, so where the target is not above zero any sum below zero is as good.
+    """
 
     writer: Writer
     target: str
+    rectified: bool = False
 
 
 def gather(
@@ -60,11 +64,11 @@ def gather(
     layers = [_Layer(cut, question) for question in questions]
     here = extract(cut, [name for layer in layers for name in layer.fetches])
     there = extract(uncut, [question.target for question in questions])
-    generator = np.random.default_rng(seed)
+    generators = [np.random.default_rng(seed) for _ in layers]  # a layer's rows do not depend on who else is asked
     totals: list[Moments | None] = [None] * len(layers)
     for given, wanted in _paired_batches(here, there, images, compute):
         for index, layer in enumerate(layers):
-            moments = _moments(*layer.rows(given, wanted, generator))
+            moments = _moments(*layer.rows(given, wanted, generators[index]))
             total = totals[index]
             totals[index] = moments if total is None else total + moments
     return [total for total in totals if total is not None]
@@ -93,7 +97,7 @@ class _Layer:
     """One writer's rows: inputs on the left, what its output should be on the right."""
 
     def __init__(self, cut: Model, question: Question) -> None:
-        self.writer, self.target = question.writer, question.target
+        self.writer, self.target, self.rectified = question.writer, question.target, question.rectified
         nodes = cut.nodes()
         self.node = nodes[self.writer.node]
         self.output = str(self.node.outputs[0].name)
@@ -102,11 +106,14 @@ class _Layer:
         self.relays = [_undo(cut, nodes[name], self) for name in self.writer.relays]
         along = [str(nodes[name].inputs[_data_input(nodes[name])].name) for name in self.writer.relays]  # type: ignore[union-attr]  # relays have one
         skip = [] if self.writer.skip is None else [self.writer.skip]
-        self.fetches = list(dict.fromkeys([self.writer.reads, self.output, *along, *skip]))
+        total = [self.writer.total] if self.rectified else []
+        self.fetches = list(dict.fromkeys([self.writer.reads, self.output, *along, *skip, *total]))
 
     def rows(self, given: Outputs, wanted: Outputs, generator: np.random.Generator) -> Rows:
         """Return sampled inputs (rows, unknowns), with a one for the bias, and targets (rows, channels)."""
         target = wanted[self.target]
+        if self.rectified:
+            target = np.where(target > 0, target, np.minimum(given[self.writer.total], 0))
         if self.writer.skip is not None:
             target = target - given[self.writer.skip]
         for undo in reversed(self.relays):

@@ -30,16 +30,19 @@ class Reference:
         count = sum(len(next(iter(answer.values()))) for answer in self._answers)
         self.images = images.take(np.arange(count))
 
-    def error_of(self, model: Model) -> float:
-        """Return the relative feature error of a model with the same value names, run in ONNX Runtime."""
-        return self.error(outputs_in_batches(extract(model, self.features.values), self.images, self.compute))
+    def error_of(self, model: Model, features: Features) -> float:
+        """Return the relative feature error of a model whose `features` are these, run in ONNX Runtime."""
+        return self.error(outputs_in_batches(extract(model, features.values), self.images, self.compute), features)
 
-    def error(self, answers: Iterable[Outputs]) -> float:
-        """Return |answer - reference|² / |reference|² over all images, averaged over the features; 0 is perfect."""
+    def error(self, answers: Iterable[Outputs], features: Features) -> float:
+        """Return |answer - reference|² / |reference|² over all images, averaged over the features; 0 is perfect.
+
+        `features` names the answers' values, in the order of the reference's own.
+        """
         wrong = dict.fromkeys(self.features.values, 0.0)
         power = dict.fromkeys(self.features.values, 0.0)
         for answer, right in zip(answers, self._answers, strict=True):
-            for name in self.features.values:
-                wrong[name] += float(np.square(answer[name] - right[name], dtype=np.float64).sum())
+            for name, found_in in zip(self.features.values, features.values, strict=True):
+                wrong[name] += float(np.square(answer[found_in] - right[name], dtype=np.float64).sum())
                 power[name] += float(np.square(right[name], dtype=np.float64).sum())
         return float(np.mean([wrong[name] / max(power[name], 1e-30) for name in self.features.values]))

@@ -1,0 +1,137 @@
+"""The closed form finds what can be found, and never makes a hole worse than leaving it open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.data.images import ImageSet
+from engine.execution.runtime import open_session, run
+from engine.graph.features import find_features
+from engine.graph.holes import features_after, find_holes
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
+from engine.graph.surgery import remove_units
+from engine.graph.units import find_units
+from engine.graph.writers import Writer
+from engine.recipe import Deploy
+from engine.recovery.closed_form import ask, cut_and_repair, refit, repair_each, ridge_regression
+from engine.recovery.moments import Moments, Question, gather
+from engine.recovery.reference import Reference
+from tests.networks import NETWORKS, WITH_UNITS, images
+
+COMPUTE = Deploy(threads=1)
+
+
+def plain(name: str) -> Model:
+    return normalise(NETWORKS[name][0]())
+
+
+def some_images(model: Model, count: int = 24, seed: int = 3) -> ImageSet:
+    (inputs,) = images(model, batch=count, seed=seed).values()
+    return ImageSet(inputs.astype(np.float32), None, tuple(f"image{i}" for i in range(count)))
+
+
+def say(model: Model, shown: ImageSet) -> NDArray[np.float32]:
+    session = open_session(model)
+    (output,) = run(session, {model.inputs[0].name: shown.inputs}).values()
+    return output
+
+
+def writers(model: Model) -> list[Writer]:
+    """Every writer that some unit's removal would ask for."""
+    holes = [(unit, find_holes(model, [unit])[0]) for unit in find_units(model)]
+    questions = [ask(model, remove_units(model, [unit]), hole) for unit, hole in holes]
+    return [question.writer for question in questions if question is not None]
+
+
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_weights_that_were_spoilt_are_found_again(name: str) -> None:
+    """A writer with random weights, asked to write what the uncut network has there, gets back weights that do."""
+    model = plain(name)
+    shown = some_images(model, 48)
+    for writer in writers(model):
+        spoilt, generator = model.copy(), np.random.default_rng(0)
+        old = spoilt.weight(writer.weight)
+        spoilt.set_weight(writer.weight, (old + generator.normal(0, 0.3, old.shape)).astype(np.float32))
+        (moments,) = gather(spoilt, model, [Question(writer, writer.total)], shown, COMPUTE, seed=0)
+
+        refit(spoilt, writer, moments, moments)
+
+        expected = say(model, shown)
+        error = np.abs(say(spoilt, shown) - expected).max() / np.abs(expected).max()
+        assert error < 2e-2, writer  # the least ridge, 1e-4, still draws towards the spoilt weights
+
+
+@pytest.mark.parametrize("name", ["residual", "branch_first", "inverted_residual", "transformer"])
+def test_every_kind_of_network_has_a_writer_to_ask(name: str) -> None:
+    assert writers(plain(name))
+
+
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_repair_brings_the_features_closer_on_the_images_it_has_seen(name: str) -> None:
+    model = plain(name)
+    shown, units = some_images(model, 48), find_units(model)
+    reference = Reference(model, find_features(model), shown, COMPUTE)
+    found_in = features_after(model, units[-1:], reference.features)
+
+    left = reference.error_of(remove_units(model, units[-1:]), found_in)
+    repaired = reference.error_of(cut_and_repair(model, units[-1:], shown, shown, COMPUTE, seed=0), found_in)
+
+    # least squares looks at the sum, before the Relu that the features lie behind: it may lose a little there
+    assert repaired <= left * 1.1
+
+
+def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
+    model = plain("residual")
+    shown, units = some_images(model), find_units(model)
+    without = repair_each(model, units, shown, shown, COMPUTE, seed=0)
+
+    for unit in units:
+        cut = remove_units(model, [unit])
+        question = ask(model, cut, find_holes(model, [unit])[0])
+        assert question is not None
+        together = without(unit).weight(question.writer.weight)
+        alone = cut_and_repair(model, [unit], shown, shown, COMPUTE, seed=0).weight(question.writer.weight)
+        np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_a_repaired_network_has_no_node_more_than_a_cut_one() -> None:
+    model = plain("residual")
+    units = find_units(model)[:2]
+
+    repaired = cut_and_repair(model, units, some_images(model), some_images(model, seed=9), COMPUTE, seed=0)
+
+    assert list(repaired.nodes()) == list(remove_units(model, units).nodes())
+
+
+def test_ridge_regression_meets_the_normal_equations() -> None:
+    generator = np.random.default_rng(5)
+    inputs, targets = generator.normal(size=(200, 6)), generator.normal(size=(200, 3))
+    start = generator.normal(size=(6, 3))
+    moments = Moments(inputs.T @ inputs, inputs.T @ targets, float((targets**2).sum()))
+
+    weights = ridge_regression(moments, start, ridge=0.1)
+
+    strength = 0.1 * np.diag(moments.gram).mean()
+    gradient = inputs.T @ (inputs @ weights - targets) + strength * (weights - start)
+    assert np.abs(gradient).max() < 1e-9
+    direct = float(((targets - inputs @ weights) ** 2).sum() / (targets**2).sum())
+    assert moments.residual(weights) == pytest.approx(direct, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_holes_say_what_is_read_in_place_of_what(name: str) -> None:
+    """With every unit gone, each hole's value is still in the cut graph; its target is not, unless it is an output."""
+    model = plain(name)
+    units = find_units(model)
+    cut = remove_units(model, units)
+
+    holes = find_holes(model, units)
+
+    outputs = {output.name for output in model.outputs}
+    outermost = [unit.name for unit in units if not any(unit.join in other.nodes for other in units)]
+    assert sorted(name for hole in holes for name in hole.units) == sorted(outermost)
+    assert all(hole.value in cut.values() for hole in holes)
+    assert all(hole.target not in cut.values() or hole.target in outputs for hole in holes)

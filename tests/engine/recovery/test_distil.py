@@ -1,0 +1,137 @@
+"""Distillation ends at its best step, tells the truth about it, and goes on where it was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.checkpoint import Checkpoint
+from engine.data.images import ImageSet
+from engine.graph.features import Features, find_features
+from engine.graph.holes import features_after
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
+from engine.graph.surgery import remove_units
+from engine.graph.units import find_units
+from engine.recipe import Deploy, Recipe
+from engine.recovery.distil import Schedule, Training, distil
+from engine.recovery.reference import Reference
+from engine.recovery.views import draw_views
+from tests.networks import NETWORKS, images
+
+COMPUTE = Deploy(threads=1)
+SHORT = Schedule(steps=12, batch=8, learning_rate=3e-3, evaluate_every=3)
+
+
+def image_set(model: Model, count: int, seed: int) -> ImageSet:
+    (inputs,) = images(model, batch=count, seed=seed).values()
+    return ImageSet(inputs.astype(np.float32), None, tuple(f"image{i}" for i in range(count)))
+
+
+class Bench:
+    """One cut network, its teacher's answers, and whatever a test wants to do with them."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.model = normalise(NETWORKS[name][0]())
+        self.features: Features = find_features(self.model)
+        units = find_units(self.model)[-1:]
+        self.student = remove_units(self.model, units)
+        self.found_in = features_after(self.model, units, self.features)
+        self.reference = Reference(self.model, self.features, image_set(self.model, 8, seed=2), COMPUTE)
+        self.views = draw_views(
+            self.model, self.features, image_set(self.model, 16, seed=3), COMPUTE, layout="NCHW", seed=0
+        )
+        source = folder / "model.onnx"
+        source.write_bytes(self.model.to_bytes())
+        self.source = source
+
+    def train(
+        self, student: Model, schedule: Schedule = SHORT, seconds: float = 600, folder: Path | None = None
+    ) -> Training:
+        return distil(
+            student,
+            self.found_in,
+            self.views,
+            self.reference,
+            schedule=schedule,
+            device="cpu",
+            seed=0,
+            seconds=seconds,
+            tell=lambda fraction, message: None,
+            checkpoint=Checkpoint(folder, self.source, Recipe()),
+        )
+
+
+@pytest.mark.parametrize("name", ["residual", "branch_first", "inverted_residual", "transformer"])
+def test_the_error_told_is_the_error_of_the_network_left(name: str, tmp_path: Path) -> None:
+    bench = Bench(name, tmp_path)
+    before = bench.reference.error_of(bench.student, bench.found_in)
+
+    training = bench.train(bench.student)
+
+    assert training.error < before
+    assert bench.reference.error_of(bench.student, bench.found_in) == pytest.approx(training.error, rel=1e-3)
+
+
+def test_steps_that_only_harm_are_all_undone(tmp_path: Path) -> None:
+    bench = Bench("residual", tmp_path)
+    before = bench.student.to_bytes()
+    wild = Schedule(steps=6, batch=8, learning_rate=10.0, evaluate_every=2, patience=1)
+
+    training = bench.train(bench.student, wild)
+
+    assert training.best_step == 0
+    assert training.stopped_by == "early_stop"
+    assert bench.student.to_bytes() == before
+
+
+def test_no_time_means_no_step(tmp_path: Path) -> None:
+    bench = Bench("residual", tmp_path)
+
+    training = bench.train(bench.student, seconds=0.0)
+
+    assert (training.steps, training.stopped_by) == (0, "budget")
+
+
+def test_a_killed_attempt_is_gone_on_from(tmp_path: Path) -> None:
+    """Stopped after half the steps and taken up again, the weights are those of one run without a stop."""
+    bench = Bench("residual", tmp_path)
+    whole, halves = bench.student.copy(), bench.student.copy()
+
+    class Killed(Exception):
+        pass
+
+    def kill(fraction: float, message: str) -> None:
+        if message.startswith("step 6"):
+            raise Killed
+
+    bench.train(whole)
+    with pytest.raises(Killed):
+        distil(
+            halves.copy(),
+            bench.found_in,
+            bench.views,
+            bench.reference,
+            schedule=SHORT,
+            device="cpu",
+            seed=0,
+            seconds=600,
+            tell=kill,
+            checkpoint=Checkpoint(tmp_path / "kept", bench.source, Recipe()),
+        )
+    again = bench.train(halves, folder=tmp_path / "kept")
+
+    assert again.steps == SHORT.steps
+    for name in whole.graph.initializers:
+        np.testing.assert_allclose(halves.weight(name), whole.weight(name), rtol=1e-5, atol=1e-6)
+
+
+def test_another_recipes_checkpoint_is_not_found(tmp_path: Path) -> None:
+    bench = Bench("residual", tmp_path)
+    Checkpoint(tmp_path / "kept", bench.source, Recipe()).write_json("harm", {"a": 1.0})
+
+    assert Checkpoint(tmp_path / "kept", bench.source, Recipe()).read_json("harm") == {"a": 1.0}
+    assert Checkpoint(tmp_path / "kept", bench.source, Recipe(seed=1)).read_json("harm") is None
+    assert Checkpoint(None, bench.source, Recipe()).read_json("harm") is None
