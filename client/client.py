@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -96,7 +97,7 @@ class Client:
         return read_job(self.connection.post("/v1/jobs", body, idempotency_key=idempotency_key).json())
 
     def job(self, job_id: str) -> Job:
-        return read_job(self._get(f"/v1/jobs/{job_id}"))
+        return read_job(self._get(_job_path(job_id)))
 
     def jobs(self, *, state: str | None = None, page_size: int = 50) -> Iterator[Job]:
         """Yield the project's jobs, newest first, fetching pages as they are needed."""
@@ -115,7 +116,7 @@ class Client:
             asked_at = time.monotonic()
             headers = {} if etag is None else {"Prefer": f"wait={LONG_POLL_SECONDS}", "If-None-Match": etag}
             response = self.connection.request(
-                "GET", f"/v1/jobs/{job_id}", headers=headers, timeout=LONG_POLL_SECONDS + 15
+                "GET", _job_path(job_id), headers=headers, timeout=LONG_POLL_SECONDS + 15
             )
             if response.status_code != 304:
                 job = read_job(response.json())
@@ -127,25 +128,25 @@ class Client:
             time.sleep(max(0.0, SHORTEST_POLL_SECONDS - (time.monotonic() - asked_at)))
 
     def cancel(self, job_id: str) -> Job:
-        return read_job(self.connection.post(f"/v1/jobs/{job_id}/cancel", {}).json())
+        return read_job(self.connection.post(f"{_job_path(job_id)}/cancel", {}).json())
 
     def retry(self, job_id: str) -> Job:
         """Ask for a new job with the same recipe on the same files; the old one stays as it is."""
-        return read_job(self.connection.post(f"/v1/jobs/{job_id}/retry", {}).json())
+        return read_job(self.connection.post(f"{_job_path(job_id)}/retry", {}).json())
 
     def delete(self, job_id: str) -> None:
         """Delete a job that has ended, with its files."""
-        self.connection.request("DELETE", f"/v1/jobs/{job_id}")
+        self.connection.request("DELETE", _job_path(job_id))
 
     def report(self, job_id: str) -> dict[str, Any]:
-        return self._get(f"/v1/jobs/{job_id}/report")
+        return self._get(f"{_job_path(job_id)}/report")
 
     def events(self, job_id: str, *, after: int = 0) -> list[dict[str, Any]]:
         """Return the job's history after event number `after`."""
-        return list(self._get(f"/v1/jobs/{job_id}/events", {"after": after})["events"])
+        return list(self._get(f"{_job_path(job_id)}/events", {"after": after})["events"])
 
     def artifacts(self, job_id: str) -> list[Artifact]:
-        return [read_artifact(raw) for raw in self._get(f"/v1/jobs/{job_id}/artifacts")["artifacts"]]
+        return [read_artifact(raw) for raw in self._get(f"{_job_path(job_id)}/artifacts")["artifacts"]]
 
     def download(self, artifact: Artifact, destination: Path, *, on_bytes: Advance | None = None) -> Path:
         """Write an artifact to a path, resuming after cuts; its sha256 is checked before the file appears."""
@@ -160,3 +161,8 @@ class Client:
     def _get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         answer: dict[str, Any] = self.connection.request("GET", path, params=dict(parameters or {})).json()
         return answer
+
+
+def _job_path(job_id: str) -> str:
+    """Return a job's address; an id that is none cannot lead elsewhere."""
+    return f"/v1/jobs/{quote(job_id, safe='')}"
