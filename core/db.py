@@ -33,6 +33,8 @@ Record = dict[str, Any]
 
 BUSY_TIMEOUT_SECONDS = 30
 POOL_SIZE = 10
+POSTGRES_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
+"""A server that has vanished is noticed in seconds, well within a lease."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +72,15 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._one_writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
-        self._readers = threading.local()
+        self._this_thread = threading.local()
+        self._readers: list[sqlite3.Connection] = []
         self._compiled: dict[Query, _SqliteQuery] = {}
 
     @cached_property
     def engine(self) -> Engine:
         """The engine of the short synchronous transactions."""
         if not self.is_sqlite:
-            return create_engine(self.url, pool_size=POOL_SIZE, pool_pre_ping=True)
+            return create_engine(self.url, pool_size=POOL_SIZE, pool_pre_ping=True, connect_args=POSTGRES_PATIENCE)
         engine = create_engine(self.url, pool_size=POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -85,7 +88,9 @@ class Database:
 
     @cached_property
     def _async_engine(self) -> AsyncEngine:
-        return create_async_engine(self.url, pool_size=POOL_SIZE, isolation_level="AUTOCOMMIT")
+        return create_async_engine(
+            self.url, pool_size=POOL_SIZE, isolation_level="AUTOCOMMIT", connect_args=POSTGRES_PATIENCE
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -144,11 +149,14 @@ class Database:
     @property
     def _reader(self) -> sqlite3.Connection:
         """This thread's connection for reads."""
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._this_thread, "reader", None)
         if connection is None:
-            connection = sqlite3.connect(str(self.url.database), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(
+                str(self.url.database), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+            )
             connection.execute("PRAGMA query_only = ON")
-            self._readers.connection = connection
+            self._this_thread.reader = connection
+            self._readers.append(connection)  # closed by whoever closes the database
         return connection
 
     async def aclose(self) -> None:
@@ -158,10 +166,10 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Close this thread's and the pool's connections."""
-        reader = self._readers.__dict__.pop("connection", None)
-        if reader is not None:
-            reader.close()
+        """Close every thread's connections; nothing may be read any more."""
+        while self._readers:
+            self._readers.pop().close()
+        self._this_thread = threading.local()
         if "engine" in self.__dict__:
             self.engine.dispose()
 

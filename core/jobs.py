@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.db import insert_if_absent, utc_now
@@ -189,10 +189,11 @@ def claim(
     SQLite lets one writer in at a time, PostgreSQL skips rows that another claim has locked.
     """
     now = utc_now(session)
-    kinds: list[ColumnElement[bool]] = [and_(Job.state == S.QUEUED, Job.device.in_(devices))]
-    if validate:
-        kinds.append(Job.state == S.SUBMITTED)
-    wanted = select(Job).where(or_(*kinds), or_(Job.not_before.is_(None), Job.not_before <= now))
+    # Each kind is one range of the index `jobs_to_claim`; an empty one would make the database read them all.
+    kinds: list[ColumnElement[bool]] = [Job.state == S.SUBMITTED] if validate else []
+    if devices:
+        kinds.append(and_(Job.state == S.QUEUED, Job.device.in_(devices)))
+    wanted = select(Job).where(or_(false(), *kinds), or_(Job.not_before.is_(None), Job.not_before <= now))
     if job_id is not None:
         wanted = wanted.where(Job.id == job_id)
     job = session.scalars(wanted.order_by(Job.id).limit(1).with_for_update(skip_locked=True)).first()

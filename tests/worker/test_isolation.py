@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -186,10 +185,7 @@ def test_a_required_sandbox_that_is_not_there_stops_the_start(monkeypatch: pytes
 
 
 def test_the_log_keeps_only_its_end(folder: Path, sandbox: Sandbox) -> None:
-    began = time.monotonic()
-
     _, ending = run(folder, sandbox, python("import sys; sys.stderr.write('x' * 10_000_000 + 'end')"), [])
 
     assert len(ending.log_tail) == isolation.TAIL_BYTES
     assert ending.log_tail.endswith(b"xend")
-    assert time.monotonic() - began < LIMITS.wall_seconds
