@@ -1,0 +1,197 @@
+"""The whole story on a tiny network: what is delivered is what the report says, and never a slower file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from engine import compress as story
+from engine.checkpoint import Checkpoint
+from engine.compress import compress
+from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
+from engine.progress import STAGES, Progress, Update
+from engine.recipe import Recipe
+from engine.report import Interval, LatencyComparison, Outcome, Report
+from tests.networks import NETWORKS
+
+QUICK: dict[str, Any] = {"budget_seconds": 10, "deploy": {"batch": 2}, "target": {"units": 1}}
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("network") / "model.onnx"
+    path.write_bytes(NETWORKS["residual"][0]().to_bytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 labelled pictures of 16 x 16, five classes."""
+    path, generator = tmp_path_factory.mktemp("images") / "pictures.zip", np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(40):
+            stream = BytesIO()
+            pixels = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(stream, "PNG")
+            archive.writestr(f"{index % 5}/{index}.png", stream.getvalue())
+    return path
+
+
+def run(source: Path, images: Path | None, listener: Any = lambda update: None, **changes: Any) -> tuple[bytes, Report]:
+    recipe = Recipe.model_validate(QUICK | changes)
+    model, report = compress(source, images, recipe, Progress(listener), Checkpoint(None, source, recipe))
+    return model.to_bytes(), report
+
+
+@dataclass(frozen=True)
+class Finished:
+    delivered: bytes
+    report: Report
+    seen: list[Update]
+
+
+@pytest.fixture(scope="module")
+def finished(model_path: Path, pictures: Path) -> Finished:
+    seen: list[Update] = []
+    delivered, report = run(model_path, pictures, seen.append)
+    return Finished(delivered, report, seen)
+
+
+def test_what_is_delivered_is_what_the_report_says(finished: Finished) -> None:
+    report = finished.report
+
+    assert hashlib.sha256(finished.delivered).hexdigest() == report.sha256
+    assert [unit.decision for unit in report.units].count("cut") == 1
+    assert (report.data.rung, report.data.repair_images) == (0, 32)
+    assert report.fidelity is not None
+    assert report.fidelity.accuracy is not None
+    assert report.fidelity.images == report.data.test_images == 4
+    assert report.recovery is not None
+    assert report.recovery.error_final <= report.recovery.error_closed_form
+    assert report.delivered.macs < report.original.macs
+    assert list(dict.fromkeys(update.stage for update in finished.seen)) == list(STAGES)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_the_delivered_file_keeps_names_and_dynamic_batch(model_path: Path, finished: Finished) -> None:
+    before, after = onnxruntime.InferenceSession(model_path), onnxruntime.InferenceSession(finished.delivered)
+
+    for read in ("get_inputs", "get_outputs"):
+        assert [(v.name, v.shape, v.type) for v in getattr(after, read)()] == [
+            (v.name, v.shape, v.type) for v in getattr(before, read)()
+        ]
+    image = np.zeros((7, 3, 16, 16), np.float32)
+    assert after.run(None, {before.get_inputs()[0].name: image})[0].shape[0] == 7
+
+
+def test_no_image_is_a_job_all_the_same_and_the_report_says_so(model_path: Path) -> None:
+    _, report = run(model_path, None)
+
+    assert (report.data.rung, report.data.source) == (1, "procedural")
+    assert report.fidelity is None
+    assert any("unmeasured" in warning for warning in report.warnings)
+
+
+def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is the edge of the machine: here it says that the cut network is slower."""
+    timed = story.compare_latency
+
+    def slower(*arguments: Any, **options: Any) -> LatencyComparison:
+        found = timed(*arguments, **options)
+        return found.model_copy(update={"ratio": Interval(value=1.1, low=1.05, high=1.15)})
+
+    monkeypatch.setattr(story, "compare_latency", slower)
+
+    delivered, report = run(model_path, pictures)
+
+    assert report.outcome is Outcome.NO_GAIN
+    assert onnxruntime.InferenceSession(delivered).get_outputs()[0].name
+    original = onnxruntime.InferenceSession(model_path)
+    image = np.random.default_rng(1).standard_normal((2, 3, 16, 16)).astype(np.float32)
+    feed = {original.get_inputs()[0].name: image}
+    assert np.array_equal(onnxruntime.InferenceSession(delivered).run(None, feed)[0], original.run(None, feed)[0])
+
+
+def test_a_network_without_units_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "dense.onnx"
+    path.write_bytes(NETWORKS["dense"][0]().to_bytes())
+
+    with pytest.raises(NothingToCut, match="no residual branch"):
+        run(path, None)
+
+
+def test_more_units_than_there_are_is_refused(model_path: Path) -> None:
+    with pytest.raises(TargetInfeasible, match='"units": 3'):
+        run(model_path, None, target={"units": 9})
+
+
+def test_pictures_of_another_size_are_refused(model_path: Path, pictures: Path) -> None:
+    with pytest.raises(CalibrationMismatch):
+        run(model_path, pictures, preprocess={"resize": 8, "crop": 8})
+
+
+@pytest.mark.parametrize("target", [{"macs_ratio": 0.8}, {"parameters_ratio": 0.8}, {"latency_ratio": 0.85}])
+def test_every_currency_reaches_its_end(model_path: Path, pictures: Path, target: dict[str, float]) -> None:
+    _, report = run(model_path, pictures, target=target)
+
+    assert report.outcome in set(Outcome)
+    assert any(unit.decision == "cut" for unit in report.units)
+
+
+def engine(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+
+
+def test_the_command_line_writes_files_and_json_lines(model_path: Path, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(json.dumps(QUICK))
+    out = tmp_path / "out"
+
+    done = engine("compress", model_path, "--calibration", pictures, "--recipe", tmp_path / "recipe.json", "--out", out)
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line["event"] for line in lines] == ["progress"] * (len(lines) - 1) + ["done"]
+    report = Report.model_validate_json((out / "report.json").read_text())
+    assert hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest() == report.sha256
+
+
+def test_a_refusal_is_one_line_and_exit_status_one(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text("this is no network")
+
+    done = engine("compress", tmp_path / "model.onnx", "--out", tmp_path / "out")
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["code"] == "model-unreadable"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_command_prints_what_there_is() -> None:
+    done = engine("prune")
+
+    assert done.returncode == 2
+    assert "compress" in done.stderr
+
+
+def test_sigterm_stops_the_engine(model_path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "engine", "compress", str(model_path), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+
+        child.send_signal(signal.SIGTERM)
+
+        assert child.wait(timeout=60) == 143
