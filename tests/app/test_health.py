@@ -1,0 +1,87 @@
+"""Up, ready, and counted."""
+
+from __future__ import annotations
+
+import shutil
+
+import httpx2
+import pytest
+from sqlalchemy import delete
+from sqlalchemy.exc import OperationalError
+
+from core.db import utc_now
+from core.tables import Worker
+from tests.app.running import Service, assert_problem
+
+
+def add_worker(service: Service, sandbox: str = "limits") -> None:
+    with service.database.transaction() as session:
+        now = utc_now(session)
+        session.execute(delete(Worker))
+        place = {"host": "here", "boot_id": "b", "pid": 1, "pid_started": "1", "devices": ["cpu"]}
+        session.add(Worker(id="wrk_1", sandbox=sandbox, started_at=now, seen_at=now, **place))
+
+
+def test_a_process_that_answers_is_alive(service: Service) -> None:
+    assert httpx2.get(service.url + "/healthz").json() == {"status": "ok"}
+
+
+def test_ready_means_database_storage_and_a_worker(any_service: Service) -> None:
+    before = httpx2.get(any_service.url + "/readyz")
+    add_worker(any_service)
+
+    after = httpx2.get(any_service.url + "/readyz")
+
+    problem = assert_problem(before, 503, "not-ready", "workers")
+    assert before.headers["Retry-After"]
+    assert problem["checks"]["database"]["ok"]
+    assert after.status_code == 200
+    assert all(check["ok"] for check in after.json()["checks"].values())
+    assert "limits" in after.json()["checks"]["workers"]["detail"]
+
+
+def test_a_worker_without_the_wanted_sandbox_is_not_ready(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.services.settings, "sandbox", "bubblewrap")
+    add_worker(service)
+    weak = httpx2.get(service.url + "/readyz")
+    add_worker(service, "bubblewrap")
+
+    assert_problem(weak, 503, "not-ready", "wrk_1", "sandbox")
+    assert httpx2.get(service.url + "/readyz").status_code == 200
+
+
+def test_a_database_that_does_not_answer_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OperationalError("select 1", {}, Exception("gone"))
+
+    monkeypatch.setattr(service.database, "fetch_all", broken)
+
+    problem = assert_problem(httpx2.get(service.url + "/readyz"), 503, "not-ready", "database")
+    assert not problem["checks"]["database"]["ok"]
+    assert httpx2.get(service.url + "/healthz").status_code == 200
+
+
+def test_a_storage_that_does_not_answer_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(service.services.storage, "exists", broken)
+
+    assert_problem(httpx2.get(service.url + "/readyz"), 503, "not-ready", "storage")
+
+
+def test_requests_are_counted_by_route(client: httpx2.Client) -> None:
+    client.get("/v1/jobs/job_0")
+
+    text = client.get("/metrics").text
+
+    assert 'secateur_http_request_seconds_count{method="GET",route="/v1/jobs/{job_id}",status="404"}' in text
+    assert "job_0" not in text
+
+
+def test_the_disk_is_needed_only_for_files(service: Service, client: httpx2.Client) -> None:
+    """Polls go on while the folder of uploads is gone; it is made again for the next file."""
+    shutil.rmtree(service.services.part_folder, ignore_errors=True)
+
+    assert client.get("/v1/jobs").status_code == 200
+    assert client.put("/v1/files?filename=a", content=b"x").status_code == 201

@@ -1,0 +1,101 @@
+"""The OpenAPI document tells the truth, and no page needs another server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.artifacts.schemas import ArtifactsList
+from app.catalogue.schemas import Limits, Me, MethodsList
+from app.jobs.schemas import EventsPage, JobsPage, JobView
+from app.keys.schemas import KeysList
+from app.openapi import ProblemView
+from app.stored_files import StoredFileView
+from app.uploads.schemas import UploadView
+from engine.recipe import METHODS
+from tests.app.running import Service, finish_job, make_job, start_job
+
+
+@pytest.fixture
+def schema(client: httpx2.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def test_every_path_describes_its_success_and_its_problems(schema: dict[str, Any]) -> None:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"], (method, path)
+            statuses = set(operation["responses"])
+            assert statuses & {"200", "201", "202", "204"}, (method, path)
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+            if path.startswith("/v1/"):
+                assert {"401", "403", "422"} <= statuses, (method, path)
+                assert operation["security"] == [{"key": []}]
+            names = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+            assert names == {part.strip("{}") for part in path.split("/") if part.startswith("{")}, (method, path)
+
+
+def test_every_reference_in_the_document_leads_somewhere(schema: dict[str, Any]) -> None:
+    def references(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+            return own + [found for value in node.values() for found in references(value)]
+        return [found for value in node for found in references(value)] if isinstance(node, list) else []
+
+    for reference in references(schema):
+        found: Any = schema
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+
+
+def test_operation_ids_are_unique(schema: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for methods in schema["paths"].values() for operation in methods.values()]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
+    with service.client() as client:
+        job = make_job(client)
+        finish_job(service, start_job(service, job["id"]), {"model.onnx": b"promised"})
+        upload = client.put("/v1/files?filename=a", content=b"x").json()
+        answers: dict[str, Any] = {
+            f"/v1/jobs/{job['id']}": JobView,
+            "/v1/jobs": JobsPage,
+            f"/v1/jobs/{job['id']}/events": EventsPage,
+            f"/v1/jobs/{job['id']}/artifacts": ArtifactsList,
+            f"/v1/uploads/{upload['id']}": UploadView,
+            f"/v1/models/{job['model_id']}": StoredFileView,
+            "/v1/keys": KeysList,
+            "/v1/methods": MethodsList,
+            "/v1/limits": Limits,
+            "/v1/me": Me,
+        }
+        for path, view in answers.items():
+            body = client.get(path).json()
+            assert set(body) == {field.alias or name for name, field in view.model_fields.items()}, path
+            view.model_validate(body)
+        ProblemView.model_validate(client.get("/v1/jobs/job_0").json())
+
+
+def test_methods_are_those_of_the_engine(client: httpx2.Client) -> None:
+    listed = client.get("/v1/methods").json()["methods"]
+
+    assert [method["name"] for method in listed] == list(METHODS)
+    assert all(method["description"] and method["schema"]["properties"] for method in listed)
+
+
+def test_no_page_asks_another_server_for_anything(client: httpx2.Client) -> None:
+    page = client.get("/docs")
+
+    assert page.headers["Content-Security-Policy"] == "default-src 'none'"
+    assert "<script" not in page.text
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "/v1/jobs/{job_id}" in page.text
+    assert client.get("/redoc").status_code == 404

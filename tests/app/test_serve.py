@@ -1,0 +1,149 @@
+"""`secateur-server` as a user meets it: one command, an address, a key, and a clean end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import pytest
+
+from tests.app.running import wait_until
+
+COMMAND = [sys.executable, "-m", "app.serve", "--port", "0"]
+
+
+class Running(NamedTuple):
+    process: subprocess.Popen[str]
+    url: str
+    lines: list[str]
+
+
+def start(folder: Path) -> Running:
+    """Start the server and read what it prints first."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SECATEUR_")}
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "--data-dir", str(folder)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        )
+    assert process.stdout is not None
+    lines = [process.stdout.readline()]
+    if not (folder / "was-here").exists():
+        lines.append(process.stdout.readline())
+        (folder / "was-here").touch()
+    return Running(process, re.findall(r"http://\S+", lines[0])[0], lines)
+
+
+def stop(running: Running, number: signal.Signals = signal.SIGTERM) -> int:
+    if running.process.poll() is None:
+        running.process.send_signal(number)
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+    return running.process.wait(40)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Callable[[], Running]]:
+    """Starts the server, each time over the same data; stops whatever still runs at the end."""
+    started: list[Running] = []
+
+    def start_one() -> Running:
+        started.append(start(tmp_path))
+        return started[-1]
+
+    yield start_one
+    for running in started:
+        stop(running)
+
+
+@pytest.fixture
+def server(servers: Callable[[], Running]) -> Running:
+    return servers()
+
+
+def children_of(pid: int) -> dict[str, int]:
+    """Map the module that each child runs to its pid."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        if "-m" in command:
+            found[command[command.index("-m") + 1]] = int(child)
+    return found
+
+
+def is_up(url: str) -> bool:
+    try:
+        return httpx2.get(url + "/healthz", timeout=2).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[[], Running], tmp_path: Path) -> None:
+    server = servers()
+    key = server.lines[1].rpartition(" ")[2].strip()
+
+    me = httpx2.get(server.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    wait_until(lambda: httpx2.get(server.url + "/readyz").status_code == 200, 30)
+
+    assert me.json()["scopes"] == ["admin", "read", "write"]
+    assert set(children_of(server.process.pid)) == {"app", "worker"}
+    assert stop(server, signal.SIGINT) == 0
+
+    again = servers()
+
+    wait_until(lambda: is_up(again.url), 30)
+    assert httpx2.get(again.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert stop(again) == 0
+    assert key not in (tmp_path / "log").read_text()
+
+
+def test_a_web_process_that_dies_is_started_again_on_the_same_address(server: Running) -> None:
+    assert httpx2.get(server.url + "/healthz", timeout=30).status_code == 200
+    first = children_of(server.process.pid)["app"]
+
+    os.kill(first, signal.SIGKILL)
+
+    assert httpx2.get(server.url + "/healthz", timeout=30).status_code == 200  # waits in the socket's queue
+    assert children_of(server.process.pid)["app"] != first
+
+
+def test_no_child_outlives_it(server: Running) -> None:
+    wait_until(lambda: is_up(server.url), 30)
+    pids = list(children_of(server.process.pid).values())
+
+    server.process.kill()
+    server.process.wait()
+
+    wait_until(lambda: not any(_is_running(pid) for pid in pids), 30)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        done = subprocess.run(
+            [sys.executable, "-m", "app.serve", "--port", port, "--data-dir", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "--port 0" in done.stderr
+    assert "Traceback" not in done.stderr
