@@ -221,6 +221,21 @@ def clutter() -> Model:
     return draft.model(draft.classify(draft.node("Reshape", x, whole)))
 
 
+def windows() -> Model:
+    """The branch is cut into windows by division of sizes, which inference alone cannot follow."""
+    draft = Draft(opset=17)
+    x = stem(draft)
+    batch = draft.node("Gather", draft.node("Shape", x), draft.constant([0], np.int64), axis=0)
+    height = draft.node("Gather", draft.node("Shape", x), draft.constant([2], np.int64), axis=0)
+    halves = draft.node("Div", height, draft.constant([2], np.int64))
+    two, channels = draft.constant([2], np.int64), draft.constant([CHANNELS], np.int64)
+    cut = draft.node("Concat", draft.node("Mul", batch, two), channels, halves, height, axis=0)
+    whole = draft.node("Concat", batch, channels, draft.node("Mul", halves, two), height, axis=0)
+    inside = draft.conv(draft.node("Reshape", x, cut), CHANNELS, CHANNELS)
+    x = draft.node("Add", x, draft.node("Reshape", inside, whole))
+    return draft.model(draft.classify(x))
+
+
 def old_opset() -> Model:
     """Opset 11: axes and sizes in attributes, a Softmax that flattens."""
     draft = Draft(opset=11)
@@ -284,6 +299,7 @@ NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
     "sum_is_output": (sum_is_output, 2),
     "source_is_input": (source_is_input, 1),
     "clutter": (clutter, 1),
+    "windows": (windows, 1),
     "old_opset": (old_opset, 1),
     "projected_skip": (projected_skip, 0),
     "leaking_branch": (leaking_branch, 0),

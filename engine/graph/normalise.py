@@ -11,13 +11,12 @@ from onnx_ir.passes.common import (
     IdentityEliminationPass,
     LiftConstantsToInitializersPass,
     RemoveInitializersFromInputsPass,
-    ShapeInferencePass,
     TopologicalSortPass,
 )
-from onnxscript.optimizer import fold_constants
 
 from engine.errors import ModelUnreadable, ModelUnsafe
 from engine.graph.model import Model
+from engine.graph.shapes import fold, infer_shapes, settle_shapes
 from engine.graph.surgery import remove_dead, replace_value
 
 OLDEST_OPSET = 11
@@ -26,10 +25,6 @@ MOST_ELEMENTS = 1 << 30
 
 LONGEST_VECTOR = 1 << 22
 """Elements of a tensor with one axis, as shape inference follows each number of it."""
-
-_FOLD_ELEMENTS = 1 << 18
-_GROWING = {"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample", "OneHot"}
-"""Operators whose result may be far larger than what they read: folded only where the size is known beforehand."""
 
 # Both libraries report what they skipped as warnings; skipping is what we ask for.
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
@@ -47,22 +42,15 @@ def normalise(model: Model) -> Model:
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
     _refuse_bombs(plain)
     infer_shapes(plain)
-    fold_constants(plain.ir, onnx_shape_inference=True, should_fold=_is_small, output_size_limit=_FOLD_ELEMENTS)
+    fold(plain)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
     _drop_dropout(plain)
     IdentityEliminationPass()(plain.ir)
     remove_dead(plain)
     infer_shapes(plain)
+    settle_shapes(plain)
     _refuse_huge(plain)
     return Model(plain.ir)  # names the nodes that folding made
-
-
-def infer_shapes(model: Model, *, through_values: bool = True) -> None:
-    """Write, in place, what follows about shapes and types; what cannot be worked out stays unknown.
-
-    `through_values` also follows the numbers in short vectors, as Reshape needs them; it costs time for long ones.
-    """
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=through_values)(model.ir)
 
 
 def _refuse_bombs(model: Model) -> None:
@@ -96,17 +84,6 @@ def _lifted(model: Model) -> ir.Model:
         message = f"The network has opset {model.opset}, and lifting it to {OLDEST_OPSET} failed: {error}."
         raise ModelUnreadable(f"{message} Export it again with opset {OLDEST_OPSET} or later.") from error
     return ir.from_proto(proto)
-
-
-def _is_small(node: ir.Node) -> bool | None:
-    """Keep folding from building huge tensors out of tiny files; None leaves the choice to the optimiser."""
-    if node.op_type not in _GROWING:
-        return None
-    for value in node.outputs:
-        sizes = [-1] if value.shape is None else [size if isinstance(size, int) else -1 for size in value.shape]
-        if min(sizes, default=1) < 0 or math.prod(sizes) > _FOLD_ELEMENTS:
-            return False
-    return None
 
 
 def _drop_dropout(model: Model) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from engine.errors import ModelUnsafe
 from engine.execution.runtime import open_session, run
 from engine.graph.normalise import OLDEST_OPSET, normalise
+from engine.graph.units import find_units
 from tests.networks import CHANNELS, NETWORKS, Draft, clutter, images, residual, stem
 
 TOLERANCE = 1e-5
@@ -31,9 +33,25 @@ def test_outputs_stay_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_shape_is_known_afterwards(name: str) -> None:
+    """In numbers, or in the input's own open axis and its multiples."""
     plain = normalise(NETWORKS[name][0]())
 
-    assert all(value.shape is not None for node in plain.graph for value in node.outputs)
+    for node in plain.graph:
+        for value in node.outputs:
+            assert value.shape is not None
+            assert all(isinstance(size, int) or str(size).endswith("batch") for size in value.shape)
+
+
+def test_what_an_exporter_says_wrongly_of_shapes_does_not_hide_a_unit() -> None:
+    model = residual()
+    for node in model.graph:
+        for index, value in enumerate(node.outputs):
+            if not value.is_graph_output():
+                value.shape = ir.Shape([f"unk__{node.name}_{index}", None, None, None])
+
+    plain = normalise(model)
+
+    assert len(find_units(plain)) == 3
 
 
 def test_constants_identities_and_dropouts_are_gone() -> None:
