@@ -116,8 +116,9 @@ def _doing(job: Job) -> str:
     """Say in a few words what the job does now."""
     if job.state == "queued" and job.queue_position:
         return f"queued, number {job.queue_position}"
-    words = [job.stage if job.state == "running" else job.state, None if job.is_terminal else job.message]
-    return plain(" · ".join(word for word in words if word))
+    what = job.stage if job.state == "running" and job.stage else job.state
+    more = None if job.is_terminal or job.message == what else job.message
+    return plain(f"{what} · {more}" if more else what)
 
 
 def _eta(job: Job) -> str:

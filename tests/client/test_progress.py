@@ -61,6 +61,14 @@ def test_a_queued_job_shows_its_place() -> None:
     assert "queued, number 3" in written(target)
 
 
+def test_a_message_that_only_repeats_the_stage_is_left_out() -> None:
+    target = console(is_terminal=False)
+
+    follow(Lines(target), read_job(samples.job("running", stage="merge", message="merge")))
+
+    assert written(target).splitlines()[-1] == "  0%  merge"
+
+
 def test_bars_are_for_terminals_and_silence_for_programs() -> None:
     assert isinstance(choose_progress(console(is_terminal=True)), Bars)
     assert isinstance(choose_progress(console(is_terminal=False)), Lines)
