@@ -28,6 +28,7 @@ class Strict(BaseModel):
 
 
 def _unknown_key(key: str, known: list[str]) -> PydanticCustomError:
+    key = key.encode(errors="replace").decode()  # half a surrogate pair is legal in JSON and in no text
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"known keys: {', '.join(known)}."
     return PydanticCustomError("unknown_key", "Unknown key '{key}': {hint}", {"key": key, "hint": hint})
