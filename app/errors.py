@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -111,9 +112,15 @@ def problem_response(refusal: Problem, request_id: str) -> Response:
         headers.setdefault("Retry-After", "5")
     if body["status"] == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="secateur"')
-    return Response(
-        orjson.dumps(body | {"request_id": request_id}), body["status"], headers=headers, media_type=MEDIA_TYPE
-    )
+    return Response(_as_json(body | {"request_id": request_id}), body["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+def _as_json(body: dict[str, Any]) -> bytes:
+    """Write the object, also where it quotes half a surrogate pair from a request, which UTF-8 cannot hold."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode("ascii")
 
 
 def problem_of(error: Exception) -> Problem:

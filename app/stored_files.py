@@ -106,6 +106,7 @@ def _statements(kind: Kind) -> tuple[Query, Query]:
 
 
 def _create(session: Session, project_id: str, kind: Kind, asked: FromUpload) -> Record:
+    check_id("upload", asked.upload_id)
     upload = session.scalars(
         select(Upload).where(Upload.id == asked.upload_id, Upload.project_id == project_id)
     ).first()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.answers import as_json
-from app.deps import Tenant
+from app.deps import Tenant, check_id
 from app.errors import Problem, not_found
 from app.jobs.schemas import JobRequest, JobView
 from app.jobs.shown import Shown
@@ -81,6 +81,7 @@ def create(session: Session, project_id: str, asked: JobRequest) -> Record:
     for table, word, identifier in ((StoredModel, "model", asked.model_id), (Dataset, "dataset", asked.dataset_id)):
         if identifier is None:
             continue
+        check_id(word, identifier)
         mine = select(table.id).where(table.id == identifier, table.project_id == project_id)
         if session.scalar(mine) is None:
             raise not_found(word, identifier)

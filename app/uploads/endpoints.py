@@ -11,7 +11,7 @@ from app.answers import json_answer
 from app.deps import Reader, Tenant, Writer
 from app.envelope import lift_body_limit
 from app.idempotency import Answer, once
-from app.openapi import BINARY_BODY, PART_BODY, problems
+from app.openapi import BINARY_BODY, IDEMPOTENT, PART_BODY, problems
 from app.uploads import service
 from app.uploads.arrival import append_part, receive_whole
 from app.uploads.digests import declared_sha256
@@ -33,7 +33,9 @@ async def put_file(request: Request, tenant: Writer, filename: Annotated[FileNam
     return json_answer(service.upload_view(upload), 201, {"Location": f"/v1/uploads/{upload['id']}"})
 
 
-@router.post("/v1/uploads", status_code=201, response_model=UploadView, responses=problems(409))
+@router.post(
+    "/v1/uploads", status_code=201, response_model=UploadView, responses=problems(409), openapi_extra=IDEMPOTENT
+)
 async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) -> Response:
     """Begin a resumable upload; with a sha256 that the project has, it is complete at once."""
     settings = tenant.services.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
@@ -96,6 +97,15 @@ def test_a_job_that_cannot_be_is_told_where_and_why(
     assert pointer in problem["detail"]
 
 
+@pytest.mark.parametrize("body", ['{"\\ud800": 1}', '{"model_id": "\\ud800"}', '{"labels": {"\\ud800": "x"}}'])
+def test_half_a_character_is_refused_like_any_other_fault(client: httpx2.Client, body: str) -> None:
+    """JSON can write what no text may hold; the refusal that names it must still be JSON."""
+    response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 422
+    assert response.json()["errors"]
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b""])
 def test_a_body_that_is_no_object_is_refused(client: httpx2.Client, body: bytes) -> None:
     response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
@@ -113,13 +123,17 @@ def test_a_number_that_is_none_is_refused(client: httpx2.Client, number: str) ->
     assert_problem(response, 422, "validation-failed", "/recipe/target/latency_ms")
 
 
-def test_ids_that_are_unknown_are_told_by_name(client: httpx2.Client) -> None:
-    model_id = make_model(client)
+@pytest.mark.parametrize("unknown", ["_0", "_" + "0" * 26, "_\x00", ""])
+def test_ids_that_are_unknown_are_told_by_name(any_client: httpx2.Client, unknown: str) -> None:
+    model_id = make_model(any_client)
 
-    assert_problem(client.post("/v1/jobs", json={"model_id": "mod_0"}), 404, "not-found", "model", "mod_0")
-    missing = client.post("/v1/jobs", json={"model_id": model_id, "dataset_id": "dat_\x00"})
-    assert_problem(missing, 404, "not-found", "dataset")
-    assert_problem(client.get("/v1/jobs/job_0"), 404, "not-found", "job_0")
+    def ask(path: str, body: dict[str, str]) -> httpx2.Response:
+        return any_client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+    assert_problem(ask("/v1/jobs", {"model_id": "mod" + unknown}), 404, "not-found", "model")
+    assert_problem(ask("/v1/jobs", {"model_id": model_id, "dataset_id": "dat" + unknown}), 404, "not-found", "dataset")
+    assert_problem(ask("/v1/models", {"upload_id": "upl" + unknown}), 404, "not-found", "upload")
+    assert_problem(any_client.get("/v1/jobs/job_0"), 404, "not-found", "job_0")
 
 
 def test_an_unchanged_job_is_not_sent_again(service: Service) -> None:
