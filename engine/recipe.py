@@ -70,7 +70,7 @@ class ParametersRatio(Strict):
 class Units(Strict):
     """Number of units to remove, whatever that brings."""
 
-    units: int = Field(ge=1)
+    units: int = Field(ge=1, le=10_000)
     min_agreement: Agreement = None
 
 
