@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from engine.checkpoint import Checkpoint
 from engine.commands.output import put
 from engine.commands.recipe_file import read_recipe
 from engine.compress import compress
+from engine.execution.cores import usable_cores
 from engine.formats import FORMATS
 from engine.progress import Progress, Update
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
     checkpoint = Checkpoint(options.checkpoint, options.model, recipe)
     model, report = compress(options.model, options.calibration, recipe, Progress(_listen), checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from engine.execution.cores import usable_cores
 from engine.recipe import Deploy
 from engine.report import Environment
 
@@ -18,7 +18,7 @@ def describe(deploy: Deploy) -> Environment:
     """Return the fingerprint that belongs beside every latency."""
     return Environment(
         processor=_processor(),
-        cores=_cores(),
+        cores=usable_cores(),
         accelerator=_accelerator(),
         provider=deploy.provider,
         threads=deploy.threads,
@@ -26,11 +26,6 @@ def describe(deploy: Deploy) -> Environment:
         runtime=f"onnxruntime {onnxruntime.__version__}",
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
     )
-
-
-def _cores() -> int:
-    """Return how many cores this process may use, where the system tells; else how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
