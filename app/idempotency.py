@@ -60,31 +60,30 @@ class InFlight:
 async def once(tenant: Tenant, request: Request, body: Any, work: Work) -> Response:
     """Run `work(session, project_id)` in a transaction and answer; with an Idempotency-Key, once in all.
 
-    Key, answer and what `work` made are written in that one transaction. `body` is what the key stands for: the same
-    key with another body is refused.
+    Key, answer and what `work` made are written in that one transaction. The answer is encoded inside it, so that
+    nothing is made that cannot be shown. `body` is what the key stands for: the same key with another body is refused.
     """
     key = _key_of(request)
     if key is None:
-        return _response(await tenant.write(work))
+        return await tenant.write(lambda session, project_id: _response(work(session, project_id)))
     route = f"POST {request.url.path}"[:200]
     fingerprint = hashlib.sha256(orjson.dumps(plain(body), option=orjson.OPT_SORT_KEYS)).hexdigest()
     guarded = _guard(key, route, fingerprint, work)
     async with request.app.state.in_flight.alone((tenant.project_id, route, key)):
         try:
-            answer, is_replay = await tenant.write(guarded)
+            return await tenant.write(guarded)
         except IntegrityError:  # another process wrote the same key first: its answer is there now
-            answer, is_replay = await tenant.write(guarded)
-    return _response(answer, is_replay=is_replay)
+            return await tenant.write(guarded)
 
 
-def _guard(key: str, route: str, fingerprint: str, work: Work) -> Callable[[Session, str], tuple[Answer, bool]]:
-    def guarded(session: Session, project_id: str) -> tuple[Answer, bool]:
+def _guard(key: str, route: str, fingerprint: str, work: Work) -> Callable[[Session, str], Response]:
+    def guarded(session: Session, project_id: str) -> Response:
         stored = session.get(IdempotencyKey, (project_id, route, key))
         if stored is not None:
             if stored.fingerprint != fingerprint:
                 message = "This Idempotency-Key was used with another body. Take a new key for a new request."
                 raise Problem("idempotency-mismatch", message)
-            return Answer(stored.status, stored.response, stored.location), True
+            return _response(Answer(stored.status, stored.response, stored.location), is_replay=True)
         answer = work(session, project_id)
         row = IdempotencyKey(
             project_id=project_id,
@@ -98,7 +97,7 @@ def _guard(key: str, route: str, fingerprint: str, work: Work) -> Callable[[Sess
         )
         session.add(row)
         session.flush()
-        return answer, False
+        return _response(answer)
 
     return guarded
 

@@ -122,3 +122,17 @@ def test_a_key_that_is_none_is_refused(client: httpx2.Client, value: str) -> Non
 
     problem = assert_problem(response, 422, "validation-failed", "255")
     assert problem["errors"][0]["header"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("headers", [{}, key("k")])
+def test_what_cannot_be_answered_is_not_made(
+    client: httpx2.Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """Were it made, no list could show it either."""
+    model_id = make_model(client)
+    with monkeypatch.context() as patched:
+        patched.setattr("app.jobs.service.job_view", lambda row: {"number": 2**64})
+        answer = client.post("/v1/jobs", json={"model_id": model_id}, headers=headers)
+
+    assert_problem(answer, 500, "internal-error")
+    assert jobs_of(client) == []

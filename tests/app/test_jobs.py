@@ -123,6 +123,28 @@ def test_a_number_that_is_none_is_refused(client: httpx2.Client, number: str) ->
     assert_problem(response, 422, "validation-failed", "/recipe/target/latency_ms")
 
 
+HUGE = 2**64
+HUGE_RECIPES: list[dict[str, Any]] = [
+    {"seed": HUGE},
+    {"seed": -HUGE},
+    {"budget_seconds": HUGE},
+    {"target": {"units": HUGE}},
+    {"deploy": {"batch": HUGE}},
+    {"deploy": {"threads": HUGE}},
+    {"preprocess": {"resize": HUGE}},
+    {"preprocess": {"crop": HUGE}},
+]
+
+
+@pytest.mark.parametrize("recipe", HUGE_RECIPES, ids=str)
+def test_a_number_beyond_64_bits_does_not_break_the_list(client: httpx2.Client, recipe: dict[str, Any]) -> None:
+    """JSON may hold it, but not every reader's."""
+    response = client.post("/v1/jobs", json={"model_id": make_model(client), "recipe": recipe})
+
+    assert_problem(response, 422, "validation-failed", "/recipe/" + next(iter(recipe)))
+    assert client.get("/v1/jobs").json()["jobs"] == []
+
+
 @pytest.mark.parametrize("unknown", ["_0", "_" + "0" * 26, "_\x00", ""])
 def test_ids_that_are_unknown_are_told_by_name(any_client: httpx2.Client, unknown: str) -> None:
     model_id = make_model(any_client)
