@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from app.jobs.shown import ShownJobs
-from app.uploads.partfile import RunningHashes
-from app.uploads.receive import Turns
+from app.memory.running_hashes import RunningHashes
+from app.memory.shown_jobs import ShownJobs
+from app.memory.turns import Turns
 from core.db import Database, open_database
 from core.keys import load_pepper
 from core.settings import Settings

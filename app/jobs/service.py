@@ -12,7 +12,7 @@ from app.answers import as_json
 from app.deps import Tenant, check_id
 from app.errors import Problem, not_found
 from app.jobs.schemas import JobRequest, JobView
-from app.jobs.shown import Shown
+from app.memory.shown_jobs import Shown
 from core.db import Record
 from core.jobs import TERMINAL, JobNotFound, StateConflict, remove, request_cancel, submit
 from core.queries import job_statement, job_version_statement

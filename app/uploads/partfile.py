@@ -5,14 +5,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from app.errors import Problem
-
-READ_BYTES = 1024**2
+from app.memory.running_hashes import RunningHashes
 
 
 class PartLost(Exception):
@@ -21,30 +19,6 @@ class PartLost(Exception):
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"only {size_bytes} bytes are there")
         self.size_bytes = size_bytes
-
-
-class RunningHashes:
-    """The hash of what each upload has so far, so that the next PATCH need not read it all again.
-
-    A hash's state cannot be written down; after a restart it is made anew from the file.
-    """
-
-    def __init__(self, capacity: int = 64) -> None:
-        self._capacity = capacity
-        self._hashes: OrderedDict[Path, tuple[int, hashlib._Hash]] = OrderedDict()
-
-    def take(self, path: Path, offset: int) -> hashlib._Hash:
-        """Return the hash of the file's first `offset` bytes, from memory or from the file."""
-        known_offset, known = self._hashes.pop(path, (0, hashlib.sha256()))
-        return known if known_offset == offset else _hash_of(path, offset)
-
-    def keep(self, path: Path, offset: int, running: hashlib._Hash) -> None:
-        self._hashes[path] = (offset, running)
-        while len(self._hashes) > self._capacity:
-            self._hashes.popitem(last=False)
-
-    def forget(self, path: Path) -> None:
-        self._hashes.pop(path, None)
 
 
 class PartFile:
@@ -115,13 +89,3 @@ class PartFile:
             raise PartLost(size_bytes)
         os.ftruncate(self._descriptor, offset)
         os.lseek(self._descriptor, offset, os.SEEK_SET)
-
-
-def _hash_of(path: Path, length: int) -> hashlib._Hash:
-    running = hashlib.sha256()
-    with path.open("rb") as file:
-        while length > 0:
-            block = file.read(min(READ_BYTES, length))
-            running.update(block)
-            length -= len(block)
-    return running

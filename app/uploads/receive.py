@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 from app.errors import Problem
+from app.memory.turns import Turn
 from app.uploads.partfile import PartFile
 
 BUFFER_BYTES = 1024**2
 CHECKPOINT_BYTES = 8 * 1024**2
-IDLE_SECONDS = 30.0
-DRAIN_SECONDS, TAKE_OVER_SECONDS = 0.1, 2.0
 
 Checkpoint = Callable[[int], None]
 
@@ -107,69 +105,3 @@ class _Writer:
             self._file.sync()
             self._checkpoint(self._file.offset)
             self._safe = self._file.offset
-
-
-class Turn:
-    """The right to write to one upload, for as long as its body keeps coming."""
-
-    def __init__(self, patience: asyncio.Timeout) -> None:
-        self._patience = patience
-        self._give_up_at: float | None = None
-        self._is_finishing = False
-        self.ended = asyncio.Event()
-
-    @property
-    def is_taken_over(self) -> bool:
-        return self._give_up_at is not None
-
-    def renew(self) -> None:
-        """Note that bytes came."""
-        now = asyncio.get_running_loop().time()
-        if self._give_up_at is None:
-            self._patience.reschedule(now + IDLE_SECONDS)
-        elif not self._patience.expired():
-            self._patience.reschedule(min(now + DRAIN_SECONDS, self._give_up_at))
-
-    def finish(self) -> None:
-        """Note that all bytes came; from here on nothing interrupts."""
-        if not self._patience.expired():
-            self._is_finishing = True
-            self._patience.reschedule(None)
-
-    def yield_to_newcomer(self) -> None:
-        """Stop waiting for bytes, but take what a dead connection has left in the system's buffers."""
-        if self._give_up_at is None and not self._is_finishing:
-            self._give_up_at = asyncio.get_running_loop().time() + TAKE_OVER_SECONDS
-            self.renew()
-
-
-class Turns:
-    """One writer for each upload in this process: a newcomer takes over, for the old connection is most likely dead."""
-
-    def __init__(self) -> None:
-        self._turns: dict[str, Turn] = {}
-
-    @asynccontextmanager
-    async def alone(self, upload_id: str) -> AsyncIterator[Turn]:
-        """Hold the only turn; a body that stands still for 30 s, or a newcomer, ends it with a problem."""
-        await self.interrupt(upload_id)
-        turn = None
-        try:
-            async with asyncio.timeout(IDLE_SECONDS) as patience:
-                turn = self._turns[upload_id] = Turn(patience)
-                yield turn
-        except TimeoutError as error:
-            if turn is not None and turn.is_taken_over:
-                message = "Another request went on with this upload. Ask HEAD for the offset."
-                raise Problem("upload-taken-over", message) from error
-            raise Problem("request-timeout", f"No byte came for {IDLE_SECONDS:.0f} s. What arrived is kept.") from error
-        finally:
-            if turn is not None:
-                del self._turns[upload_id]
-                turn.ended.set()
-
-    async def interrupt(self, upload_id: str) -> None:
-        """Stop whoever is writing and return when what it received is safe."""
-        while (turn := self._turns.get(upload_id)) is not None:
-            turn.yield_to_newcomer()
-            await turn.ended.wait()

@@ -195,7 +195,7 @@ def test_nothing_is_acknowledged_before_it_is_on_disk(service: Service, monkeypa
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("app.uploads.receive.IDLE_SECONDS", 0.2)
+    monkeypatch.setattr("app.memory.turns.IDLE_SECONDS", 0.2)
     return
 
 
