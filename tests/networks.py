@@ -183,6 +183,16 @@ def nested() -> Model:
     return draft.model(draft.classify(x))
 
 
+def nested_last(branch_first: bool = True) -> Model:
+    """The outer branch ends in the inner sum: once the inner one is gone, the outer sum reads another value."""
+    draft = Draft()
+    x = stem(draft)
+    y = draft.node("Relu", draft.conv(x, CHANNELS, CHANNELS))
+    y = draft.node("Add", y, basic_branch(draft, y))
+    x = draft.node("Add", y, x) if branch_first else draft.node("Add", x, y)
+    return draft.model(draft.classify(x))
+
+
 def shared_weights() -> Model:
     """Two blocks that read the same kernel."""
     draft = Draft()
@@ -295,6 +305,7 @@ NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
     "squeeze_excite": (squeeze_excite, 1),
     "transformer": (transformer, 2),
     "nested": (nested, 2),
+    "nested_last": (nested_last, 2),
     "shared_weights": (shared_weights, 2),
     "sum_is_output": (sum_is_output, 2),
     "source_is_input": (source_is_input, 1),

@@ -18,12 +18,18 @@ def remove_units(model: Model, units: Iterable[Unit]) -> Model:
     """
     cut = model.copy()
     nodes = cut.nodes()
-    for unit in units:
-        join = nodes[unit.join]
-        source = next(value for value in join.inputs if value is not None and value.name != unit.branch)
+    # places are looked up before anything goes: afterwards a branch that ends in an inner sum has another name
+    places = [(nodes[unit.join], _place_of(unit.source, nodes[unit.join])) for unit in units]
+    for join, place in places:
+        source = join.inputs[place]
+        assert source is not None
         replace_value(cut, join.outputs[0], source)
     remove_dead(cut)
     return cut
+
+
+def _place_of(name: str, node: ir.Node) -> int:
+    return next(place for place, value in enumerate(node.inputs) if value is not None and value.name == name)
 
 
 def replace_value(model: Model, old: ir.Value, new: ir.Value) -> None:

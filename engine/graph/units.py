@@ -41,6 +41,11 @@ def find_units(model: Model) -> list[Unit]:
     return sorted(found, key=lambda unit: (view.position(values[unit.source]), view.positions[unit.join]))
 
 
+def contains(outer: Unit, inner: Unit) -> bool:
+    """Say whether one unit lies inside the branch of another and so goes with it; no unit contains itself."""
+    return inner.join in outer.nodes
+
+
 def signature(model: Model, unit: Unit) -> str:
     """Return a string that isomorphic units share: same operators, attributes, weight and activation shapes."""
     nodes, numbers = model.nodes(), {unit.source: "source"}

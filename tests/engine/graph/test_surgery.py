@@ -16,8 +16,8 @@ from engine.graph.merge import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit, find_units
-from tests.networks import NETWORKS, WITH_UNITS, images, nested, residual, sum_is_output
+from engine.graph.units import Unit, contains, find_units
+from tests.networks import NETWORKS, WITH_UNITS, images, nested, nested_last, residual, sum_is_output
 
 TOLERANCE = 1e-5
 
@@ -94,6 +94,28 @@ def test_a_relu_of_a_relu_is_one() -> None:
 
     assert [node.op_type for node in cut.graph] == ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm"]
     assert_same_function(cut, silence(model, find_units(model)))
+
+
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_units_may_go_in_any_order(name: str) -> None:
+    model = normalise(NETWORKS[name][0]())
+    orders = itertools.permutations(find_units(model))
+
+    first, *others = [remove_units(model, order).to_bytes() for order in orders]
+
+    assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("branch_first", [True, False])
+def test_an_inner_sum_at_the_end_of_an_outer_branch_may_go_first(branch_first: bool) -> None:
+    model = normalise(nested_last(branch_first))
+    outer, inner = find_units(model)
+    assert contains(outer, inner)
+
+    cut = remove_units(model, [inner, outer])
+
+    assert_same_function(cut, remove_units(model, [outer]))
+    assert_same_function(cut, silence(model, [outer]))
 
 
 def test_an_inner_unit_may_be_named_after_its_outer_one_is_gone() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
-from engine.graph.units import Unit, find_units, signature
-from tests.networks import NETWORKS, WITH_UNITS, residual, transformer
+from engine.graph.units import Unit, contains, find_units, signature
+from tests.networks import NETWORKS, WITH_UNITS, nested, nested_last, residual, transformer
 
 
 def rename_everything(model: Model, seed: int) -> tuple[Model, dict[str, str]]:
@@ -70,6 +71,21 @@ def test_equal_blocks_share_a_signature_and_others_do_not() -> None:
 
     assert len({signature(blocks, unit) for unit in find_units(blocks)}) == 1
     assert len({signature(mixed, unit) for unit in find_units(mixed)}) == 2
+
+
+@pytest.mark.parametrize("build", [nested, nested_last])
+def test_a_unit_in_the_branch_of_another_is_contained_in_it(build: Callable[[], Model]) -> None:
+    outer, inner = find_units(normalise(build()))
+
+    assert contains(outer, inner)
+    assert not contains(inner, outer)
+    assert not contains(outer, outer)
+
+
+def test_neighbours_contain_each_other_not() -> None:
+    units = find_units(normalise(residual()))
+
+    assert not any(contains(a, b) for a in units for b in units)
 
 
 def test_a_unit_names_its_parts() -> None:
