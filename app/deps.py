@@ -1,40 +1,24 @@
-"""Who is asking, and the one place that binds every query to the asker's project."""
+"""What endpoints are given: the one place that binds every query to the asker's project."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
 from app.errors import Problem, not_found
+from app.identity import Identity, identify
 from app.services import Services
 from core.db import Query, Record
 from core.ids import ALPHABET
-from core.keys import KeyMalformed, is_key_of, parse
-from core.queries import key_statement
 
 T = TypeVar("T")
 
-CACHE_SECONDS = 1.0  # a revoked key works no longer than this
-CACHE_CAPACITY = 1000
 ID_SHAPE = re.compile(rf"[a-z]{{3}}_(?:[{ALPHABET}]{{26}}|default)")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a verified key stands for."""
-
-    key_id: str
-    key_name: str
-    project_id: str
-    scopes: frozenset[str]
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -75,22 +59,6 @@ def check_id(word: str, identifier: str) -> None:
         raise not_found(word, identifier)
 
 
-class KeyCache:
-    """Keys that were verified within the last second."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[float, Identity]] = {}
-
-    def get(self, key: str) -> Identity | None:
-        until, identity = self._known.get(key, (0.0, None))
-        return identity if time.monotonic() < until else None
-
-    def put(self, key: str, identity: Identity) -> None:
-        if len(self._known) >= CACHE_CAPACITY:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + CACHE_SECONDS, identity)
-
-
 def services_of(request: Request) -> Services:
     """Return what `create_app` wired."""
     services = request.app.state.services
@@ -102,20 +70,19 @@ async def tenant_of(request: Request, scope: str) -> Tenant:
     """Return the project's view for a request whose key has `scope`; admin includes all."""
     services = services_of(request)
     identity = await identify(services, request.app.state.key_cache, _bearer(request))
-    if scope not in identity.scopes and "admin" not in identity.scopes:
+    if not identity.may(scope):
         message = f"The key '{identity.key_name}' lacks the scope '{scope}'. Use a key that has it."
         raise Problem("forbidden-scope", message, required_scope=scope)
     return Tenant(services, identity)
 
 
-async def identify(services: Services, cache: KeyCache, key: str) -> Identity:
-    """Return what the key stands for, or raise `unauthorized` or `key-expired`. The dashboard signs in by it, too."""
-    known = cache.get(key)
-    if known is not None and not _is_over(known.expires_at):
-        return known
-    identity = await _look_up(services, key)
-    cache.put(key, identity)
-    return identity
+async def _operator_of(request: Request) -> Tenant:
+    """Let only the operator see what belongs to all projects."""
+    tenant = await tenant_of(request, "admin")
+    if not tenant.identity.is_operator:
+        message = f"The key '{tenant.identity.key_name}' is of a project, and this shows all. Use the operator's key."
+        raise Problem("forbidden-scope", message, required_scope="admin")
+    return tenant
 
 
 def _bearer(request: Request) -> str:
@@ -128,25 +95,6 @@ def _bearer(request: Request) -> str:
     return key.strip()
 
 
-async def _look_up(services: Services, key: str) -> Identity:
-    try:
-        public_id = parse(key)
-    except KeyMalformed as error:
-        raise Problem("unauthorized", f"{error} Check that it was copied from sct_ to its end.") from error
-    row = await services.database.fetch_one(key_statement(public_id=public_id))
-    if not is_key_of(key, row["key_hash"] if row else None, services.pepper) or row is None:
-        raise Problem("unauthorized", "This server knows no such key. Check that the key belongs to this server.")
-    if row["revoked_at"] is not None:
-        raise Problem("key-expired", f"The key '{row['name']}' was revoked. Ask the project's admin for another.")
-    if _is_over(row["expires_at"]):
-        raise Problem("key-expired", f"The key '{row['name']}' ran out. Ask the project's admin for another.")
-    return Identity(row["id"], row["name"], row["project_id"], frozenset(row["scopes"]), row["expires_at"])
-
-
-def _is_over(moment: datetime | None) -> bool:
-    return moment is not None and moment <= datetime.now(UTC)
-
-
 def _tenant_with(scope: str) -> Any:
     async def tenant(request: Request) -> Tenant:
         return await tenant_of(request, scope)
@@ -157,4 +105,5 @@ def _tenant_with(scope: str) -> Any:
 Reader = Annotated[Tenant, _tenant_with("read")]
 Writer = Annotated[Tenant, _tenant_with("write")]
 Admin = Annotated[Tenant, _tenant_with("admin")]
+Operator = Annotated[Tenant, Depends(_operator_of)]
 Id = Annotated[str, Path(max_length=64)]

@@ -13,10 +13,10 @@ from app import background, dashboard, errors
 from app.artifacts.endpoints import router as artifacts
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
-from app.deps import KeyCache
 from app.envelope import Envelope
 from app.health.endpoints import router as health
 from app.idempotency import InFlight
+from app.identity import KeyCache
 from app.jobs.endpoints import polls
 from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys

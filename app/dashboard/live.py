@@ -36,7 +36,7 @@ async def _changes(visit: Visit, job_id: str) -> AsyncIterator[bytes]:
     known: tuple[object, ...] = ()
     sent: dict[str, str] = {}
     born = spoke = time.monotonic()
-    while (now := time.monotonic()) - born < LIFE_SECONDS and await is_signed_in(visit.database, visit.session):
+    while (now := time.monotonic()) - born < LIFE_SECONDS and await is_signed_in(visit.services, visit.session):
         row = await visit.database.fetch_one(queries.version(job_id))
         if row is None or row["state"] in TERMINAL:
             yield format_sse_event(event="end", data_str="{}")

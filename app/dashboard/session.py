@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie that names an admin key, and the proofs that a POST came from our own page.
+"""Who is signed in: a signed cookie that names a key of the operator, and the proofs that a POST came from our page.
 
 The cookie holds no key. The key's row is read again with every page, so a revoked key closes its sessions at once.
 """
@@ -9,16 +9,14 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.db import Database, Record
-from core.keys import KeyMalformed, is_key_of, parse
-from core.queries import key_statement
+from app.identity import still_known
+from app.services import Services
 
 MAX_AGE_SECONDS = 12 * 3600
 COOKIE = "secateur_session"
@@ -27,7 +25,7 @@ SECURE_COOKIE = "__Host-secateur_session"
 
 @dataclass(frozen=True)
 class Session:
-    """One browser's session; `key_id` is the public id of the admin key, None before signing in."""
+    """One browser's session; `key_id` is the public id of the key, None before signing in."""
 
     csrf: str
     key_id: str | None = None
@@ -80,28 +78,12 @@ def came_from_our_page(request: Request, session: Session, token: str) -> bool:
     return same_site and hmac.compare_digest(token.encode(), session.csrf.encode())
 
 
-async def admin_of_key(database: Database, key: str, pepper: bytes) -> str | None:
-    """Return the public id of a key that may open the dashboard, or None."""
-    try:
-        public_id = parse(key)
-    except KeyMalformed:
-        return None
-    row = await database.fetch_one(key_statement(public_id=public_id))
-    known = is_key_of(key, row["key_hash"] if row else None, pepper)
-    return public_id if known and row is not None and _is_admin(row) else None
-
-
-async def is_signed_in(database: Database, session: Session) -> bool:
-    """Say whether the session's key is still an admin key, by its row."""
+async def is_signed_in(services: Services, session: Session) -> bool:
+    """Say whether the session's key is still one of the operator's, by its row."""
     if session.key_id is None:
         return False
-    row = await database.fetch_one(key_statement(public_id=session.key_id))
-    return row is not None and _is_admin(row)
-
-
-def _is_admin(row: Record) -> bool:
-    in_time = row["expires_at"] is None or row["expires_at"] > datetime.now(UTC)
-    return row["revoked_at"] is None and in_time and "admin" in row["scopes"]
+    identity = await still_known(services, session.key_id)
+    return identity is not None and identity.is_operator
 
 
 def _serializer(pepper: bytes) -> URLSafeTimedSerializer:

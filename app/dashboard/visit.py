@@ -53,7 +53,7 @@ def signed_in(handler: Handler, title: str = "") -> Endpoint:
     async def endpoint(request: Request) -> Response:
         services = services_of(request)
         session = read(request, services.pepper)
-        if not await is_signed_in(services.database, session):
+        if not await is_signed_in(services, session):
             return to_login(request)
         return await _answer(handler, Visit(request, session, services, title))
 
@@ -70,7 +70,7 @@ def form_of_ours(handler: Handler, *, needs_admin: bool = True) -> Endpoint:
         token = (await request.form(max_files=0, max_fields=8)).get("csrf", "")
         if not came_from_our_page(request, session, str(token)):
             return error_page(request, session, _FOREIGN_FORM)
-        if needs_admin and not await is_signed_in(services.database, session):
+        if needs_admin and not await is_signed_in(services, session):
             return to_login(request)
         return await _answer(handler, visit)
 

@@ -12,7 +12,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.answers import json_answer
-from app.deps import Admin, services_of
+from app.deps import Operator, services_of
 from app.errors import Problem
 from app.health.schemas import Alive, Ready
 from app.openapi import problems
@@ -51,8 +51,8 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses=problems(401, 403))
-async def metrics(_tenant: Admin) -> Response:
-    """Show this process's counters in Prometheus' format."""
+async def metrics(_tenant: Operator) -> Response:
+    """Show this process's counters in Prometheus' format; they count all projects, so only the operator sees them."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -70,10 +70,11 @@ def test_a_storage_that_does_not_answer_is_told(service: Service, monkeypatch: p
     assert_problem(httpx2.get(service.url + "/readyz"), 503, "not-ready", "storage")
 
 
-def test_requests_are_counted_by_route(client: httpx2.Client) -> None:
-    client.get("/v1/jobs/job_0")
+def test_requests_are_counted_by_route(service: Service) -> None:
+    with service.client() as operator:
+        operator.get("/v1/jobs/job_0")
 
-    text = client.get("/metrics").text
+        text = operator.get("/metrics").text
 
     assert 'secateur_http_request_seconds_count{method="GET",route="/v1/jobs/{job_id}",status="404"}' in text
     assert "job_0" not in text

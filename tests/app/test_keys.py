@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from app.deps import CACHE_SECONDS
+from app.identity import CACHE_SECONDS
 from core.keys import new_key
 from tests.app.running import Service, assert_problem, wait_until
 
@@ -79,6 +79,18 @@ def test_a_key_does_what_its_scopes_say(
         response = client.request(method, path, json={"model_id": "x"} if method == "POST" else None)
 
     assert assert_problem(response, 403, "forbidden-scope", missing)["required_scope"] == missing
+
+
+def test_what_shows_all_projects_is_the_operators_alone(service: Service, client: httpx2.Client) -> None:
+    """The client is the admin of a project of its own."""
+    assert_problem(client.get("/metrics"), 403, "forbidden-scope", "operator")
+
+    with service.client() as operator:
+        assert operator.get("/metrics").status_code == 200
+
+
+def test_the_secret_of_the_hashes_is_not_printed_with_the_services(service: Service) -> None:
+    assert repr(service.services.pepper) not in repr(service.services)
 
 
 def test_a_new_key_is_shown_once(service: Service, client: httpx2.Client) -> None:

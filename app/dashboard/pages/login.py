@@ -8,12 +8,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.dashboard.render import HEADERS, page
-from app.dashboard.session import admin_of_key, begin, end, read, write
+from app.dashboard.session import begin, end, read, write
 from app.dashboard.visit import LOGIN, Visit
 from app.deps import services_of
+from app.errors import Problem
+from app.identity import Identity, identify
 
 OURS = re.compile(r"/admin(/[\w/.-]*)?", re.ASCII)
-REFUSAL = "This key does not open the dashboard. It takes a key with the scope admin, copied whole and not expired."
+REFUSAL = (
+    "This key does not open the dashboard. "
+    "It takes a key of the operator's project with the scope admin, copied whole and not expired."
+)
 
 
 async def show(request: Request) -> Response:
@@ -30,12 +35,12 @@ async def sign_in(visit: Visit) -> Response:
     """Open a session for the right key; say that a wrong one is wrong, not why."""
     form = await visit.request.form()
     back = _safe(str(form.get("next", "")))
-    key_id = await admin_of_key(visit.database, str(form.get("key", "")).strip(), visit.services.pepper)
-    if key_id is None:
+    operator = await _operator(visit, str(form.get("key", "")).strip())
+    if operator is None:
         context = {"next": back, "refusal": REFUSAL}
         return page(visit.request, visit.session, "login.html", title="Sign in", status=403, **context)
     answer = RedirectResponse(back, 303, headers=HEADERS)
-    write(visit.request, answer, begin(key_id), visit.services.pepper)
+    write(visit.request, answer, begin(operator.public_id), visit.services.pepper)
     return answer
 
 
@@ -44,6 +49,14 @@ async def sign_out(visit: Visit) -> Response:
     answer = RedirectResponse(LOGIN, 303, headers=HEADERS)
     end(visit.request, answer)
     return answer
+
+
+async def _operator(visit: Visit, key: str) -> Identity | None:
+    try:
+        identity = await identify(visit.services, visit.request.app.state.key_cache, key)
+    except Problem:
+        return None
+    return identity if identity.is_operator else None
 
 
 def _safe(address: str) -> str:

@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 from app.dashboard import PAGES, Page
 from app.services import Services
 from core import jobs
-from core.keys import DEFAULT_PROJECT_ID, create_key
+from core.db import utc_now
+from core.keys import DEFAULT_PROJECT_ID, SCOPES, create_key
 from core.problems import problem
 from core.settings import Settings
-from core.tables import ApiKey, Job
+from core.tables import ApiKey, Job, Project
 from tests.app.dashboard.conftest import application_of, browser_of, sign_in, token_of
 from tests.app.dashboard.samples import (
     add_dataset,
@@ -117,6 +118,19 @@ def test_a_key_without_the_scope_admin_is_refused(visitor: TestClient, services:
     answer = visitor.post("/admin/login", data={"csrf": token_of(visitor), "key": key})
 
     assert answer.status_code == 403
+
+
+def test_the_admin_of_a_project_is_no_operator(visitor: TestClient, services: Services) -> None:
+    """The dashboard shows every project's jobs."""
+    with services.database.transaction() as session:
+        session.add(Project(id="prj_other", name="other", created_at=utc_now(session)))
+        session.flush()
+        _, key = create_key(session, project_id="prj_other", name="admin", scopes=SCOPES, pepper=services.pepper)
+
+    answer = visitor.post("/admin/login", data={"csrf": token_of(visitor), "key": key})
+
+    assert answer.status_code == 403
+    assert visitor.get("/admin").status_code == 303
 
 
 def test_a_revoked_key_closes_its_sessions(admin: TestClient, services: Services) -> None:
