@@ -22,7 +22,7 @@ class Services:
     settings: Settings
     database: Database
     storage: Storage
-    pepper: bytes
+    pepper: bytes = field(repr=False)  # whoever prints the services must not print the secret
     turns: Turns = field(default_factory=Turns)
     hashes: RunningHashes = field(default_factory=RunningHashes)
     shown_jobs: ShownJobs = field(default_factory=ShownJobs)
