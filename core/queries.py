@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import Query
-from core.job_words import WAITING
+from core.jobs.words import WAITING
 from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, Worker
 
 LAST_JOB_ID: Final = "job_" + "z" * 26

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from core import jobs
 from core.db import Database, utc_now
 from core.jobs import MOVES, TERMINAL, Delivered, Progress
+from core.jobs.moves import move
+from core.jobs.record import MESSAGE_LENGTH, PROGRESS_EVENTS
 from core.problems import job_problem
 from core.queries import artifacts_statement, events_statement, job_statement, jobs_page_statement
 from core.tables import Attempt, Blob, Event, Job, JobState, Outbox
@@ -45,15 +47,15 @@ def test_every_legal_move_succeeds_and_every_other_is_refused(
     job_id = submit_job(sqlite)
     do(sqlite, lambda session: session.execute(update(Job).values(state=before)))
 
-    def move(session: Session) -> None:
-        jobs._move(session, session.get_one(Job, job_id), after, utc_now(session))
+    def try_it(session: Session) -> None:
+        move(session, session.get_one(Job, job_id), after, utc_now(session))
 
     if after in MOVES[before]:
-        do(sqlite, move)
+        do(sqlite, try_it)
         assert state_of(sqlite, job_id) == after
     else:
         with pytest.raises(jobs.StateConflict):
-            do(sqlite, move)
+            do(sqlite, try_it)
         assert state_of(sqlite, job_id) == before
 
 
@@ -339,8 +341,8 @@ def test_progress_never_goes_back_and_its_log_stays_small(database: Database) ->
     assert read_job(database, claim.job_id).fraction == 0.998
     events = database.read_all(events_statement(project_id=PROJECT_ID, job_id=claim.job_id))
     progress = [event for event in events if event["type"] == "job.progress"]
-    assert 1 < len(progress) <= jobs.PROGRESS_EVENTS + 1
-    assert len(progress[0]["data"]["message"]) == jobs.MESSAGE_LENGTH
+    assert 1 < len(progress) <= PROGRESS_EVENTS + 1
+    assert len(progress[0]["data"]["message"]) == MESSAGE_LENGTH
 
 
 def test_a_beat_without_news_changes_nothing_that_a_reader_sees(database: Database) -> None:

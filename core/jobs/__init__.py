@@ -1,0 +1,69 @@
+"""The only place that writes a job's state, as the moves in `core.jobs.words` allow.
+
+A worker's write is guarded by its `Claim`: the attempt's number grows with every claim, so a worker that was given up
+for dead and comes back finds another number in the row and is refused (`LeaseLost`). Every function works inside the
+caller's transaction; the row, its event and its bell are written together or not at all.
+"""
+
+from __future__ import annotations
+
+from core.jobs.leases import beat, claim, crashed, overdue, reap, release
+from core.jobs.life import (
+    cancelled,
+    expire,
+    fail,
+    finalize,
+    finish,
+    reject,
+    remove,
+    request_cancel,
+    submit,
+    validated,
+)
+from core.jobs.words import (
+    LEASED,
+    MOVES,
+    TERMINAL,
+    WAITING,
+    BeatAnswer,
+    Claim,
+    Delivered,
+    JobNotFound,
+    Lease,
+    LeaseLost,
+    Limits,
+    Progress,
+    StateConflict,
+)
+
+__all__ = [
+    "LEASED",
+    "MOVES",
+    "TERMINAL",
+    "WAITING",
+    "BeatAnswer",
+    "Claim",
+    "Delivered",
+    "JobNotFound",
+    "Lease",
+    "LeaseLost",
+    "Limits",
+    "Progress",
+    "StateConflict",
+    "beat",
+    "cancelled",
+    "claim",
+    "crashed",
+    "expire",
+    "fail",
+    "finalize",
+    "finish",
+    "overdue",
+    "reap",
+    "reject",
+    "release",
+    "remove",
+    "request_cancel",
+    "submit",
+    "validated",
+]
