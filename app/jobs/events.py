@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from app.answers import OPTIONS
 from app.deps import Tenant
 from app.errors import Problem
+from app.identity import still_known
 from core.db import Record
 from core.jobs import TERMINAL
 from core.queries import events_statement, job_version_statement
@@ -19,6 +20,7 @@ from core.queries import events_statement, job_version_statement
 PAGE_EVENTS = 500
 LOOK_SECONDS = 0.25
 PING_SECONDS = 15.0
+KEY_SECONDS = 5.0  # a revoked key's stream lasts no longer than this
 RETRY_MILLISECONDS = 1000
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -41,7 +43,10 @@ def start_of(request: Request, after: int | None) -> int:
 
 
 def stream(tenant: Tenant, job_id: str, after: int) -> StreamingResponse:
-    """Send every event behind `after` once and in order, then `event: end` when the job has ended."""
+    """Send every event behind `after` once and in order, then `event: end` when the job has ended.
+
+    A stream whose key is taken back just stops; coming back, the client is told why.
+    """
     return StreamingResponse(_lines(tenant, job_id, after), media_type="text/event-stream", headers=HEADERS)
 
 
@@ -49,8 +54,12 @@ async def _lines(tenant: Tenant, job_id: str, after: int) -> AsyncIterator[bytes
     """Look at the job before reading events: what the look saw as the last event is then there to be read."""
     clock = asyncio.get_running_loop().time
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-    spoke_at = clock()
+    spoke_at = asked_at = clock()
     while True:
+        if clock() - asked_at >= KEY_SECONDS:
+            if not await _may_still_read(tenant):
+                return
+            asked_at = clock()
         seen = await tenant.fetch_one(job_version_statement, job_id=job_id)
         if seen is None:
             yield _end(after, "deleted")
@@ -68,6 +77,11 @@ async def _lines(tenant: Tenant, job_id: str, after: int) -> AsyncIterator[bytes
             yield b": ping\n\n"
             spoke_at = clock()
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _may_still_read(tenant: Tenant) -> bool:
+    identity = await still_known(tenant.services, tenant.identity.public_id)
+    return identity is not None and identity.may("read")
 
 
 def _event(event: Record) -> bytes:

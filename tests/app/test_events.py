@@ -139,6 +139,21 @@ def test_a_stream_of_a_job_that_is_deleted_ends(service: Service) -> None:
     assert lines[-1].data["state"] in ("cancelled", "deleted")
 
 
+def test_a_stream_does_not_outlive_its_key(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.events.KEY_SECONDS", 0.1)
+    with service.client() as admin:
+        job_id = make_job(admin)["id"]
+        made = admin.post("/v1/keys", json={"name": "guest", "scopes": ["read"]}).json()
+        take_back = threading.Timer(0.5, lambda: admin.delete(f"/v1/keys/{made['id']}"))
+        with service.client(made["key"]) as guest:
+            take_back.start()
+
+            lines = stream(guest, job_id)
+
+        take_back.join()
+    assert [line.event for line in lines] == ["job.state"]
+
+
 @pytest.mark.parametrize("last_id", ["x", "-1", "1" * 12])
 def test_an_id_that_is_none_is_refused(client: httpx2.Client, last_id: str) -> None:
     job_id = make_job(client)["id"]
