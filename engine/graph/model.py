@@ -27,6 +27,7 @@ class Model:
 
     def __init__(self, ir_model: ir.Model) -> None:
         self.ir = ir_model
+        _name_default_domain(ir_model.graph.opset_imports)
         _name_nodes(ir_model.graph)
 
     @property
@@ -84,6 +85,12 @@ def describe(value: ir.Value) -> TensorInfo:
     shape = () if value.shape is None else value.shape
     sizes = tuple(size if isinstance(size, int) else size.value for size in shape)
     return TensorInfo(str(value.name), "unknown" if value.dtype is None else str(value.dtype.numpy()), sizes)
+
+
+def _name_default_domain(opset_imports: dict[str, int]) -> None:
+    """Keep the opset of ONNX's own operators under "", in place: a file may as well write "ai.onnx"."""
+    if "ai.onnx" in opset_imports:
+        opset_imports.setdefault("", opset_imports.pop("ai.onnx"))
 
 
 def _name_nodes(nodes: Iterable[ir.Node]) -> None:

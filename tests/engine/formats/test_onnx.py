@@ -220,6 +220,10 @@ def future_opset(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 9999
 
 
+def two_opsets(model: onnx.ModelProto) -> None:
+    model.opset_import.append(helper.make_opsetid("ai.onnx", 11))
+
+
 def no_opset(model: onnx.ModelProto) -> None:
     del model.opset_import[:]
 
@@ -286,6 +290,7 @@ REFUSED: dict[str, tuple[Change, type[ModelError], str]] = {
     "input without a shape": (unshape_input, ModelUnreadable, "'image' has no shape"),
     "sequence input": (sequence_input, OperatorUnsupported, "'list' is a sequence_type"),
     "opset of the future": (future_opset, ModelUnreadable, "opset 9999"),
+    "two opsets": (two_opsets, ModelUnreadable, "opset twice"),
     "no opset": (no_opset, ModelUnreadable, "names no opset"),
     "wrong attribute type": (wrong_attribute_type, ModelUnreadable, "breaks the ONNX standard.*group"),
     "too many inputs": (too_many_inputs, ModelUnreadable, "breaks the ONNX standard"),

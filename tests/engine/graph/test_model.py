@@ -17,6 +17,17 @@ def test_inputs_and_outputs_keep_their_dynamic_axes() -> None:
     assert model.opset == 18
 
 
+def test_the_opset_may_be_declared_under_either_name_of_the_domain() -> None:
+    proto = ir.to_proto(residual().ir)
+    proto.opset_import[0].domain = "ai.onnx"
+
+    model = Model(ir.from_proto(proto))
+
+    assert model.opset == 18
+    assert model.copy().opset == 18
+    assert model.to_bytes() == residual().to_bytes()
+
+
 def test_nodes_without_a_name_of_their_own_get_one_and_others_keep_theirs() -> None:
     graph = clutter().ir
     nodes = list(graph.graph)
