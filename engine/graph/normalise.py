@@ -20,6 +20,9 @@ from engine.graph.shapes import fold, infer_shapes, settle_shapes
 from engine.graph.surgery import remove_dead, replace_value
 
 OLDEST_OPSET = 11
+OLDEST_IR_VERSION = 4
+"""The first in which an initialiser need not be an input as well."""
+
 MOST_ELEMENTS = 1 << 30
 """Elements of one tensor between two nodes, for a batch of one: 4 GiB of float32."""
 
@@ -38,6 +41,7 @@ def normalise(model: Model) -> Model:
     """
     plain = Model(_lifted(model))
     RemoveInitializersFromInputsPass()(plain.ir)
+    plain.ir.ir_version = max(plain.ir.ir_version, OLDEST_IR_VERSION)
     TopologicalSortPass()(plain.ir)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
     _refuse_bombs(plain)

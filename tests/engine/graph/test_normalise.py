@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import ModelUnsafe
 from engine.execution.runtime import open_session, run
+from engine.graph.model import Model
 from engine.graph.normalise import OLDEST_OPSET, normalise
 from engine.graph.units import find_units
 from tests.networks import CHANNELS, NETWORKS, Draft, clutter, images, residual, stem
@@ -52,6 +53,23 @@ def test_what_an_exporter_says_wrongly_of_shapes_does_not_hide_a_unit() -> None:
     plain = normalise(model)
 
     assert len(find_units(plain)) == 3
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_a_file_that_lists_its_weights_as_inputs_becomes_a_valid_one(domain: str) -> None:
+    """Before IR version 4 every initialiser had to be an input as well."""
+    proto = ir.to_proto(residual().ir)
+    proto.ir_version = 3
+    proto.opset_import[0].domain = domain
+    weights = proto.graph.initializer
+    proto.graph.input.extend(onnx.helper.make_tensor_value_info(w.name, w.data_type, w.dims) for w in weights)
+    onnx.checker.check_model(proto, full_check=True)
+
+    plain = normalise(Model(ir.from_proto(proto)))
+
+    onnx.checker.check_model(plain.to_bytes(), full_check=True)
+    assert len(plain.graph.inputs) == 1
+    assert plain.opset == 18
 
 
 def test_constants_identities_and_dropouts_are_gone() -> None:
