@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -49,6 +50,22 @@ def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | Non
     return _writer_along(total, None, total)
 
 
+def output_channels(model: Model, writer: Writer) -> int:
+    """Return how many channels a writer's node puts out."""
+    node, shape = model.nodes()[writer.node], model.weight(writer.weight).shape
+    return int(shape[0] if node.op_type == "Conv" or is_transposed(node) else shape[1])
+
+
+def has_bias(model: Model, writer: Writer) -> bool:
+    """Tell whether a writer adds one number to each output channel."""
+    return writer.bias is not None and math.prod(model.weight(writer.bias).shape) == output_channels(model, writer)
+
+
+def is_transposed(node: ir.Node) -> bool:
+    """Tell whether a Gemm keeps its weights as (outputs, inputs)."""
+    return "transB" in node.attributes and bool(node.attributes["transB"].as_int())
+
+
 def _writer_into_sum(total: ir.Value, node: ir.Node) -> Writer | None:
     """Try both operands of the sum; the one made later in the graph is the branch."""
     first, second = node.inputs
@@ -77,7 +94,8 @@ def _writer_along(value: ir.Value, skip: ir.Value | None, total: ir.Value) -> Wr
     assert weight is not None
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is None and relays and relays[0].op_type == "Add":
-        bias = next(read for read in relays[0].inputs if _is_weight(read))
+        constant = next(read for read in relays[0].inputs if read is not None and _is_weight(read))
+        bias = constant if len(constant.uses()) == 1 else None  # what others read too is no bias of this layer
     return Writer(
         node=str(node.name),
         reads=str(reads.name),
