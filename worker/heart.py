@@ -45,12 +45,18 @@ class Heart:
             return "fenced"
         return self._answer or ("drained" if self._draining.is_set() else None)
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep, but no longer than the work may go on; False when it must stop."""
+    def wait(self, seconds: float, *, even_when_stopped: bool = False) -> bool:
+        """Sleep, but no longer than the work may go on; False when it must stop.
+
+        `even_when_stopped` is for writing an outcome: then only the loss of the job ends the sleep.
+        """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self.why_stop() is None:
-            time.sleep(min(0.1, seconds))
-        return self.why_stop() is None
+        while not self._must_stop(even_when_stopped) and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(0.1, left))
+        return not self._must_stop(even_when_stopped)
+
+    def _must_stop(self, even_when_stopped: bool) -> bool:
+        return self.why_stop() == "fenced" if even_when_stopped else self.why_stop() is not None
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -199,7 +199,7 @@ def _patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped:
             log.warning("worker.waits", reason=type(error).__name__, seconds=wait_seconds)
         else:
             return
-        if not heart.wait(wait_seconds) and not (even_when_stopped and heart.why_stop() != "fenced"):
+        if not heart.wait(wait_seconds, even_when_stopped=even_when_stopped):
             raise MustStop
         wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 

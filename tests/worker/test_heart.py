@@ -80,3 +80,16 @@ def test_a_worker_that_drains_says_so(sqlite: Database) -> None:
         assert heart.wait(0.01)
         draining.set()
         assert heart.why_stop() == "drained"
+
+
+def test_a_worker_that_drains_still_waits_between_its_tries_to_write(sqlite: Database) -> None:
+    draining = threading.Event()
+    draining.set()
+    tries = 0
+
+    with Heart(Unreachable(sqlite.url), replace(running_claim(sqlite), lease_seconds=1.2), draining) as heart:
+        while heart.wait(0.25, even_when_stopped=True):
+            tries += 1
+
+        assert heart.why_stop() == "fenced"
+    assert tries <= 5
