@@ -14,10 +14,17 @@ def main(arguments: list[str]) -> None:
     """Take `{"limits": {"RLIMIT_…": n}, "parent": pid or null}` and a command; does not return."""
     wish = json.loads(arguments[0])
     for name, value in wish["limits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        _limit(getattr(resource, name), value)
     if wish["parent"] is not None:
         _die_with(wish["parent"])
     os.execv(arguments[1], arguments[1:])  # noqa: S606  # there is no shell, and the command is the worker's own
+
+
+def _limit(name: int, value: int) -> None:
+    """Set a limit, or keep the machine's own where that is lower: only root may raise it."""
+    _, hard = resource.getrlimit(name)
+    lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(name, (lowest, lowest))
 
 
 def _die_with(parent: int) -> None:
