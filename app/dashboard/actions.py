@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from urllib.parse import quote
+from starlette.responses import RedirectResponse, Response
 
-from starlette.responses import RedirectResponse, Response, StreamingResponse
-
+from app.artifacts.content import content_of
 from app.dashboard.job_view import load_job
 from app.dashboard.render import HEADERS, PageError
 from app.dashboard.visit import Visit
@@ -37,17 +35,9 @@ async def download(visit: Visit) -> Response:
     artifact = await visit.database.fetch_one(wanted)
     if artifact is None or artifact["job_id"] != job["id"]:
         raise PageError(404, "There is no such file", "The job has no file with this id. Its page lists all it has.")
-    if not await asyncio.to_thread(visit.services.storage.exists, artifact["sha256"]):
-        raise PageError(410, "The file is gone", "Its bytes are no longer in storage. Submit the job again.")
-    chunks = visit.services.storage.stream(artifact["sha256"])
-    return StreamingResponse(chunks, headers=_file_headers(artifact), media_type="application/octet-stream")
-
-
-def _file_headers(artifact: Record) -> dict[str, str]:
-    """Say that this is a file to keep, never a page to open, whatever its name."""
-    disposition = f"attachment; filename*=UTF-8''{quote(artifact['name'], safe='')}"
-    length = {"Content-Length": str(artifact["size_bytes"]), "ETag": f'"{artifact["sha256"]}"'}
-    return HEADERS | length | {"Content-Disposition": disposition}
+    answer = await content_of(visit.request, visit.services.storage, artifact)
+    answer.headers.update(HEADERS)
+    return answer
 
 
 async def _job(visit: Visit) -> Record:

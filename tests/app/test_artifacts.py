@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.artifacts.endpoints import disposition
+from app.artifacts.content import disposition
 from app.artifacts.ranges import asked_span
 from app.errors import Problem
 from tests.app.running import Service, assert_problem, finish_job, make_job, start_job

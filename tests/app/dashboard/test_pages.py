@@ -240,7 +240,30 @@ def test_a_download_is_a_file_and_not_a_page(admin: TestClient, services: Servic
     assert answer.headers["etag"] == f'"{sha256}"'
     assert answer.headers["content-length"] == str(len(content))
     assert answer.headers["content-disposition"].startswith("attachment;")
-    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_download_is_resumed_and_checked_like_the_apis(
+    admin: TestClient, services: Services, finished_job: str
+) -> None:
+    link = next(link for link in links_of(admin.get(f"/admin/jobs/{finished_job}").text) if "/artifacts/" in link)
+    whole = admin.get(link)
+
+    rest = admin.get(link, headers={"Range": "bytes=3-"})
+
+    assert (rest.status_code, rest.content) == (206, whole.content[3:])
+    assert whole.headers["repr-digest"].startswith("sha-256=:")
+    assert admin.get(link, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+
+
+def test_a_file_that_is_gone_is_a_page_that_says_so(admin: TestClient, services: Services, finished_job: str) -> None:
+    link = next(link for link in links_of(admin.get(f"/admin/jobs/{finished_job}").text) if "/artifacts/" in link)
+    services.storage.delete(admin.get(link).headers["etag"].strip('"'))
+
+    answer = admin.get(link)
+
+    assert answer.status_code == 410
+    assert "no longer stored" in answer.text
 
 
 def test_a_file_of_another_job_is_not_found(admin: TestClient, services: Services, finished_job: str) -> None:
