@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-
-from engine.recipe import Recipe
 
 State = dict[str, Any]
 
@@ -18,14 +17,17 @@ State = dict[str, Any]
 class Checkpoint:
     """A folder with one file a step, each replaced as a whole; without a folder nothing is kept and nothing found.
 
-    Files of another model or recipe are not found: they bear another key.
+    `about` is all that the work follows from: model, recipe, images. Files about anything else are not found.
     """
 
-    def __init__(self, folder: Path | None, source: Path, recipe: Recipe) -> None:
-        self._folder = folder
-        self._key = hashlib.sha256(source.read_bytes() + recipe.model_dump_json().encode()).hexdigest()[:16]
+    def __init__(self, folder: Path | None, about: Iterable[bytes]) -> None:
+        self._folder, self._key = folder, ""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            digest = hashlib.sha256()
+            for part in about:
+                digest.update(hashlib.sha256(part).digest())
+            self._key = digest.hexdigest()[:16]
 
     def read_json(self, step: str) -> State | None:
         path = self._path(step, "json")
@@ -39,9 +41,12 @@ class Checkpoint:
             os.replace(part, path)
 
     def read_tensors(self, step: str) -> State | None:
-        """Return what `write_tensors` kept: tensors and plain numbers only, so that reading runs no code."""
+        """Return what `write_tensors` kept, on the CPU: tensors and plain numbers, so that reading runs no code."""
         path = self._path(step, "pt")
-        return torch.load(path, weights_only=True) if path is not None and path.exists() else None
+        if path is None or not path.exists():
+            return None
+        state: State = torch.load(path, weights_only=True, map_location="cpu")
+        return state
 
     def write_tensors(self, step: str, state: State) -> None:
         path = self._path(step, "pt")

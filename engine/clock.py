@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 
+LEAST = 0.01
+"""The part of the budget that a measurement may take even when all of it is spent: no figure, no report."""
+
 
 class Clock:
     """Counts down from the moment it is made."""
 
     def __init__(self, budget_seconds: float) -> None:
-        self._budget_seconds, self._end = budget_seconds, time.monotonic() + budget_seconds
+        self.budget_seconds, self._end = budget_seconds, time.monotonic() + budget_seconds
 
     def part(self, share: float, at_most_seconds: float) -> float:
-        """Return the seconds that a step may take: a share of the whole budget, and no more than is useful to it."""
-        return min(share * self._budget_seconds, at_most_seconds)
+        """Return the seconds that a step may take: a share of the budget, within what is left of it."""
+        wished = min(share * self.budget_seconds, at_most_seconds)
+        return min(wished, max(self.left(), LEAST * self.budget_seconds))
 
     def left(self) -> float:
         """Return the seconds until the budget is spent; below zero once it is."""
         return self._end - time.monotonic()
+
+    def overrun(self) -> float:
+        """Return the seconds by which the budget is overrun; 0 while it is not."""
+        return max(-self.left(), 0.0)

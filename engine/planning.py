@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit
+from engine.graph.units import Unit, contains
 from engine.measure.cost import cost
 from engine.measure.feeds import Shapes
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
@@ -42,7 +42,7 @@ class Plan:
 
 
 def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
-    """Return the units that may go.
+    """Return the units that may go; of units inside one another the outermost.
 
     Raises NothingToCut where none may, RecipeInvalid for a name in `keep` that no unit bears.
     """
@@ -57,10 +57,11 @@ def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
             "The network has no residual branch whose shortcut is the identity, so no block can be left out. "
             "Send a network with such branches: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
         )
-    free = [unit for unit in units if unit.name not in keep]
+    kept = [unit for unit in units if unit.name in keep]
+    free = [unit for unit in units if unit not in kept and not any(contains(unit, inner) for inner in kept)]
     if not free:
         raise NothingToCut(f"The recipe keeps all {len(units)} units that could go. Take some out of method.keep.")
-    return free
+    return [unit for unit in free if not any(contains(outer, unit) for outer in free)]
 
 
 def open_ledger(
@@ -155,13 +156,16 @@ def _best(tried: Mapping[tuple[str, ...], float], ledger: Ledger) -> tuple[str, 
     return max(tried, key=lambda names: tried[names])
 
 
-def decisions(all_units: Sequence[Unit], ledger: Ledger, plan: Plan) -> tuple[UnitDecision, ...]:
-    """Return the report's line on every unit: what its loss would cost, what keeping it costs, what became of it."""
-    cut = {unit.name for unit in plan.units}
-    return tuple(_decision(unit, ledger, unit.name in cut) for unit in all_units)
+def decisions(all_units: Sequence[Unit], ledger: Ledger, plan: Plan, *, gained: bool) -> tuple[UnitDecision, ...]:
+    """Return the report's line on every unit: what its loss would cost, what keeping it costs, what became of it.
+
+    Where nothing was gained the original is delivered, so all units are kept, and what was tried is said.
+    """
+    chosen = {unit.name for unit in plan.units}
+    return tuple(_decision(unit, ledger, unit.name in chosen, gained) for unit in all_units)
 
 
-def _decision(unit: Unit, ledger: Ledger, is_cut: bool) -> UnitDecision:
+def _decision(unit: Unit, ledger: Ledger, chosen: bool, gained: bool) -> UnitDecision:
     harm, share = ledger.harm.get(unit.name), ledger.shares.get(unit.name)
     score = harm / share.value if harm is not None and share is not None and share.low > 0 else None
     return UnitDecision(
@@ -170,15 +174,19 @@ def _decision(unit: Unit, ledger: Ledger, is_cut: bool) -> UnitDecision:
         recoverability=harm,
         latency_share=share,
         score=score,
-        decision="cut" if is_cut else "kept",
-        reason=_reason(unit, ledger, is_cut),
+        decision="cut" if chosen and gained else "kept",
+        reason=_reason(unit, ledger, chosen, gained),
     )
 
 
-def _reason(unit: Unit, ledger: Ledger, is_cut: bool) -> str:
+def _reason(unit: Unit, ledger: Ledger, chosen: bool, gained: bool) -> str:
+    if any(contains(outer, unit) for outer in ledger.units):
+        return "it lies inside another unit"
     if unit.name not in ledger.harm:
         return "the recipe keeps it"
-    if is_cut:
+    if chosen and not gained:
+        return "its loss was tried with others, and the network was not surely faster"
+    if chosen:
         return "among the least harmful set that saves enough"
     if ledger.savings[unit.name] <= 0:
         return "its saving is not surely above zero"

@@ -33,6 +33,8 @@ class Latency(Strict):
 class LatencyComparison(Strict):
     """Both networks timed in turn, A B A B. `ratio` is delivered over original, with its bootstrap interval.
 
+    With the outcome `no_gain` it is what was measured of the cut network, which therefore was not delivered.
+
     `clock` says by which clock: the wall's, or that of the one thread that runs, which other programs cannot slow down.
     """
 
@@ -68,7 +70,7 @@ class OutputFidelity(Strict):
 
 
 class Fidelity(Strict):
-    """How far the delivered network still says what the original said, on images that nothing else has seen."""
+    """How far the cut network still says what the original said, on images that nothing else has seen."""
 
     images: int
     agreement: Interval | None

@@ -1,4 +1,4 @@
-"""From what each cut would harm and save to a plan that saves enough: the least harm, exactly."""
+"""From what each cut would harm and save to a plan that saves enough: the least harm there is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 TICKS = 2000
+EXACT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,27 @@ class Candidate:
 def choose(candidates: Sequence[Candidate], needed: float) -> list[str] | None:
     """Return the names of the cuts that save at least `needed` with the least summed harm, or None where all do not.
 
-    A covering knapsack by dynamic programming over `needed` in 2000 ticks; savings are rounded down, so what is chosen
-    does cover. A cut that saves nothing is never chosen.
+    A covering knapsack by dynamic programming over `needed` in 2000 ticks. Savings are rounded down to ticks, so a set
+    may cover although its ticks fall short by one a cut: such sets are looked at first. A cut that saves nothing is
+    never chosen.
     """
     usable = [candidate for candidate in candidates if candidate.saving > 0]
     if needed <= 0:
         return []
-    if sum(candidate.saving for candidate in usable) < needed:
+    if sum(candidate.saving for candidate in usable) < needed - EXACT:
         return None
-    # the harm of covering each number of ticks, one row a candidate; everything rounded down may just miss the last
     ticks = [int(candidate.saving / needed * TICKS) for candidate in usable]
     goal = min(TICKS, sum(ticks))
+    taken = _fill(usable, ticks, goal)
+    for covered in range(max(goal - len(usable), 0), goal + 1):
+        chosen = _trace(ticks, taken, covered)
+        if sum(usable[row].saving for row in chosen) >= needed - EXACT:
+            return [usable[row].name for row in chosen]
+    return [candidate.name for candidate in usable]
+
+
+def _fill(usable: Sequence[Candidate], ticks: Sequence[int], goal: int) -> npt.NDArray[np.bool_]:
+    """Return (candidates, goal + 1): whether the least harmful cover of so many ticks takes each candidate."""
     least = np.full(goal + 1, np.inf)
     least[0] = 0.0
     taken = np.zeros((len(usable), goal + 1), bool)
@@ -42,13 +53,14 @@ def choose(candidates: Sequence[Candidate], needed: float) -> list[str] | None:
         with_it = least[before] + candidate.harm
         taken[row] = with_it < least
         least = np.where(taken[row], with_it, least)
-    return _trace(usable, ticks, taken, goal)
+    return taken
 
 
-def _trace(usable: Sequence[Candidate], ticks: Sequence[int], taken: npt.NDArray[np.bool_], goal: int) -> list[str]:
-    chosen: list[str] = []
-    for row in range(len(usable) - 1, -1, -1):
-        if taken[row, goal]:
-            chosen.append(usable[row].name)
-            goal = max(goal - ticks[row], 0)
+def _trace(ticks: Sequence[int], taken: npt.NDArray[np.bool_], covered: int) -> list[int]:
+    """Return the rows that the least harmful cover of so many ticks takes."""
+    chosen: list[int] = []
+    for row in range(len(ticks) - 1, -1, -1):
+        if taken[row, covered]:
+            chosen.append(row)
+            covered = max(covered - ticks[row], 0)
     return chosen[::-1]

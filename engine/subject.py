@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
 from engine.data.splits import Split
-from engine.errors import ModelError, PostconditionFailed
+from engine.errors import PostconditionFailed
+from engine.execution.cores import usable_cores
 from engine.execution.runtime import has_cuda
 from engine.formats import FORMATS
 from engine.graph.features import Features, find_features
 from engine.graph.fold import fold_batch_norm
-from engine.graph.model import Model, TensorInfo
+from engine.graph.image_input import require_image_input
+from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.measure.batches import outputs_in_batches
 from engine.measure.feeds import Shapes
@@ -44,15 +46,22 @@ class Subject:
     compute: Deploy
     device: str
 
+    def parts(self) -> Iterator[bytes]:
+        """Yield all that the work follows from: network, recipe, images."""
+        yield self.upload.to_bytes()
+        yield self.recipe.model_dump_json().encode()
+        for images in (self.split.repair, self.split.selection, self.split.test):
+            yield images.inputs.tobytes()
+
 
 def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Progress) -> Subject:
     """Load and normalise the network, load or draw the images. Raises ModelError, CalibrationError, RecipeError."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     runtime_too = device == "cuda" and has_cuda()
-    compute = Deploy(provider="cuda" if runtime_too else "cpu", threads=len(os.sched_getaffinity(0)))
+    compute = Deploy(provider="cuda" if runtime_too else "cpu", threads=usable_cores())
     with progress.stage("load"):
         upload = FORMATS["onnx"].load(source)
-        model_input = _only_input(upload)
+        model_input = require_image_input(upload)
         images = load_images(calibration, model_input, recipe.preprocess, seed=recipe.seed, limit=IMAGES_MAX)
         split, data = climb(images, model_input, recipe.preprocess, recipe.seed)
     with progress.stage("normalise"):
@@ -69,13 +78,6 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         compute=compute,
         device=device,
     )
-
-
-def _only_input(model: Model) -> TensorInfo:
-    if len(model.inputs) != 1:
-        names = ", ".join(info.name for info in model.inputs) or "none"
-        raise ModelError(f"The network has {len(model.inputs)} inputs ({names}). Export it with one image input.")
-    return model.inputs[0]
 
 
 def _require_same(upload: Model, model: Model, images: ImageSet, compute: Deploy) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoint import Checkpoint
 from engine.commands.output import put
 from engine.commands.recipe_file import read_recipe
 from engine.compress import compress
@@ -28,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     torch.set_num_threads(usable_cores())
-    checkpoint = Checkpoint(options.checkpoint, options.model, recipe)
-    model, report = compress(options.model, options.calibration, recipe, Progress(_listen), checkpoint)
+    model, report = compress(options.model, options.calibration, recipe, Progress(_listen), options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     FORMATS["onnx"].save(model, options.out / "model.onnx")
     (options.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")

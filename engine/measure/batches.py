@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from engine.data.images import ImageSet
-from engine.errors import CalibrationMismatch
+from engine.data.images import ImageSet, Inputs
 from engine.execution.runtime import open_session, run
-from engine.graph.model import Model, TensorInfo
+from engine.graph.image_input import require_image_input
+from engine.graph.model import Model
 from engine.measure.feeds import Feed, cannot_run
 from engine.recipe import Deploy
 
@@ -21,29 +21,42 @@ Outputs = dict[str, npt.NDArray[Any]]
 BATCH = 32  # where the network leaves it open: results do not depend on it, memory does
 
 
-def outputs_in_batches(model: Model, images: ImageSet, deploy: Deploy, batch: int = BATCH) -> Iterator[Outputs]:
-    """Yield the outputs of successive batches, in the images' order; the last may be smaller.
+def fixed_batch(model: Model) -> int | None:
+    """Return the batch that the network was exported for, None where it takes any."""
+    shape = require_image_input(model).shape
+    return shape[0] if shape and isinstance(shape[0], int) else None
 
-    A network of fixed batch gets its own; what fills up its last one is dropped from every output that has a batch.
+
+def input_batches(model: Model, images: ImageSet, batch: int = BATCH) -> Iterator[tuple[Inputs, int]]:
+    """Yield inputs in the images' order and how many of them are images; the last batch may be smaller.
+
+    A network of fixed batch gets its own: the last one is filled up with copies of its last image.
+    """
+    fixed = fixed_batch(model)
+    size = fixed or batch
+    for start in range(0, len(images), size):
+        inputs = images.inputs[start : start + size]
+        used = len(inputs)
+        if fixed is not None and used < fixed:
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], fixed - used, axis=0)])
+        yield inputs, used
+
+
+def outputs_in_batches(model: Model, images: ImageSet, deploy: Deploy, batch: int = BATCH) -> Iterator[Outputs]:
+    """Yield the outputs of successive batches, in the images' order, without what filled a fixed batch up.
+
     Raises ModelError where the runtime cannot run it.
     """
-    info = _only_input(model)
-    size = info.shape[0] if info.shape and isinstance(info.shape[0], int) else batch
+    name = require_image_input(model).name
     session = open_session(model, provider=deploy.provider, threads=deploy.threads)
-    for start in range(0, len(images), size):
-        inputs = images.inputs[start : start + size].astype(info.dtype)
-        used = len(inputs)
-        if size != batch and used < size:
-            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], size - used, axis=0)])
-        outputs = _run(session, {info.name: inputs})
-        yield {name: _drop_filling(output, len(inputs), used) for name, output in outputs.items()}
+    for inputs, used in input_batches(model, images, batch):
+        outputs = _run(session, {name: inputs})
+        yield {output: without_filling(array, len(inputs), used) for output, array in outputs.items()}
 
 
-def _only_input(model: Model) -> TensorInfo:
-    if len(model.inputs) != 1:
-        names = ", ".join(info.name for info in model.inputs)
-        raise CalibrationMismatch(f"The network takes the inputs {names or 'none'}; images can feed exactly one.")
-    return model.inputs[0]
+def without_filling(output: npt.NDArray[Any], fed: int, used: int) -> npt.NDArray[Any]:
+    """Return an output's rows of real images; an output without a batch comes back whole."""
+    return output[:used] if output.ndim and output.shape[0] == fed else output
 
 
 def _run(session: onnxruntime.InferenceSession, feed: Feed) -> Outputs:
@@ -51,7 +64,3 @@ def _run(session: onnxruntime.InferenceSession, feed: Feed) -> Outputs:
         return run(session, feed)
     except Exception as error:  # the runtime's errors share no public base class
         raise cannot_run(feed, error) from error
-
-
-def _drop_filling(output: npt.NDArray[Any], fed: int, used: int) -> npt.NDArray[Any]:
-    return output[:used] if output.ndim and output.shape[0] == fed else output

@@ -5,7 +5,7 @@ Nothing is inserted, so nothing needs folding; the shapes, the file size and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,12 @@ from engine.graph.holes import Hole, find_holes
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
-from engine.graph.writers import Writer, find_writer
+from engine.graph.writers import Writer, find_writer, has_bias, is_transposed, output_channels
 from engine.recipe import Deploy
-from engine.recovery.moments import Moments, Question, gather, has_bias, is_transposed, output_channels
+from engine.recovery.moments import Moments, Question, gather
 
 UNKNOWNS_MAX = 4608
+MOMENTS_BYTES_MAX = 512 * 2**20
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 Weights = npt.NDArray[np.float64]  # (unknowns, channels); the last row is the bias, where there is one
 
@@ -54,25 +55,40 @@ def cut_and_repair(
 def repair_each(
     model: Model, units: Collection[Unit], repair: ImageSet, selection: ImageSet, compute: Deploy, *, seed: int
 ) -> Callable[[Unit], Model]:
-    """Return a function from a unit to the model that lacks it alone, repaired; one pass serves all units."""
-    questions: dict[str, Question] = {}
-    for unit in units:
-        (hole,) = find_holes(model, [unit])
-        question = ask(model, remove_units(model, [unit]), hole)
-        if question is not None:
-            questions[unit.name] = question
-    asked = list(questions.values())
-    fits = dict(zip(questions, gather(model, model, asked, repair, compute, seed) if asked else [], strict=True))
-    held_out = gather(model, model, asked, selection, compute, seed) if asked and len(selection) else fits.values()
-    checks = dict(zip(questions, held_out, strict=True))
+    """Return a function from a unit to the model that lacks it alone, repaired; one pass serves many units."""
+    questions = {unit.name: ask(model, remove_units(model, [unit]), find_holes(model, [unit])[0]) for unit in units}
+    asked = {name: question for name, question in questions.items() if question is not None}
+    answers: dict[str, Weights] = {}
+    for names in _chunks(model, asked):
+        together = [asked[name] for name in names]
+        fits = gather(model, model, together, repair, compute, seed)
+        checks = gather(model, model, together, selection, compute, seed) if len(selection) else fits
+        for name, fit, check in zip(names, fits, checks, strict=True):
+            answers[name] = best_weights(model, asked[name].writer, fit, check)
 
     def without(unit: Unit) -> Model:
         cut = remove_units(model, [unit])
-        if unit.name in questions:
-            refit(cut, questions[unit.name].writer, fits[unit.name], checks[unit.name])
+        if unit.name in answers:
+            _set_weights(cut, asked[unit.name].writer, answers[unit.name])
         return cut
 
     return without
+
+
+def _chunks(model: Model, asked: Mapping[str, Question]) -> Iterator[list[str]]:
+    """Yield names of questions whose moments, of repair and selection images, fit the memory together."""
+    chunk: list[str] = []
+    room = MOMENTS_BYTES_MAX
+    for name, question in asked.items():
+        unknowns = _unknowns(model, question.writer)
+        size_bytes = 2 * 8 * unknowns * (unknowns + output_channels(model, question.writer))
+        if chunk and size_bytes > room:
+            yield chunk
+            chunk, room = [], MOMENTS_BYTES_MAX
+        chunk.append(name)
+        room -= size_bytes
+    if chunk:
+        yield chunk
 
 
 def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
@@ -82,15 +98,23 @@ def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
     writer = find_writer(cut, hole.value, through_relu=into_relu)
     if writer is None:
         return None
-    unknowns = cut.weight(writer.weight).size // output_channels(cut, writer)
-    return Question(writer, hole.target, into_relu) if unknowns <= UNKNOWNS_MAX else None
+    return Question(writer, hole.target, into_relu) if _unknowns(cut, writer) <= UNKNOWNS_MAX else None
+
+
+def _unknowns(model: Model, writer: Writer) -> int:
+    return model.weight(writer.weight).size // output_channels(model, writer)
 
 
 def refit(cut: Model, writer: Writer, fit: Moments, check: Moments) -> None:
-    """Give a writer, in place, the weights that fit best; the ridge that holds up best on `check` decides."""
-    start = _weights(cut, writer)
+    """Give a writer, in place, the weights that fit best."""
+    _set_weights(cut, writer, best_weights(cut, writer, fit, check))
+
+
+def best_weights(model: Model, writer: Writer, fit: Moments, check: Moments) -> Weights:
+    """Return the weights that answer best on `check`: least squares on `fit` at several ridges, or those there are."""
+    start = _weights(model, writer)
     answers = [ridge_regression(fit, start, ridge) for ridge in RIDGES]
-    _set_weights(cut, writer, min([*answers, start], key=check.residual))
+    return min([*answers, start], key=check.residual)
 
 
 def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:

@@ -1,5 +1,4 @@
-"""Feature distillation: the cut network learns to give the uncut one's features; images it does not learn from say when
-to stop."""
+"""Feature distillation: the cut network learns the uncut one's features; held-out images say when to stop."""
 
 from __future__ import annotations
 
@@ -15,29 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.checkpoint import Checkpoint
-from engine.data.images import ImageSet
 from engine.execution.executor import Executor
 from engine.graph.features import Features
 from engine.graph.model import Model
-from engine.measure.batches import BATCH, Outputs
+from engine.measure.batches import Outputs, fixed_batch, input_batches, without_filling
 from engine.recovery.reference import Reference
+from engine.recovery.schedule import Pace, Schedule, portion, rows
 from engine.recovery.views import Views
 from engine.report import StoppedBy
 
 LOGITS_WEIGHT = 0.1
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast. Without batch norm, which exporters fold away, Adam holds where plain SGD diverges."""
-
-    steps: int = 400
-    batch: int = 64
-    learning_rate: float = 2e-4
-    warm_up: float = 0.1  # part of the schedule
-    weight_decay: float = 1e-4
-    evaluate_every: int = 25
-    patience: int = 6  # evaluations without a better one
+SAVE_EVERY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,60 +52,118 @@ def distil(
 ) -> Training:
     """Train the student's weights in place and leave them at the step with the least held-out feature error.
 
-    `features` are the student's, in the order of the reference's and the views'.
-
-    Batch-norm statistics stay as they are: a handful of images, or foreign ones, would move them. The learning rate
-    falls along a cosine over the steps or the seconds, whichever end sooner.
+    `features` are the student's, in the order of the reference's. Batch-norm statistics stay as they are: a handful of
+    images, or foreign ones, would move them. The learning rate falls along a cosine over the steps or the seconds,
+    whichever end sooner.
     """
-    network = Executor(student, device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=schedule.weight_decay)
-    best = _Best(network, reference, features)
-    asked = dict(zip((*features.values, *features.logits), views.answers, strict=True))
-    clock, rows = _Clock(seconds), _batches(len(views), schedule.batch, seed)
-    step = _resume(checkpoint.read_tensors("training"), network, optimiser, best)
-    for _ in range(step):
-        next(rows)
-    stopped_by: StoppedBy = "schedule"
-    while step < schedule.steps:
-        done = max(step / schedule.steps, clock.part())
+    student_learns = _Student(student, features, views, reference, schedule, device, seed)
+    student_learns.resume(checkpoint.read_tensors("training"))
+    stopped_by = _train(student_learns, schedule, Pace(schedule, seconds), tell, checkpoint)
+    return student_learns.finish(stopped_by)
+
+
+def _train(
+    student: _Student, schedule: Schedule, pace: Pace, tell: Callable[[float, str], None], checkpoint: Checkpoint
+) -> StoppedBy:
+    """Take steps until the schedule, the patience or the time ends; say which."""
+    saved = time.monotonic()
+    while student.step < schedule.steps:
+        if student.looks_in_vain >= schedule.patience:
+            return "early_stop"
+        done = pace.done(student.step)
         if done >= 1:
-            stopped_by = "budget"
-            break
-        _set_rate(optimiser, schedule, done)
-        inputs, answers = views.take(next(rows), torch.device(device))
-        _take_step(network, optimiser, features, inputs, {mine: answers[theirs] for mine, theirs in asked.items()})
-        step += 1
-        if step % schedule.evaluate_every == 0:
-            best.look(step)
-            checkpoint.write_tensors("training", _state(step, network, optimiser, best))
-            tell(done, f"step {step} of {schedule.steps}, held-out error {best.latest:.4f}, best {best.error:.4f}")
-            if (step - best.step) // schedule.evaluate_every >= schedule.patience:
-                stopped_by = "early_stop"
-                break
-    if step % schedule.evaluate_every:
-        best.look(step)
-    best.restore()
-    network.write_back()
-    return Training(best.error, step, best.step, stopped_by)
+            return "budget"
+        student.take_step(schedule.rate(done))
+        if student.step % schedule.evaluate_every == 0:
+            student.look()
+        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            checkpoint.write_tensors("training", student.state())
+            saved = time.monotonic()
+        tell(done, f"step {student.step} of {schedule.steps}, held-out error {student.error:.4f} at best")
+    return "schedule"
 
 
-def _state(step: int, network: Executor, optimiser: torch.optim.Optimizer, best: _Best) -> dict[str, Any]:
-    return {
-        "step": step,
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "best": {"step": best.step, "error": best.error, "weights": best.weights},
-    }
+class _Student:
+    """The network that learns, what it learns from, and the best weights so far; the start counts as step 0."""
 
+    def __init__(
+        self,
+        model: Model,
+        features: Features,
+        views: Views,
+        reference: Reference,
+        schedule: Schedule,
+        device: str,
+        seed: int,
+    ) -> None:
+        self._network, self._device = Executor(model, device), torch.device(device)
+        self._input = model.inputs[0].name
+        self._features, self._views, self._reference = features, views, reference
+        teacher = reference.features
+        self._asked = dict(zip((*features.values, *features.logits), (*teacher.values, *teacher.logits), strict=True))
+        self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=0.0, weight_decay=schedule.weight_decay)
+        self._portion = portion(model, schedule.batch)
+        self._rows = rows(len(views), schedule.batch, fixed_batch(model) or 1, seed)
+        self.step, self.best_step, self.error, self.looks_in_vain = 0, 0, math.inf, 0
+        self.look()
 
-def _resume(state: dict[str, Any] | None, network: Executor, optimiser: torch.optim.Optimizer, best: _Best) -> int:
-    """Take up what a killed attempt left, if it did; return the step to go on from."""
-    if state is None:
-        return 0
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    best.step, best.error, best.weights = (state["best"][key] for key in ("step", "error", "weights"))
-    return int(state["step"])
+    def take_step(self, learning_rate: float) -> None:
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
+        self._optimiser.zero_grad(set_to_none=True)
+        batch = next(self._rows)
+        for part in torch.split(batch, self._portion):
+            inputs, answers = self._views.take(part, self._device)
+            said = self._network({self._input: inputs}, fetch=list(self._asked))
+            right = {mine: answers[theirs] for mine, theirs in self._asked.items()}
+            (loss(self._features, said, right) * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]  # torch ships no types here
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self._optimiser.step()
+        self.step += 1
+
+    def look(self) -> None:
+        """Judge the present weights on held-out images, and keep them if none were better."""
+        error = self._reference.error(self._answers(), self._features)
+        self._looked_at = self.step
+        self.looks_in_vain += 1
+        if error < self.error:
+            self.best_step, self.error, self.looks_in_vain = self.step, error, 0
+            self._best = copy.deepcopy(self._network.state_dict())
+
+    def finish(self, stopped_by: StoppedBy) -> Training:
+        """Put the best weights into the model."""
+        if self._looked_at != self.step:
+            self.look()
+        self._network.load_state_dict(self._best)
+        self._network.write_back()
+        return Training(self.error, self.step, self.best_step, stopped_by)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "best": {"step": self.best_step, "error": self.error, "vain": self.looks_in_vain, "weights": self._best},
+        }
+
+    def resume(self, state: dict[str, Any] | None) -> None:
+        """Take up what a killed attempt left, if it left anything."""
+        if state is None:
+            return
+        self._network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        keys = ("step", "error", "vain", "weights")
+        self.best_step, self.error, self.looks_in_vain, self._best = (state["best"][key] for key in keys)
+        while self.step < state["step"]:
+            next(self._rows)
+            self.step += 1
+
+    def _answers(self) -> Iterator[Outputs]:
+        names = list(self._features.values)
+        for inputs, used in input_batches(self._network.model, self._reference.images):
+            with torch.no_grad():
+                said = self._network({self._input: torch.from_numpy(inputs).to(self._device)}, fetch=names)
+            yield {name: without_filling(t.float().cpu().numpy(), len(inputs), used) for name, t in said.items()}
 
 
 def loss(features: Features, said: dict[str, Tensor], right: dict[str, Tensor]) -> Tensor:
@@ -131,69 +176,3 @@ def loss(features: Features, said: dict[str, Tensor], right: dict[str, Tensor]) 
         log_said, log_right = functional.log_softmax(said[name], 1), functional.log_softmax(right[name], 1)
         total = total + LOGITS_WEIGHT * functional.kl_div(log_said, log_right, log_target=True, reduction="batchmean")
     return total
-
-
-def _take_step(
-    network: Executor, optimiser: torch.optim.Optimizer, features: Features, inputs: Tensor, right: dict[str, Tensor]
-) -> None:
-    said = network({network.model.inputs[0].name: inputs}, fetch=list(right))
-    optimiser.zero_grad(set_to_none=True)
-    loss(features, said, right).backward()  # type: ignore[no-untyped-call]  # torch ships no types here
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, schedule: Schedule, done: float) -> None:
-    """Rise to the learning rate, then fall along a cosine to a hundredth of it; `done` is 0 to 1."""
-    if done < schedule.warm_up:
-        factor = 0.1 + 0.9 * done / schedule.warm_up
-    else:
-        along = (done - schedule.warm_up) / (1 - schedule.warm_up)
-        factor = 0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = schedule.learning_rate * factor
-
-
-def _batches(count: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Yield rows without end, each once a round; what is left of a round is dropped."""
-    generator = torch.Generator().manual_seed(seed)
-    size = min(batch, count)
-    while True:
-        order = torch.randperm(count, generator=generator)
-        yield from (order[start : start + size] for start in range(0, count - size + 1, size))
-
-
-class _Clock:
-    def __init__(self, seconds: float) -> None:
-        self._started, self._seconds = time.monotonic(), seconds
-
-    def part(self) -> float:
-        """Return the part of the time that is gone, 0 to 1 and beyond."""
-        return (time.monotonic() - self._started) / self._seconds if self._seconds > 0 else 1.0
-
-
-class _Best:
-    """The weights with the least held-out error so far; the start counts as step 0."""
-
-    def __init__(self, network: Executor, reference: Reference, features: Features) -> None:
-        self._network, self._reference, self._features = network, reference, features
-        self.step, self.error = 0, math.inf
-        self.look(0)
-
-    def look(self, step: int) -> None:
-        self.latest = self._reference.error(self._answers(self._reference.images), self._features)
-        if self.latest < self.error:
-            self.step, self.error = step, self.latest
-            self.weights = copy.deepcopy(self._network.state_dict())
-
-    def restore(self) -> None:
-        self._network.load_state_dict(self.weights)
-
-    def _answers(self, images: ImageSet) -> Iterator[Outputs]:
-        names = list(self._features.values)
-        device = next(self._network.parameters()).device
-        for start in range(0, len(images), BATCH):
-            inputs = torch.from_numpy(images.inputs[start : start + BATCH]).to(device)
-            with torch.no_grad():
-                said = self._network({self._network.model.inputs[0].name: inputs}, fetch=names)
-            yield {name: tensor.float().cpu().numpy() for name, tensor in said.items()}

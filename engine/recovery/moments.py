@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,8 @@ import onnx_ir as ir
 from engine.data.images import ImageSet
 from engine.graph.extract import extract
 from engine.graph.model import Model
-from engine.graph.writers import Writer
-from engine.measure.batches import Outputs, outputs_in_batches
+from engine.graph.writers import Writer, has_bias, output_channels
+from engine.measure.batches import BATCH, Outputs, outputs_in_batches
 from engine.recipe import Deploy
 
 Array = npt.NDArray[Any]
@@ -62,26 +61,25 @@ def gather(
     Rows are drawn at random: 96 positions an image tell as much as all of them, for neighbours repeat each other.
     """
     layers = [_Layer(cut, question) for question in questions]
-    here = extract(cut, [name for layer in layers for name in layer.fetches])
-    there = extract(uncut, [question.target for question in questions])
+    asked = [name for layer in layers for name in layer.fetches]
+    wished = [question.target for question in questions]
+    parts = [extract(cut, asked + wished)] if cut is uncut else [extract(cut, asked), extract(uncut, wished)]
     generators = [np.random.default_rng(seed) for _ in layers]  # a layer's rows do not depend on who else is asked
     totals: list[Moments | None] = [None] * len(layers)
-    for given, wanted in _paired_batches(here, there, images, compute):
+    for batch in _joint_batches(parts, images, compute):
         for index, layer in enumerate(layers):
-            moments = _moments(*layer.rows(given, wanted, generators[index]))
+            moments = _moments(*layer.rows(batch[0], batch[-1], generators[index]))
             total = totals[index]
             totals[index] = moments if total is None else total + moments
     return [total for total in totals if total is not None]
 
 
-def _paired_batches(here: Model, there: Model, images: ImageSet, compute: Deploy) -> Iterator[tuple[Outputs, Outputs]]:
-    """Yield what both graphs say of the same images, in batches that fit the memory."""
+def _joint_batches(parts: Sequence[Model], images: ImageSet, compute: Deploy) -> Iterator[tuple[Outputs, ...]]:
+    """Yield what each graph says of the same images, in batches that fit the memory."""
     first = images.take(np.arange(min(len(images), 1)))
-    sizes = [sum(a.nbytes for a in next(outputs_in_batches(part, first, compute)).values()) for part in (here, there)]
-    batch = max(1, min(32, BATCH_BYTES // max(sum(sizes), 1)))
-    yield from zip(
-        outputs_in_batches(here, images, compute, batch), outputs_in_batches(there, images, compute, batch), strict=True
-    )
+    sizes = [sum(a.nbytes for a in next(outputs_in_batches(part, first, compute)).values()) for part in parts]
+    batch = max(1, min(BATCH, BATCH_BYTES // max(sum(sizes), 1)))
+    yield from zip(*(outputs_in_batches(part, images, compute, batch) for part in parts), strict=True)
 
 
 def _moments(inputs: Array, targets: Array) -> Moments:
@@ -177,19 +175,3 @@ def _undo(cut: Model, relay: ir.Node, layer: _Layer) -> Undo:
 
 def _data_input(relay: ir.Node) -> int:
     return next(i for i, value in enumerate(relay.inputs) if value is not None and not value.is_initializer())
-
-
-def output_channels(model: Model, writer: Writer) -> int:
-    """Return how many channels a writer's node puts out."""
-    node, shape = model.nodes()[writer.node], model.weight(writer.weight).shape
-    return int(shape[0] if node.op_type == "Conv" or is_transposed(node) else shape[1])
-
-
-def is_transposed(node: ir.Node) -> bool:
-    """Tell whether a Gemm keeps its weights as (outputs, inputs)."""
-    return "transB" in node.attributes and bool(node.attributes["transB"].as_int())
-
-
-def has_bias(model: Model, writer: Writer) -> bool:
-    """Tell whether a writer adds one number to each output channel."""
-    return writer.bias is not None and math.prod(model.weight(writer.bias).shape) == output_channels(model, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,23 +40,35 @@ class Views:
 
 
 def draw_views(
-    model: Model, features: Features, images: ImageSet, compute: Deploy, *, layout: Layout, seed: int
+    model: Model, features: Features, images: ImageSet, compute: Deploy, *, layout: Layout, seed: int, seconds: float
 ) -> Views:
-    """Return each image as it is and in up to seven flips and shifts, as many as 1 GiB holds."""
+    """Return each image as it is and in up to seven flips and shifts, as many as 1 GiB and the seconds allow.
+
+    Where one view of all images is too much, the first so many are taken: they are in random order.
+    """
     teacher = extract(model, (*features.values, *features.logits))
-    plain = torch.from_numpy(images.inputs)
-    first = _answers(teacher, images, compute)
-    bytes_a_view = sum(tensor.nbytes for tensor in (plain, *first.values()))
-    count = int(min(VIEWS_PER_IMAGE_MAX, max(1, CACHE_BYTES_MAX // max(bytes_a_view, 1))))
+    started = time.monotonic()
+    (one,) = outputs_in_batches(teacher, images.take(np.arange(1)), compute, batch=1)
+    bytes_an_image = images.inputs[:1].nbytes + sum(answer.nbytes for answer in one.values())
+    order = np.random.default_rng(seed).permutation(len(images))
+    images = images.take(np.sort(order[: max(1, CACHE_BYTES_MAX // bytes_an_image)]))
+    count = int(min(VIEWS_PER_IMAGE_MAX, CACHE_BYTES_MAX // (bytes_an_image * len(images))))
     generator = torch.Generator().manual_seed(seed)
-    inputs, answers = [plain], [first]
-    for _ in range(count - 1):
-        inputs.append(augment(plain, generator, layout=layout))
-        moved = ImageSet(inputs=np.ascontiguousarray(inputs[-1].numpy()), labels=None, names=images.names)
-        answers.append(_answers(teacher, moved, compute))
-    return Views(torch.cat(inputs), {name: torch.cat([part[name] for part in answers]) for name in first})
+    plain = torch.from_numpy(images.inputs)
+    parts = [Views(plain, _answers(teacher, images, compute))]
+    while len(parts) < count and time.monotonic() - started < seconds:
+        moved = augment(plain, generator, layout=layout).contiguous()
+        answers = _answers(teacher, ImageSet(moved.numpy(), None, images.names), compute)
+        parts.append(Views(moved, answers))
+    return _joined(parts)
 
 
 def _answers(teacher: Model, images: ImageSet, compute: Deploy) -> dict[str, Tensor]:
     batches = list(outputs_in_batches(teacher, images, compute))
     return {name: torch.from_numpy(np.concatenate([batch[name] for batch in batches])) for name in batches[0]}
+
+
+def _joined(parts: list[Views]) -> Views:
+    names = parts[0].answers
+    answers = {name: torch.cat([part.answers[name] for part in parts]) for name in names}
+    return Views(torch.cat([part.inputs for part in parts]), answers)

@@ -111,7 +111,7 @@ def test_every_unit_has_its_line_and_its_reason() -> None:
     ledger = ledger_for(LatencyRatio(latency_ratio=0.8))
     plan = plan_cuts(ledger, None, quiet)
 
-    lines = decisions([*UNITS, unit("kept")], ledger, plan)
+    lines = decisions([*UNITS, unit("kept")], ledger, plan, gained=True)
 
     assert [(line.name, line.decision) for line in lines] == [
         ("a", "cut"),

@@ -15,9 +15,11 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import find_units
-from engine.recipe import Deploy, Recipe
-from engine.recovery.distil import Schedule, Training, distil
+from engine.recipe import Deploy
+from engine.recovery import distil as distilling
+from engine.recovery.distil import Training, distil
 from engine.recovery.reference import Reference
+from engine.recovery.schedule import Schedule, rows
 from engine.recovery.views import draw_views
 from tests.networks import NETWORKS, images
 
@@ -33,7 +35,7 @@ def image_set(model: Model, count: int, seed: int) -> ImageSet:
 class Bench:
     """One cut network, its teacher's answers, and whatever a test wants to do with them."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str) -> None:
         self.model = normalise(NETWORKS[name][0]())
         self.features: Features = find_features(self.model)
         units = find_units(self.model)[-1:]
@@ -41,11 +43,8 @@ class Bench:
         self.found_in = features_after(self.model, units, self.features)
         self.reference = Reference(self.model, self.features, image_set(self.model, 8, seed=2), COMPUTE)
         self.views = draw_views(
-            self.model, self.features, image_set(self.model, 16, seed=3), COMPUTE, layout="NCHW", seed=0
+            self.model, self.features, image_set(self.model, 16, seed=3), COMPUTE, layout="NCHW", seed=0, seconds=60
         )
-        source = folder / "model.onnx"
-        source.write_bytes(self.model.to_bytes())
-        self.source = source
 
     def train(
         self, student: Model, schedule: Schedule = SHORT, seconds: float = 600, folder: Path | None = None
@@ -60,13 +59,13 @@ class Bench:
             seed=0,
             seconds=seconds,
             tell=lambda fraction, message: None,
-            checkpoint=Checkpoint(folder, self.source, Recipe()),
+            checkpoint=Checkpoint(folder, [b"this job"]),
         )
 
 
 @pytest.mark.parametrize("name", ["residual", "branch_first", "inverted_residual", "transformer"])
-def test_the_error_told_is_the_error_of_the_network_left(name: str, tmp_path: Path) -> None:
-    bench = Bench(name, tmp_path)
+def test_the_error_told_is_the_error_of_the_network_left(name: str) -> None:
+    bench = Bench(name)
     before = bench.reference.error_of(bench.student, bench.found_in)
 
     training = bench.train(bench.student)
@@ -75,8 +74,8 @@ def test_the_error_told_is_the_error_of_the_network_left(name: str, tmp_path: Pa
     assert bench.reference.error_of(bench.student, bench.found_in) == pytest.approx(training.error, rel=1e-3)
 
 
-def test_steps_that_only_harm_are_all_undone(tmp_path: Path) -> None:
-    bench = Bench("residual", tmp_path)
+def test_steps_that_only_harm_are_all_undone() -> None:
+    bench = Bench("residual")
     before = bench.student.to_bytes()
     wild = Schedule(steps=6, batch=8, learning_rate=10.0, evaluate_every=2, patience=1)
 
@@ -87,21 +86,23 @@ def test_steps_that_only_harm_are_all_undone(tmp_path: Path) -> None:
     assert bench.student.to_bytes() == before
 
 
-def test_no_time_means_no_step(tmp_path: Path) -> None:
-    bench = Bench("residual", tmp_path)
+def test_no_time_means_no_step() -> None:
+    bench = Bench("residual")
 
     training = bench.train(bench.student, seconds=0.0)
 
     assert (training.steps, training.stopped_by) == (0, "budget")
 
 
-def test_a_killed_attempt_is_gone_on_from(tmp_path: Path) -> None:
+def test_a_killed_attempt_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after half the steps and taken up again, the weights are those of one run without a stop."""
-    bench = Bench("residual", tmp_path)
+    bench = Bench("residual")
     whole, halves = bench.student.copy(), bench.student.copy()
 
     class Killed(Exception):
         pass
+
+    monkeypatch.setattr(distilling, "SAVE_EVERY_SECONDS", 0.0)
 
     def kill(fraction: float, message: str) -> None:
         if message.startswith("step 6"):
@@ -119,7 +120,7 @@ def test_a_killed_attempt_is_gone_on_from(tmp_path: Path) -> None:
             seed=0,
             seconds=600,
             tell=kill,
-            checkpoint=Checkpoint(tmp_path / "kept", bench.source, Recipe()),
+            checkpoint=Checkpoint(tmp_path / "kept", [b"this job"]),
         )
     again = bench.train(halves, folder=tmp_path / "kept")
 
@@ -128,10 +129,34 @@ def test_a_killed_attempt_is_gone_on_from(tmp_path: Path) -> None:
         np.testing.assert_allclose(halves.weight(name), whole.weight(name), rtol=1e-5, atol=1e-6)
 
 
-def test_another_recipes_checkpoint_is_not_found(tmp_path: Path) -> None:
-    bench = Bench("residual", tmp_path)
-    Checkpoint(tmp_path / "kept", bench.source, Recipe()).write_json("harm", {"a": 1.0})
+def test_the_checkpoint_of_another_job_is_not_found(tmp_path: Path) -> None:
+    Checkpoint(tmp_path, [b"network", b"recipe"]).write_json("harm", {"a": 1.0})
 
-    assert Checkpoint(tmp_path / "kept", bench.source, Recipe()).read_json("harm") == {"a": 1.0}
-    assert Checkpoint(tmp_path / "kept", bench.source, Recipe(seed=1)).read_json("harm") is None
-    assert Checkpoint(None, bench.source, Recipe()).read_json("harm") is None
+    assert Checkpoint(tmp_path, [b"network", b"recipe"]).read_json("harm") == {"a": 1.0}
+    assert Checkpoint(tmp_path, [b"network", b"another"]).read_json("harm") is None
+    assert Checkpoint(tmp_path, [b"networkrecipe", b""]).read_json("harm") is None
+    assert Checkpoint(None, [b"network", b"recipe"]).read_json("harm") is None
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    """The clock has no say where it is not behind the schedule."""
+    bench = Bench("residual")
+    first, second = bench.student.copy(), bench.student.copy()
+
+    bench.train(first)
+    bench.train(second)
+
+    assert first.to_bytes() == second.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "multiple"), [(10, 4, 1), (10, 64, 1), (3, 64, 8), (100, 64, 24), (5, 4, 2)]
+)
+def test_a_round_shows_no_row_twice_before_all_that_fit(count: int, batch: int, multiple: int) -> None:
+    drawn = rows(count, batch, multiple, seed=0)
+
+    first = next(drawn)
+
+    assert len(first) % multiple == 0
+    assert len(first) <= max(batch, multiple)
+    assert len(set(first.tolist())) == min(count, len(first))

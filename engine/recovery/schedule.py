@@ -1,0 +1,82 @@
+"""How long, how fast and in what portions a network is trained."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.graph.model import Model
+from engine.measure.batches import fixed_batch
+
+ACTIVATION_BYTES_MAX = 2**30
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast. Without batch norm, which exporters fold away, Adam holds where plain SGD diverges."""
+
+    steps: int = 400
+    batch: int = 64
+    learning_rate: float = 2e-4
+    warm_up: float = 0.1  # part of the schedule
+    weight_decay: float = 1e-4
+    evaluate_every: int = 25
+    patience: int = 6  # evaluations without a better one
+
+    def rate(self, done: float) -> float:
+        """Return the learning rate, which rises to its peak and falls along a cosine; `done` is 0 to 1."""
+        if done < self.warm_up:
+            return self.learning_rate * (0.1 + 0.9 * done / self.warm_up)
+        along = (done - self.warm_up) / (1 - self.warm_up)
+        return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2)
+
+
+class Pace:
+    """How much of a schedule is done: by steps, and by the clock only where that is behind.
+
+    So the weights depend on the clock only on a machine that is too slow for the schedule.
+    """
+
+    def __init__(self, schedule: Schedule, seconds: float) -> None:
+        self._schedule, self._seconds, self._started = schedule, seconds, time.monotonic()
+
+    def done(self, step: int) -> float:
+        """Return the part that is done, 0 to 1 and beyond."""
+        planned = step / self._schedule.steps
+        spent = (time.monotonic() - self._started) / self._seconds if self._seconds > 0 else 1.0
+        return spent if spent > planned + 1 / self._schedule.evaluate_every or spent >= 1 else planned
+
+
+def portion(model: Model, batch: int) -> int:
+    """Return how many images go through the network at once: its own fixed batch, else what the memory holds.
+
+    A step's batch may be several portions, whose gradients add up.
+    """
+    return fixed_batch(model) or max(1, min(batch, ACTIVATION_BYTES_MAX // max(_activation_bytes(model), 1)))
+
+
+def _activation_bytes(model: Model) -> int:
+    """Return what the values of one image take, for the way forward; sizes that are not known count as one."""
+    total = 0
+    for node in model.graph:
+        for value in node.outputs:
+            sizes = [] if value.shape is None else [size for size in value.shape[1:] if isinstance(size, int)]
+            total += 4 * math.prod(sizes)
+    return total
+
+
+def rows(count: int, batch: int, multiple: int, seed: int) -> Iterator[Tensor]:
+    """Yield the rows of each step without end, each row once a round; what is left of a round is dropped.
+
+    A step has `batch` rows, or as many as there are, in whole portions of `multiple`; too few rows come repeatedly.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = max(multiple, min(batch, count) // multiple * multiple)
+    while True:
+        order = torch.cat([torch.randperm(count, generator=generator) for _ in range(math.ceil(size / count))])
+        yield from (order[start : start + size] for start in range(0, len(order) - size + 1, size))
