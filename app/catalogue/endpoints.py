@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.answers import json_answer
+from app.catalogue.codes import explained
 from app.catalogue.schemas import Limits, Me, MethodsList
 from app.deps import Reader
-from app.errors import PROBLEMS, Problem, as_problem
+from app.errors import Problem
 from app.openapi import problems
 from engine.recipe import METHODS
 
@@ -55,12 +56,11 @@ async def get_me(tenant: Reader) -> Response:
 
 @router.get("/problems/{code}", responses=problems(404))
 async def get_problem(code: str) -> Response:
-    """Explain a problem's `type`."""
-    if code not in PROBLEMS:
-        raise Problem(
-            "not-found", f"'{code[:80]}' is no problem of this server's. A job's own errors explain themselves."
-        )
-    return json_answer({key: as_problem(code, "")[key] for key in ("type", "title", "status", "code", "retryable")})
+    """Explain the `type` of a problem, or of a job's error."""
+    found = explained(code)
+    if found is None:
+        raise Problem("not-found", f"'{code[:80]}' is no problem of this server's. Check that it was copied whole.")
+    return json_answer(found)
 
 
 @router.get("/docs", include_in_schema=False)

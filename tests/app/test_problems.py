@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
+from sqlalchemy import delete, text
 from sqlalchemy.exc import OperationalError
 
 from app import errors
 from app.errors import PROBLEMS, Problem, problem_of
+from core.settings import Settings
 from core.storage.base import StorageFull, StorageUnavailable
-from tests.app.running import Service, assert_problem, make_model
+from core.tables import StoredModel
+from tests.app.running import Service, assert_problem, make_model, running_service, wait_until
 
 
 def test_an_unknown_path_is_a_problem(client: httpx2.Client) -> None:
@@ -127,6 +131,40 @@ def test_every_problem_in_the_table_can_be_looked_up(client: httpx2.Client, code
     assert body["type"] == f"/problems/{code}"
     assert body["status"] == Problem(code, "x").status_code == PROBLEMS[code].status
     assert 400 <= body["status"] < 600
+
+
+@pytest.mark.parametrize("code", ["poison", "job-timeout", "nothing-to-cut", "model-rejected", "engine-error"])
+def test_what_a_job_can_fail_with_can_be_looked_up_too(client: httpx2.Client, code: str) -> None:
+    """A job's `error` has a `type` like any problem."""
+    body = client.get(f"/problems/{code}").json()
+
+    assert (body["type"], body["code"]) == (f"/problems/{code}", code)
+    assert body["title"]
+    assert 400 <= body["status"] < 600
+
+
+def test_a_code_that_was_never_told_is_not_found(client: httpx2.Client) -> None:
+    assert_problem(client.get("/problems/nonsense"), 404, "not-found", "nonsense")
+
+
+def test_a_model_that_is_deleted_under_a_job_is_a_conflict(postgres_settings: Settings) -> None:
+    """PostgreSQL lets both begin; the second finds its reference broken when the first has committed."""
+    with running_service(postgres_settings) as service, service.client() as client:
+        model_id = make_model(client)
+        with ThreadPoolExecutor(1) as pool:
+            with service.database.transaction() as session:
+                session.execute(delete(StoredModel).where(StoredModel.id == model_id))
+                asked = pool.submit(client.post, "/v1/jobs", json={"model_id": model_id})
+                wait_until(lambda: _is_someone_waiting(service))
+            answer = asked.result(10)
+
+        assert_problem(answer, 409, "state-conflict", "deleted")
+        assert client.get("/v1/jobs").json()["jobs"] == []
+
+
+def _is_someone_waiting(service: Service) -> bool:
+    with service.database.transaction() as session:
+        return bool(session.scalar(text("select count(*) from pg_locks where not granted")))
 
 
 def test_the_same_path_with_a_secret_in_it_is_not_answered_with_it(client: httpx2.Client) -> None:
