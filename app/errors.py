@@ -11,7 +11,7 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -20,6 +20,7 @@ from core.storage.base import StorageFull, StorageUnavailable
 from engine.recipe import TARGETS
 
 MEDIA_TYPE = "application/problem+json"
+FOREIGN_KEY_VIOLATION = "23503"  # SQLSTATE
 log = structlog.get_logger("app")
 
 
@@ -62,7 +63,6 @@ PROBLEMS: dict[str, Kind] = {
     "not-ready": Kind(503, "The service is not ready", retryable=True),
     "database-unavailable": Kind(503, "The database does not answer", retryable=True),
     "storage-unavailable": Kind(503, "The store of files does not answer", retryable=True),
-    "queue-unavailable": Kind(503, "The queue does not answer", retryable=True),
     "storage-full": Kind(507, "There is no room left for the file", retryable=True),
 }
 
@@ -131,8 +131,15 @@ def problem_of(error: Exception) -> Problem:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
+    if isinstance(error, IntegrityError) and _is_broken_reference(error):
+        return Problem("state-conflict", "What this refers to was deleted or put to use meanwhile. Look at it again.")
     code, detail = _of_fault(error)
     return Problem(code, detail)
+
+
+def _is_broken_reference(error: IntegrityError) -> bool:
+    """Say whether a row was deleted under another that refers to it; each database has its own words."""
+    return getattr(error.orig, "sqlstate", None) == FOREIGN_KEY_VIOLATION or "FOREIGN KEY" in str(error.orig)
 
 
 def _of_fault(error: Exception) -> tuple[str, str]:

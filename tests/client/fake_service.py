@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         if service.busy:
             service.busy -= 1
             self._drain()
-            return self._problem(503, "queue-unavailable", "The queue is away.", retryable=True)
+            return self._problem(503, "database-unavailable", "The database is away.", retryable=True)
         for method, pattern, action in ROUTES:
             if method == self.command and (match := re.fullmatch(pattern, path)):
                 return action(self, *match.groups())

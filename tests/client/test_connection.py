@@ -61,7 +61,7 @@ def test_trouble_is_told_once_and_not_at_every_try(service: FakeService) -> None
     with Client(service.url, KEY, on_trouble=heard.append) as patient:
         patient.job("job_1")
 
-    assert heard == [f"Waiting for {service.url}: The queue is away."]
+    assert heard == [f"Waiting for {service.url}: The database is away."]
 
 
 def test_a_page_of_a_proxy_becomes_a_problem_of_its_status() -> None:
