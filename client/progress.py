@@ -30,21 +30,6 @@ class Progress(Protocol):
     def trouble(self, message: str) -> None: ...
 
 
-class Silent:
-    """Says nothing."""
-
-    @contextmanager
-    def transfer(self, title: str) -> Iterator[Advance]:
-        yield lambda _done, _total: None
-
-    @contextmanager
-    def job(self) -> Iterator[Callable[[Job], None]]:
-        yield lambda _job: None
-
-    def trouble(self, message: str) -> None:
-        pass
-
-
 class Bars:
     """Bars that are drawn anew in place, for a terminal."""
 
@@ -100,10 +85,8 @@ class Lines:
         self._console.print(Text(plain(text)), soft_wrap=True)
 
 
-def choose_progress(console: Console, *, is_quiet: bool = False) -> Progress:
+def choose_progress(console: Console) -> Progress:
     """Bars for a terminal, lines for anything else."""
-    if is_quiet:
-        return Silent()
     return Bars(console) if console.is_terminal else Lines(console)
 
 

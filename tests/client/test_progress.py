@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from client.progress import Bars, Lines, Silent, choose_progress
+from client.progress import Bars, Lines, choose_progress
 from client.resources import Job, read_job
 from tests.client import samples
 
@@ -69,7 +69,6 @@ def test_a_message_that_only_repeats_the_stage_is_left_out() -> None:
     assert written(target).splitlines()[-1] == "  0%  merge"
 
 
-def test_bars_are_for_terminals_and_silence_for_programs() -> None:
+def test_bars_are_for_terminals_and_lines_for_logs() -> None:
     assert isinstance(choose_progress(console(is_terminal=True)), Bars)
     assert isinstance(choose_progress(console(is_terminal=False)), Lines)
-    assert isinstance(choose_progress(console(is_terminal=True), is_quiet=True), Silent)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from rich.console import Console
 
 from client import Client, Job, JobFailed, Refused
 from client.compress import collect
-from client.progress import Silent
+from client.progress import Lines
 from tests.end_to_end import samples
 from tests.end_to_end.deployments import Deployment
 from tests.end_to_end.words import RECIPE, User
@@ -128,7 +130,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(deployment: Deployme
 
 def test_the_command_line_ends_with_the_job_s_error(user: User, submitted: dict[str, Job], tmp_path: Path) -> None:
     with pytest.raises(JobFailed) as failure:
-        collect(user.client, submitted["text"].id, tmp_path / "never.onnx", Silent())
+        collect(user.client, submitted["text"].id, tmp_path / "never.onnx", Lines(Console(file=io.StringIO())))
 
     assert failure.value.problem.code == "model-unreadable"
     assert list(tmp_path.iterdir()) == []
