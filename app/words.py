@@ -1,4 +1,4 @@
-"""The small vocabulary of requests: names, digests, ids and pages, each with its limits in one place."""
+"""The small vocabulary of requests: names, file names, digests and labels, each with its limits in one place."""
 
 from __future__ import annotations
 
