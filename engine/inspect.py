@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
 from engine.formats import FORMATS
+from engine.graph.features import find_features
+from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units, signature
@@ -92,17 +94,27 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
 
 
 def _find_blocking(model: Model, units: list[Unit], keep: Sequence[str]) -> list[EngineError]:
-    """List what would stop a job: operators that the executor does not run, and nothing to cut."""
-    found: list[EngineError] = [
+    """List what would stop a job: its input, operators that the executor does not run, its outputs, nothing to cut."""
+    unknown = [
         OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
         for node in model.graph
         if node.op_type not in SUPPORTED
     ]
+    found = (
+        _error_of(lambda: require_image_input(model)),
+        *unknown,
+        _error_of(lambda: find_features(model)),
+        _error_of(lambda: removable(units, keep)),
+    )
+    return [error for error in found if error is not None]
+
+
+def _error_of(ask: Callable[[], object]) -> EngineError | None:
     try:
-        removable(units, keep)
+        ask()
     except EngineError as error:
-        found.append(error)
-    return found
+        return error
+    return None
 
 
 def _tensor(info: TensorInfo) -> InspectedTensor:

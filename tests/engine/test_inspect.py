@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx_ir as ir
 import pytest
 
 from engine.errors import ModelUnreadable
@@ -61,6 +62,50 @@ def test_what_blocks_is_named(tmp_path: Path) -> None:
 
     assert [blocker.code for blocker in found.blocking] == ["operator-unsupported", "nothing-to-cut"]
     assert found.blocking[0].where == "node_1_MeanVarianceNormalization"
+
+
+@pytest.mark.parametrize("dtype", [ir.DataType.UINT8, ir.DataType.FLOAT16])
+def test_an_input_that_takes_no_float32_blocks(dtype: ir.DataType, tmp_path: Path) -> None:
+    model = residual()
+    (image,) = model.graph.inputs
+    cast = ir.node("Cast", [image], {"to": ir.DataType.FLOAT}, name="cast")
+    image.replace_all_uses_with(cast.outputs[0])
+    cast.replace_input_with(0, image)
+    image.dtype = dtype
+    model.graph.insert_before(model.graph[0], cast)
+
+    found = inspect_model(saved(model, tmp_path))
+
+    assert [(blocker.code, blocker.where) for blocker in found.blocking] == [("model-rejected", "image")]
+
+
+def test_a_second_input_blocks(tmp_path: Path) -> None:
+    model = residual()
+    mask = ir.Value(name="mask", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1]))
+    model.graph.inputs.append(mask)
+    masked = ir.node("Mul", [model.graph.outputs[0], mask], name="mask_scores")
+    masked.outputs[0].name = "masked"
+    model.graph.append(masked)
+    model.graph.outputs[0] = masked.outputs[0]
+    masked.outputs[0].type, masked.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(["batch", 5])
+
+    found = inspect_model(saved(model, tmp_path))
+
+    assert [blocker.code for blocker in found.blocking] == ["model-rejected"]
+    assert "2 inputs: 'image' of float32, 'mask' of float32" in found.blocking[0].message
+
+
+def test_outputs_that_cannot_be_learnt_block(tmp_path: Path) -> None:
+    model = residual()
+    top = ir.node("ArgMax", [model.graph.outputs[0]], {"axis": 1}, name="top")
+    top.outputs[0].name = "top_class"
+    top.outputs[0].type, top.outputs[0].shape = ir.TensorType(ir.DataType.INT64), ir.Shape(["batch", 1])
+    model.graph.append(top)
+    model.graph.outputs[0] = top.outputs[0]
+
+    found = inspect_model(saved(model, tmp_path))
+
+    assert [(blocker.code, blocker.where) for blocker in found.blocking] == [("operator-unsupported", "top_class")]
 
 
 def test_a_file_that_cannot_be_read_raises(tmp_path: Path) -> None:
