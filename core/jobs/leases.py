@@ -79,8 +79,11 @@ def release(session: Session, claim: Claim, limits: Limits) -> None:
     """Give the job back because the worker stops; no fault of the job's."""
     job = held(session, claim)
     now = utc_now(session)
-    job.interrupt_count += 1
     end_attempt(session, job, now, "drained")
+    if job.state == S.CANCELLING:
+        move(session, job, S.CANCELLED, now)
+        return
+    job.interrupt_count += 1
     if job.interrupt_count > limits.interrupt_limit:
         detail = f"The job was interrupted {job.interrupt_count} times by workers that stopped."
         move(session, job, S.FAILED, now, error=job_problem("worker-lost", detail))

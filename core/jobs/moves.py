@@ -32,9 +32,7 @@ def move(session: Session, job: Job, state: JobState, now: datetime, *, error: P
 
 
 def give_back(session: Session, job: Job, now: datetime) -> None:
-    if job.state == S.CANCELLING:
-        move(session, job, S.CANCELLED, now)
-        return
+    """Let a job wait again, in the state that it was claimed from."""
     move(session, job, GIVEN_BACK_AS[S(job.state)], now)
     ring_later(session, job, now)
 

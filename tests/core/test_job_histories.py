@@ -6,12 +6,21 @@ import contextlib
 import itertools
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import event, select
 
 from core import jobs
@@ -37,6 +46,7 @@ class Histories(RuleBasedStateMachine):
         self._database = Database(f"sqlite:///{path}")
         # What is written here need not survive a power cut; waiting for the disk is most of the time.
         event.listen(self._database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
+        self._limits = LIMITS
         self._submitted: set[str] = set()
         self._newest_attempt: dict[str, int] = {}
         self._ended: dict[str, dict[str, Any]] = {}
@@ -45,6 +55,10 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         self._database.close()
         self._folder.cleanup()
+
+    @initialize(interrupt_limit=st.integers(0, 2))
+    def choose_limits(self, interrupt_limit: int) -> None:
+        self._limits = replace(LIMITS, interrupt_limit=interrupt_limit)
 
     @rule()
     def submit(self) -> None:
@@ -91,11 +105,19 @@ class Histories(RuleBasedStateMachine):
 
     @rule(claim=claims)
     def child_crashes(self, claim: jobs.Claim | None) -> None:
-        self._write(claim, lambda session, claim: jobs.crashed(session, claim, LIMITS, detail="fell"))
+        self._write(claim, lambda session, claim: jobs.crashed(session, claim, self._limits, detail="fell"))
 
     @rule(claim=claims)
     def worker_drains(self, claim: jobs.Claim | None) -> None:
-        self._write(claim, lambda session, claim: jobs.release(session, claim, LIMITS))
+        self._write(claim, lambda session, claim: jobs.release(session, claim, self._limits))
+
+    @rule(claim=claims)
+    def worker_drains_while_its_job_is_cancelled(self, claim: jobs.Claim | None) -> None:
+        """Two unlucky things at once, which chance alone brings together too seldom."""
+        if claim is not None and claim.job_id not in self._ended:
+            with self._database.transaction() as session:
+                jobs.request_cancel(session, PROJECT_ID, claim.job_id)
+            self._write(claim, lambda session, claim: jobs.release(session, claim, self._limits))
 
     @rule(worker_id=st.sampled_from(WORKERS))
     def worker_is_lost(self, worker_id: str) -> None:
@@ -103,7 +125,7 @@ class Histories(RuleBasedStateMachine):
         with self._database.transaction() as session:
             for lease in jobs.overdue(session, [worker_id]):
                 if lease.worker_id == worker_id:
-                    assert jobs.reap(session, lease, LIMITS)
+                    assert jobs.reap(session, lease, self._limits)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -145,8 +167,8 @@ class Histories(RuleBasedStateMachine):
         assert (len(finished) == 1) == (job.state == "succeeded") == (job.outcome is not None)
         assert job.report == ({"of": finished[0]} if finished else None)
         assert [artifact.sha256 for artifact in artifacts] == [f"{number:064x}" for number in finished]
-        assert job.crash_count <= LIMITS.crash_limit
-        assert job.interrupt_count <= LIMITS.interrupt_limit + 1
+        assert job.crash_count <= self._limits.crash_limit
+        assert job.interrupt_count <= self._limits.interrupt_limit + 1
         assert (job.lease_owner is not None) == (job.state in jobs.LEASED)
 
     def _check_events(self, session: Any, job: Job) -> None:

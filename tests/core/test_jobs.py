@@ -281,6 +281,15 @@ def test_a_job_that_is_being_cancelled_ends_cancelled_whatever_comes_of_it(datab
     assert database.read_all(artifacts_statement(project_id=PROJECT_ID, job_id=job.id)) == []
 
 
+def test_a_job_that_is_being_cancelled_may_be_interrupted_once_too_often(database: Database) -> None:
+    claim = running_claim(database)
+    do(database, lambda session: jobs.request_cancel(session, PROJECT_ID, claim.job_id))
+
+    do(database, lambda session: jobs.release(session, claim, jobs.Limits(3, interrupt_limit=0, retry_seconds=0)))
+
+    assert state_of(database, claim.job_id) == "cancelled"
+
+
 def test_a_cancelled_job_whose_worker_is_lost_is_cancelled(database: Database) -> None:
     claim = running_claim(database)
     do(database, lambda session: jobs.request_cancel(session, PROJECT_ID, claim.job_id))
