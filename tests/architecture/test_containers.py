@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
+from tests.app.running import running_service
 
 ROOT = Path(__file__).parents[2]
 OURS = ("api", "worker", "migrations")
@@ -80,10 +84,84 @@ def test_every_command_exists(compose: dict[str, Any]) -> None:
             assert importlib.util.find_spec(command[command.index("-A") + 1]), command
 
 
-def test_what_keeps_running_says_whether_it_is_well(compose: dict[str, Any], dockerfile: str) -> None:
-    assert "HEALTHCHECK" in dockerfile.partition("AS api")[2].partition("FROM")[0]
-    for name in ("worker", "postgres", "valkey", "s3"):
-        assert "healthcheck" in compose["services"][name], name
+def test_what_others_wait_for_says_whether_it_is_well(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    waited_for = {
+        name
+        for service in services.values()
+        for name, wish in service.get("depends_on", {}).items()
+        if wish["condition"] == "service_healthy"
+    }
+
+    assert waited_for
+    assert [name for name in waited_for if "healthcheck" not in services[name]] == []
+
+
+def test_the_api_is_well_without_a_worker_and_unwell_when_it_is_gone(
+    dockerfile: str, sqlite_settings: Settings
+) -> None:
+    found = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", dockerfile, re.DOTALL)
+    assert found is not None
+    check = json.loads(found[1])
+
+    with running_service(sqlite_settings) as service:
+        port = service.port
+        while_it_runs = run_check(check, 8080, port)
+
+    assert while_it_runs == 0
+    assert run_check(check, 8080, port) != 0
+
+
+def test_the_store_is_well_while_it_listens(compose: dict[str, Any]) -> None:
+    kind, *check = compose["services"]["s3"]["healthcheck"]["test"]
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        while_it_listens = run_check(check, 9000, port)
+
+    assert kind == "CMD"
+    assert while_it_listens == 0
+    assert run_check(check, 9000, port) != 0
+
+
+def run_check(command: list[str], its_port: int, our_port: int) -> int:
+    """Run a container's check here, against another port; return its exit status."""
+    assert command[:2] == ["python", "-c"]
+    assert str(its_port) in command[2]
+    ours = [sys.executable, "-c", command[2].replace(str(its_port), str(our_port))]
+    return subprocess.run(ours, check=False, capture_output=True).returncode
+
+
+def test_the_worker_can_and_must_use_its_sandbox(compose: dict[str, Any]) -> None:
+    """bubblewrap needs namespaces and a /proc of its own, and no way to more rights than the worker has."""
+    worker = compose["services"]["worker"]
+
+    assert worker["environment"]["SECATEUR_SANDBOX"] == "bubblewrap"
+    assert set(worker["security_opt"]) == {
+        "seccomp=unconfined",
+        "apparmor=unconfined",
+        "systempaths=unconfined",
+        "no-new-privileges:true",
+    }
+    assert worker["cap_drop"] == ["ALL"]
+
+
+def test_the_images_hold_the_versions_of_the_lock(dockerfile: str) -> None:
+    installs = re.findall(r"pip install (?:-e|'onnxruntime).*", dockerfile)
+
+    assert len(installs) == 3
+    assert [line for line in installs if " -c " not in line] == []
+
+
+def test_the_lock_without_torch_still_holds_the_rest(dockerfile: str) -> None:
+    pattern = re.search(r"grep -vE '(.+?)' requirements.lock", dockerfile)
+    assert pattern is not None
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+
+    kept = [line for line in lines if not re.search(pattern[1], line)]
+
+    assert [line for line in kept if re.match(r"torch|triton|nvidia|cuda", line)] == []
+    assert {line.partition("==")[0].lower() for line in kept} >= {"numpy", "onnx", "onnxruntime", "pydantic", "sqlalchemy"}
 
 
 def test_the_images_are_built_from_what_is_there(compose: dict[str, Any], dockerfile: str) -> None:
