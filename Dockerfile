@@ -22,8 +22,9 @@ RUN pip install -e . -c requirements.lock
 USER secateur
 ENV SECATEUR_HOST=0.0.0.0
 EXPOSE 8080
+# /readyz would also fail where only a worker is missing, and a web process cannot mend that.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 CMD ["python", "-m", "app"]
 
 FROM base AS worker
@@ -32,8 +33,13 @@ ARG ENGINE=cpu
 RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap && rm -rf /var/lib/apt/lists/*
 # An index of CPU-only wheels of torch makes a much smaller image; without one, torch brings CUDA along.
 ARG TORCH_INDEX=
-RUN if [ "$ENGINE" = cpu ] && [ -n "$TORCH_INDEX" ]; then pip install torch --index-url "$TORCH_INDEX"; fi \
-    && pip install -e '.[engine]'
-RUN if [ "$ENGINE" = gpu ]; then pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu>=1.23'; fi
+# Such an index has torch's versions, not ours, so then the lock speaks of all but torch and what it brings along.
+RUN if [ "$ENGINE" = cpu ] && [ -n "$TORCH_INDEX" ]; then \
+      pip install torch --index-url "$TORCH_INDEX" \
+      && grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements.lock > constraints.txt; \
+    else cp requirements.lock constraints.txt; fi \
+    && pip install -e '.[engine]' -c constraints.txt
+RUN if [ "$ENGINE" = gpu ]; then \
+      pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu>=1.23' -c constraints.txt; fi
 USER secateur
 CMD ["celery", "-A", "worker.main", "worker", "-Q", "cpu", "--loglevel", "info"]
