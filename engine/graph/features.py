@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from engine.errors import OperatorUnsupported
 from engine.graph.model import Model
 
 _LAYOUT = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Gather", "Slice"}
@@ -25,11 +26,12 @@ def find_features(model: Model) -> Features:
     """Return, for each output of class scores, the value that its head reads; other outputs stand for themselves.
 
     The head is what lies behind the last activation or norm: pooling, layout, and linear layers with a bias. A strided
-    convolution, a norm or an activation ends it.
+    convolution, a norm or an activation ends it. Outputs that are not floating point, such as the best class's index,
+    have no gradient and are passed over. Raises OperatorUnsupported where there are no others.
     """
     names: list[str] = []
     logits: list[str] = []
-    for output in model.graph.outputs:
+    for output in _comparable(model):
         scores = is_class_scores(output)
         if scores:
             logits.append(str(output.name))
@@ -40,8 +42,23 @@ def find_features(model: Model) -> Features:
 def is_class_scores(output: ir.Value) -> bool:
     """Tell whether an output looks like scores of classes: two axes, the second known and longer than one."""
     shape = output.shape
-    floating = output.dtype is not None and output.dtype.is_floating_point()
-    return floating and shape is not None and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1
+    return _is_floating(output) and shape is not None and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1
+
+
+def _comparable(model: Model) -> list[ir.Value]:
+    found = [output for output in model.graph.outputs if _is_floating(output)]
+    if not found:
+        names = ", ".join(f"'{info.name}' of {info.dtype}" for info in model.outputs)
+        raise OperatorUnsupported(
+            f"The network gives no floating-point number, only {names}, and a repair cannot be learnt from that. "
+            "Export it with what these are made from, such as the class scores, as a floating-point output.",
+            where=model.outputs[0].name,
+        )
+    return found
+
+
+def _is_floating(output: ir.Value) -> bool:
+    return output.dtype is not None and output.dtype.is_floating_point()
 
 
 def _before_the_head(value: ir.Value) -> ir.Value:
