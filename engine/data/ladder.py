@@ -26,7 +26,7 @@ def climb(images: ImageSet, model_input: TensorInfo, preprocess: Preprocess, see
     if len(images) >= ENOUGH_IMAGES:
         real = split(images, seed)
         return real, _use(0, "calibration", real, images.notes)
-    drawn = draw_images(model_input, preprocess, DRAWN_IMAGES, seed)
+    drawn = draw_images(_sized_as(images, model_input), preprocess, DRAWN_IMAGES, seed)
     parts = split(drawn, seed)
     if not len(images):
         parts = dataclasses.replace(parts, repair=_together(parts.repair, parts.test), test=images)
@@ -34,6 +34,13 @@ def climb(images: ImageSet, model_input: TensorInfo, preprocess: Preprocess, see
     real = split(images, seed)
     mixed = Split(_together(real.repair, parts.repair), _together(real.selection, parts.selection), real.test)
     return mixed, _use(1, "mixed", mixed, (*images.notes, *drawn.notes))
+
+
+def _sized_as(images: ImageSet, model_input: TensorInfo) -> TensorInfo:
+    """Return the input with the sizes that it leaves open taken from the user's images, if there are any."""
+    if not len(images):
+        return model_input
+    return dataclasses.replace(model_input, shape=(*model_input.shape[:1], *images.inputs.shape[1:]))
 
 
 def _together(first: ImageSet, second: ImageSet) -> ImageSet:
