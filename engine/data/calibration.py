@@ -101,12 +101,18 @@ def _read_all(source: Source, matcher: ChannelMatcher, indices: Indices) -> Inpu
             name = source.names[int(index)]
             raise CalibrationMismatch(
                 f"Image '{name}' has shape {image.shape}, others have {inputs.shape[1:]}; all must agree. "
-                'Set "preprocess": {"resize": 256, "crop": 224}, or other sizes, in the recipe.',
+                f"Set {_keys_for_one_size(matcher.form.preprocess)}, or other sizes, in the recipe.",
                 where=name,
             )
         inputs[position] = image
     assert inputs is not None  # every loader refuses an empty set
     return inputs
+
+
+def _keys_for_one_size(preprocess: Preprocess) -> str:
+    """Return the keys that make photographs of all forms one size; resizing alone sets the shorter side."""
+    resize, crop = (preprocess.resize,) * 2 if preprocess.resize else (256, 224)
+    return f'"preprocess": {{"resize": {resize}, "crop": {crop}}}'
 
 
 def _read(source: Source, matcher: ChannelMatcher, index: int) -> Inputs:

@@ -190,6 +190,20 @@ def test_pictures_must_agree_where_the_network_takes_any_size(
         load_images(path, takes(3, "h", "w"), Preprocess(), seed=0)
 
 
+@pytest.mark.parametrize("count", [2, 20])
+def test_photographs_of_several_forms_need_a_crop(
+    count: int, encode: Encode, write_zip: WriteZip, takes: MakeInput
+) -> None:
+    """Resizing sets the shorter side alone: what is not square keeps its form."""
+    path = write_zip({f"{index}.png": encode(8, 12 + 4 * (index % 2)) for index in range(count)})
+
+    with pytest.raises(CalibrationMismatch, match=r'Set "preprocess": {"resize": 6, "crop": 6}'):
+        load_images(path, takes(3, "h", "w"), Preprocess(resize=6), seed=0)
+    images = load_images(path, takes(3, "h", "w"), Preprocess(resize=6, crop=6), seed=0)
+
+    assert images.inputs.shape == (count, 3, 6, 6)
+
+
 @pytest.mark.parametrize(
     ("array", "shape"),
     [
