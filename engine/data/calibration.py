@@ -19,7 +19,7 @@ from engine.errors import CalibrationMismatch, CalibrationUnreadable
 from engine.graph.model import TensorInfo
 from engine.recipe import Preprocess
 
-INPUTS_BYTES_MAX = 2 * 2**30
+INPUTS_BYTES_MAX = 2**30
 
 
 def load_images(
@@ -27,7 +27,7 @@ def load_images(
 ) -> ImageSet:
     """Return the images at `path`, ready for the network; at most `limit`, drawn by `seed` evenly over the classes.
 
-    A set that would fill more than 2 GiB is drawn from as well; the notes say so. No path is no image. Raises
+    A set that would fill more than 1 GiB is drawn from as well; the notes say so. No path is no image. Raises
     CalibrationUnreadable for what is not an image set, CalibrationMismatch for images that do not fit the input.
     """
     form = input_form(model_input, preprocess)
