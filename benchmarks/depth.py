@@ -104,7 +104,8 @@ def _run(case: Case, data: Path) -> dict[str, Any]:
         drawn = _draw(data / source["train"], work / "calibration.zip", case.images, case.seed)
         seconds, report = _compress(case, data, work, recipe)
         before, after = (FORMATS["onnx"].load(path) for path in (data / f"{case.model}.onnx", work / "model.onnx"))
-        accuracy = _accuracy(before, after, data / source["test"], drawn, recipe)
+        seen = drawn if source["test"] == source["train"] else set()
+        accuracy = _accuracy(before, after, data / source["test"], seen, recipe)
         latency = compare_latency(
             before, after, recipe.deploy, {}, seed=case.seed, budget_seconds=30, until_width=0.005
         )
@@ -149,7 +150,7 @@ def _compress(case: Case, data: Path, work: Path, recipe: Recipe) -> tuple[float
 def _accuracy(before: Model, after: Model, test: Path, drawn: set[str], recipe: Recipe) -> dict[str, Any]:
     """Return top-1 of both on test images that were not drawn for calibration, and the paired difference."""
     images = load_images(test, before.inputs[0], recipe.preprocess, seed=0)
-    unseen = images.take(np.array([i for i, name in enumerate(images.names) if name not in drawn]))
+    unseen = images.take(np.array([index for index, name in enumerate(images.names) if name not in drawn]))
     hits_before, hits_after = correct(before, unseen), correct(after, unseen)
     assert hits_before is not None
     assert hits_after is not None
