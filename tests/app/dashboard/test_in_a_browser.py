@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from app.services import Services
 from tests.app.dashboard.samples import add_model, add_worker, beat, finish_job, sample_report, start_job, submit_job
@@ -32,7 +32,10 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     expect.set_options(timeout=30_000)  # on a machine that is busy with other tests
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=QUIET)
+        try:
+            launched = playwright.chromium.launch(executable_path=path, args=QUIET)
+        except Error as error:
+            pytest.fail(f"No Chromium to test with: {str(error).splitlines()[0]} Install one, or run `make browser`.")
         yield launched
         launched.close()
 
