@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,8 +32,11 @@ PASSED_ON: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 """All that the child sees of the worker's environment."""
 
 TICK_SECONDS: Final = 0.1
+DISK_LOOK_SECONDS: Final = 1.0
 LINE_BYTES, TAIL_BYTES = 16 * 1024**2, 64 * 1024
 OPEN_FILES, PROCESSES = 4096, 4096
+PAGE_BYTES: Final = 4096
+TMP_BYTES: Final = 64 * 1024**2
 OUT_OF_MEMORY: Final = re.compile(
     rb"MemoryError|bad_alloc|OutOfMemoryError|out of memory|can't allocate memory|Cannot allocate memory"
 )
@@ -45,7 +48,7 @@ class Limits:
 
     wall_seconds: float
     memory_bytes: int | None  # address space; cannot be used with CUDA, which reserves far more than it takes
-    file_bytes: int
+    disk_bytes: int  # of any one file, enforced by the kernel; of all that its folders hold, watched from here
     grace_seconds: float = 10  # between SIGTERM and SIGKILL
 
     def as_rlimits(self) -> dict[str, int]:
@@ -53,7 +56,7 @@ class Limits:
         rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_CPU": cpu_seconds,
-            "RLIMIT_FSIZE": self.file_bytes,
+            "RLIMIT_FSIZE": self.disk_bytes,
             "RLIMIT_NOFILE": OPEN_FILES,
             "RLIMIT_NPROC": PROCESSES,
         }
@@ -113,6 +116,8 @@ class Child:
     ) -> None:
         """Start it in `folder`; each name in `shared` is a folder elsewhere that it finds there and may write to."""
         self._limits = limits
+        self._folders = (folder, *shared.values())
+        self._look_at_disk_at = 0.0
         self._deadline = time.monotonic() + limits.wall_seconds
         self._kill_at: float | None = None
         self._stopped_for: str | None = None
@@ -135,8 +140,21 @@ class Child:
             start_new_session=True,
         )
 
-    def lines(self, why_stop: Callable[[], str | None] = lambda: None) -> Iterator[bytes]:
-        """Give the lines of its standard output; `why_stop` is asked all the time, and a reason ends the child."""
+    def lines(self, why_stop: Callable[[], str | None] = lambda: None) -> Generator[bytes, None, None]:
+        """Give the lines of its standard output; `why_stop` is asked all the time, and a reason ends the child.
+
+        Nothing of it runs any more when the lines are over, however that comes: by an error in the caller, too.
+        """
+        try:
+            yield from self._read(why_stop)
+            while self._process.poll() is None:  # it may have closed its pipes and gone on
+                time.sleep(TICK_SECONDS)
+                self._enforce(why_stop())
+        finally:
+            self._kill_group()
+            self._process.wait()
+
+    def _read(self, why_stop: Callable[[], str | None]) -> Iterator[bytes]:
         process, rest = self._process, bytearray()
         assert process.stdout is not None
         assert process.stderr is not None
@@ -163,9 +181,7 @@ class Child:
             yield bytes(rest)
 
     def ending(self) -> Ending:
-        """Wait until it is gone, and tell how that came."""
-        self._process.wait()
-        self._kill_group()
+        """Tell how it ended, once its lines are over."""
         code = self._process.returncode
         number = -code if code < 0 else code - 128 if self._in_bubblewrap and code > 128 else None
         killed_by_kernel = number == signal.SIGKILL and self._stopped_for is None and _oom_kills() > self._oom_kills
@@ -181,7 +197,7 @@ class Child:
         """Stop the child for a reason or for its time: SIGTERM first, SIGKILL when its grace is over."""
         now = time.monotonic()
         if self._stopped_for is None:
-            self._stopped_for = reason or ("timeout" if now > self._deadline else None)
+            self._stopped_for = reason or self._exceeded(now)
         if self._stopped_for is None:
             return
         if self._kill_at is None:
@@ -189,6 +205,16 @@ class Child:
             self._ask_to_end()
         elif now > self._kill_at:
             self._kill_group()
+
+    def _exceeded(self, now: float) -> str | None:
+        """Return which limit it has gone over, as far as that is watched from here."""
+        if now > self._deadline:
+            return "timeout"
+        if now < self._look_at_disk_at:
+            return None
+        used = sum(disk_use(folder, self._limits.disk_bytes) for folder in self._folders)
+        self._look_at_disk_at = time.monotonic() + DISK_LOOK_SECONDS
+        return "disk" if used > self._limits.disk_bytes else None
 
     def _ask_to_end(self) -> None:
         """Send SIGTERM to the program itself: bubblewrap, who stands above it, would die of it and take it along."""
@@ -208,6 +234,20 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def disk_use(folder: Path, enough_bytes: int) -> int:
+    """Return what a folder takes on the disk, a page for each name at least; stop counting past `enough_bytes`."""
+    used = 0
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            try:
+                used += max(PAGE_BYTES, os.lstat(os.path.join(parent, name)).st_blocks * 512)
+            except OSError:  # it is gone again
+                continue
+        if used > enough_bytes:
+            break
+    return used
 
 
 def _cut_lines(rest: bytearray, chunk: bytes) -> list[bytes]:
@@ -231,7 +271,7 @@ def _launched(command: list[str], limits: Limits, in_bubblewrap: bool) -> list[s
 def _walls(readable: tuple[Path, ...], gpu: str | None) -> list[str]:
     """Return bubblewrap's command as far as it is the same for every folder."""
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--tmpfs", "/tmp"]  # noqa: S108  # the child's own, and the only one it sees
+    command += ["--size", str(TMP_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the child's own, and the only one it sees
     for path in (*SYSTEM_PATHS, sys.base_prefix, sys.prefix, *readable):
         command += ["--ro-bind-try", str(path), str(path)]
     for device in _nvidia_devices() if gpu is not None else []:
@@ -273,5 +313,8 @@ def _children(pid: int) -> list[int]:
 
 def _oom_kills() -> int:
     """Return how many processes this machine's kernel has killed for want of memory."""
-    found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    except OSError:  # some containers hide it
+        return 0
     return int(found[1]) if found else 0

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -130,8 +130,9 @@ def _run_engine(
 ) -> Ending:
     shared = {"checkpoint": folder.parent / "checkpoint"}
     child = Child(place.engine, command, folder=folder, shared=shared, limits=limits, sandbox=place.sandbox, gpu=gpu)
-    for line in child.lines(heart.why_stop):
-        talk.hear(line)
+    with closing(child.lines(heart.why_stop)) as lines:
+        for line in lines:
+            talk.hear(line)
     ending = child.ending()
     log.info("engine.ended", command=command[0], ending=str(ending), stopped_for=ending.stopped_for)
     if ending.stopped_for in get_args(StopReason):

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from worker import isolation
 from worker.isolation import Child, Ending, Limits, Program, Sandbox, choose_sandbox
 
 SANDBOXES: tuple[Sandbox, ...] = ("bubblewrap", "limits") if choose_sandbox("auto") == "bubblewrap" else ("limits",)
-LIMITS = Limits(wall_seconds=20, memory_bytes=1024**3, file_bytes=1024**2, grace_seconds=0.5)
+LIMITS = Limits(wall_seconds=20, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.5)
 
 
 @pytest.fixture(params=SANDBOXES)
@@ -91,7 +92,7 @@ def test_limits_alone_still_bound_files_and_memory(folder: Path, sandbox: Sandbo
 
     lines, _ = run(folder, sandbox, python(code), [])
 
-    assert json.loads(lines[0]) == [LIMITS.memory_bytes, LIMITS.file_bytes, 0]
+    assert json.loads(lines[0]) == [LIMITS.memory_bytes, LIMITS.disk_bytes, 0]
 
 
 def test_a_child_that_eats_memory_is_known_by_it(folder: Path, sandbox: Sandbox) -> None:
@@ -127,12 +128,48 @@ def test_a_polite_child_ends_when_asked(folder: Path, sandbox: Sandbox) -> None:
 
 
 def test_a_stubborn_child_is_killed_after_its_grace(folder: Path, sandbox: Sandbox) -> None:
-    short = Limits(wall_seconds=0.5, memory_bytes=1024**3, file_bytes=1024**2, grace_seconds=0.3)
+    short = Limits(wall_seconds=0.5, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
 
     _, ending = behave(folder, sandbox, "ignore_term", short)
 
     assert ending.stopped_for == "timeout"
     assert ending.exit_code is None
+
+
+CLOSE_AND_SLEEP = "import os, time; [os.close(n) for n in (1, 2)]; time.sleep(600)"
+
+
+def test_a_child_that_closes_its_pipes_and_sleeps_is_still_stopped(folder: Path, sandbox: Sandbox) -> None:
+    short = Limits(wall_seconds=1, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
+
+    lines, ending = run(folder, sandbox, python(CLOSE_AND_SLEEP), [], short)
+
+    assert (lines, ending.stopped_for) == ([], "timeout")
+
+
+def test_no_child_outlives_an_error_of_whoever_listens(folder: Path, sandbox: Sandbox) -> None:
+    (folder / "model").write_text('{"compress": "sleep"}')
+    child = Child(
+        fake_engine(), ["compress", "model"], folder=folder, shared={}, limits=LIMITS, sandbox=sandbox, gpu=None
+    )
+
+    def listen() -> None:
+        with closing(child.lines()) as lines:
+            for _ in lines:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        listen()
+
+    assert child.ending().signal is not None
+
+
+def test_many_files_are_too_much_as_well_as_a_big_one(folder: Path, sandbox: Sandbox) -> None:
+    code = "import time\nfor n in range(40): open(f'out/{n}', 'wb').write(bytes(65536))\ntime.sleep(600)"
+
+    _, ending = run(folder, sandbox, python(code), [])
+
+    assert ending.stopped_for == "disk"
 
 
 def test_time_on_the_processor_is_time_too(folder: Path, sandbox: Sandbox) -> None:
