@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from app.dashboard import PAGES
 from core.storage import STORAGES
 from engine import methods, recipe
+from engine.commands import COMMANDS
 from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
@@ -23,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = {
     "app/dashboard/pages": {"login"},  # where a visitor without a session is sent; no page of the menu
     "core/storage": {"base"},
+    "engine/commands": {"output", "recipe_file"},
     "engine/data/synthesis": {"canvas", "draw"},
     "engine/execution/operators": {"windows"},
     "engine/formats": {"external", "soundness", "wire"},
@@ -37,6 +41,11 @@ def file_of(row: Any) -> Path:
     return Path(found)
 
 
+def drawer_of(command: str) -> ModuleType:
+    """Load the drawer of a command of the engine; its table holds names alone, so that each loads only its own."""
+    return importlib.import_module(f"engine.commands.{command}")
+
+
 def rows(table: Iterable[Any]) -> set[str]:
     return {file_of(row).stem for row in table}
 
@@ -44,6 +53,7 @@ def rows(table: Iterable[Any]) -> set[str]:
 TABLES: dict[str, Callable[[], set[str]]] = {
     "app/dashboard/pages": lambda: rows(page.function for page in PAGES),
     "core/storage": lambda: rows(STORAGES.values()),
+    "engine/commands": lambda: rows(drawer_of(name) for name in COMMANDS),
     "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
     "engine/execution/operators": lambda: rows(OPERATORS.values()),
     "engine/formats": lambda: rows(FORMATS.values()),
@@ -75,6 +85,15 @@ def test_every_format_loads_and_saves() -> None:
     for drawer in FORMATS.values():
         assert list(inspect.signature(drawer.load).parameters) == ["path"]
         assert list(inspect.signature(drawer.save).parameters) == ["model", "path"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_describes_its_arguments_and_runs(name: str) -> None:
+    drawer = drawer_of(name)
+
+    assert list(inspect.signature(drawer.add_arguments).parameters) == ["parser"]
+    assert list(inspect.signature(drawer.run).parameters) == ["options"]
+    assert inspect.signature(drawer.run).return_annotation == "int"
 
 
 def test_every_page_has_its_own_address() -> None:
