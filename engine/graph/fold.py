@@ -1,8 +1,7 @@
-"""Batch norm folded into the layer before it, and put back where it was lost; neither changes the function."""
+"""Batch norm folded into the layer before it: fewer nodes, the same function."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -31,20 +30,6 @@ def fold_batch_norm(model: Model) -> Model:
             _fold(folded, layer, norm)
     remove_dead(folded)
     return folded
-
-
-def insert_batch_norm(model: Model, statistics: Mapping[str, tuple[Array, Array]]) -> Model:
-    """Return a new model with an identity batch norm after each named Conv, from its output's mean and variance.
-
-    With mean m and variance v the norm has scale sqrt(v + epsilon) and bias m, so it gives back what it reads. It takes
-    over the name of the convolution's output.
-    """
-    widened = model.copy()
-    nodes = widened.nodes()
-    taken = set(widened.values())
-    for name, (mean, variance) in statistics.items():
-        _insert(widened, nodes[name], np.asarray(mean, np.float64), np.asarray(variance, np.float64), taken)
-    return Model(widened.ir)
 
 
 def _can_fold(layer: ir.Node, norm: ir.Node) -> bool:
@@ -84,11 +69,11 @@ def _set_input(model: Model, node: ir.Node, index: int, array: Array, role: str)
         return
     if len(node.inputs) <= index:
         node.resize_inputs(index + 1)
-    node.replace_input_with(index, _add_initialiser(model, f"{node.name}.{role}", array, set(model.values())))
+    node.replace_input_with(index, _add_initialiser(model, f"{node.name}.{role}", array))
 
 
-def _add_initialiser(model: Model, stem: str, array: Array, taken: set[str]) -> ir.Value:
-    tensor = ir.tensor(np.ascontiguousarray(array), name=_free(stem, taken))
+def _add_initialiser(model: Model, stem: str, array: Array) -> ir.Value:
+    tensor = ir.tensor(np.ascontiguousarray(array), name=_free(stem, set(model.values())))
     value = ir.Value(
         name=tensor.name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype)
     )
@@ -106,26 +91,10 @@ def _take_over_output(model: Model, layer: ir.Node, norm: ir.Node) -> None:
     model.graph.remove(norm, safe=True)
 
 
-def _insert(model: Model, layer: ir.Node, mean: Array, variance: Array, taken: set[str]) -> None:
-    before, dtype = layer.outputs[0], _array(layer.inputs[1]).dtype
-    name = str(before.name)
-    arrays = {"scale": np.sqrt(variance + _EPSILON), "bias": mean, "mean": mean, "variance": variance}
-    reads = [_add_initialiser(model, f"{name}.norm_{role}", a.astype(dtype), taken) for role, a in arrays.items()]
-    norm = ir.node("BatchNormalization", [before, *reads], {"epsilon": _EPSILON}, name=f"{layer.name}_norm")
-    after = norm.outputs[0]
-    after.shape, after.type = before.shape, before.type
-    model.graph.insert_after(layer, norm)
-    before.replace_all_uses_with(after, replace_graph_outputs=True)
-    norm.replace_input_with(0, before)
-    before.name = _free(f"{name}_before_norm", taken)
-    after.name = name
-
-
 def _free(stem: str, taken: set[str]) -> str:
     name, number = stem, 1
     while name in taken:
         name, number = f"{stem}_{number}", number + 1
-    taken.add(name)
     return name
 
 
