@@ -1,12 +1,10 @@
-"""The only file that makes ONNX Runtime sessions: options, providers and intermediate outputs in one place."""
+"""The only file that makes ONNX Runtime sessions: options and providers in one place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import onnx
-import onnx_ir as ir
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -20,10 +18,8 @@ onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
 onnxruntime.disable_telemetry_events()
 
 
-def open_session(
-    model: Model | bytes, *, provider: str = "cpu", threads: int = 1, fetch: Sequence[str] = ()
-) -> onnxruntime.InferenceSession:
-    """Open a session with all graph optimisations on; `fetch` names intermediate values to give out as well.
+def open_session(model: Model, *, provider: str = "cpu", threads: int = 1) -> onnxruntime.InferenceSession:
+    """Open a session with all graph optimisations on.
 
     Raises DeviceUnavailable where the provider is not on this machine, ModelUnreadable where the graph is refused.
     """
@@ -31,20 +27,16 @@ def open_session(
     if provider == "cuda":
         onnxruntime.preload_dlls()  # finds the CUDA libraries that come with torch's wheel
     try:
-        session = onnxruntime.InferenceSession(
-            _bytes_with_outputs(model, fetch), _options(threads), providers=[PROVIDERS[provider]]
-        )
+        session = onnxruntime.InferenceSession(model.to_bytes(), _options(threads), providers=[PROVIDERS[provider]])
     except Exception as error:  # the runtime's errors share no public base class
         raise ModelUnreadable(f"ONNX Runtime refuses the network: {_first_line(error)}") from error
     _require(provider, session.get_providers())  # a provider that fails to start falls back without an error
     return session
 
 
-def run(
-    session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]], fetch: Sequence[str] | None = None
-) -> dict[str, NDArray[Any]]:
-    """Run once and return the outputs by name, all of them unless `fetch` names some."""
-    names = [output.name for output in session.get_outputs()] if fetch is None else list(fetch)
+def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Run once and return the outputs by name."""
+    names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
@@ -66,21 +58,6 @@ def _require(provider: str, available: Sequence[str]) -> None:
     if PROVIDERS[provider] not in available:
         message = f"ONNX Runtime has no {PROVIDERS[provider]} here; it has {', '.join(available)}."
         raise DeviceUnavailable(f'{message} Ask for deploy.provider "cpu", or install onnxruntime-gpu and its driver.')
-
-
-def _bytes_with_outputs(model: Model | bytes, fetch: Sequence[str]) -> bytes:
-    if isinstance(model, bytes):
-        if not fetch:
-            return model
-        model = Model(ir.from_proto(onnx.load_model_from_string(model)))
-    given = {output.name for output in model.outputs}
-    missing = [name for name in dict.fromkeys(fetch) if name not in given]
-    if not missing:
-        return model.to_bytes()
-    widened = model.copy()
-    values = widened.values()
-    widened.graph.outputs.extend(values[name] for name in missing)
-    return widened.to_bytes()
 
 
 def _first_line(error: Exception) -> str:

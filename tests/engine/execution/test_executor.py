@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.errors import OperatorUnsupported
 from engine.execution.executor import Executor
 from engine.execution.runtime import open_session, run
+from engine.graph.extract import extract
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from tests.networks import CHANNELS, NETWORKS, Draft, images, residual, residual_with_batch_norm, shared_weights
@@ -31,7 +32,7 @@ def test_every_value_agrees_with_onnx_runtime(name: str, batch: int) -> None:
     """Not the outputs alone: each value between two nodes, at more than one batch size."""
     model = normalise(NETWORKS[name][0]())
     fetch = [value.name for node in model.graph for value in node.outputs]
-    wanted = run(open_session(model, fetch=fetch), images(model, batch), fetch)
+    wanted = run(open_session(extract(model, fetch)), images(model, batch))
 
     with torch.no_grad():
         found = Executor(model)(tensors(model, batch), fetch)
