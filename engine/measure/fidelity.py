@@ -55,12 +55,6 @@ def compare_fidelity(original: Model, delivered: Model, images: ImageSet, deploy
     )
 
 
-def accuracy(model: Model, images: ImageSet, deploy: Deploy | None = None) -> Interval | None:
-    """Return the share of images whose top class is their label; None where labels or class scores are missing."""
-    hits = correct(model, images, deploy)
-    return None if hits is None else _share(hits)
-
-
 def correct(model: Model, images: ImageSet, deploy: Deploy | None = None) -> npt.NDArray[np.bool_] | None:
     """Tell for each image whether its label has the highest score; None where that cannot be told."""
     _require_images(images)
