@@ -18,8 +18,13 @@ onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
 onnxruntime.disable_telemetry_events()
 
 
-def open_session(model: Model, *, provider: str = "cpu", threads: int = 1) -> onnxruntime.InferenceSession:
+def open_session(
+    model: Model, *, provider: str = "cpu", threads: int = 1, spinning: bool = True
+) -> onnxruntime.InferenceSession:
     """Open a session with all graph optimisations on.
+
+    `spinning` lets idle threads watch for work, as the runtime does by itself: right for what is timed, while sessions
+    that run beside others take the cores from each other by it.
 
     Raises DeviceUnavailable where the provider is not on this machine, ModelUnreadable where the graph is refused.
     """
@@ -27,7 +32,9 @@ def open_session(model: Model, *, provider: str = "cpu", threads: int = 1) -> on
     if provider == "cuda":
         onnxruntime.preload_dlls()  # finds the CUDA libraries that come with torch's wheel
     try:
-        session = onnxruntime.InferenceSession(model.to_bytes(), _options(threads), providers=[PROVIDERS[provider]])
+        session = onnxruntime.InferenceSession(
+            model.to_bytes(), _options(threads, spinning), providers=[PROVIDERS[provider]]
+        )
     except Exception as error:  # the runtime's errors share no public base class
         raise ModelUnreadable(f"ONNX Runtime refuses the network: {_first_line(error)}") from error
     _require(provider, session.get_providers())  # a provider that fails to start falls back without an error
@@ -45,12 +52,13 @@ def has_cuda() -> bool:
     return PROVIDERS["cuda"] in onnxruntime.get_available_providers()
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int, spinning: bool) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     return options
 
 

@@ -29,6 +29,13 @@ def test_threads_are_those_that_were_asked_for() -> None:
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
 
+@pytest.mark.parametrize(("spinning", "entry"), [(True, "1"), (False, "0")])
+def test_idle_threads_spin_or_sleep_as_asked(spinning: bool, entry: str) -> None:
+    options = open_session(residual(), threads=2, spinning=spinning).get_session_options()
+
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == entry
+
+
 def test_a_provider_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
 
