@@ -18,7 +18,7 @@ from client.client import Client
 from client.compress import Delivery, collect, follow, submit_files
 from client.errors import ClientError, JobFailed
 from client.progress import Progress, choose_progress
-from client.recipes import build_recipe, numbers, read_recipe
+from client.recipes import recipe_of
 from client.resources import Job
 from client.tables import job_table, jobs_table, problem_lines, report_table
 from client.text import plain
@@ -39,6 +39,7 @@ err = Console(stderr=True, highlight=False)
 
 @main.command("compress")
 def compress_command(
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(help="The trained network, .onnx.", exists=True, dir_okay=False)],
     calibration: options.Calibration = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the result.")] = Path("pruned.onnx"),
@@ -65,30 +66,8 @@ def compress_command(
 ) -> None:
     """Upload a network, wait for the job, download the result, print the report; without images it is data-free."""
     with _problems_shown():
-        asked = build_recipe(
-            read_recipe(recipe),
-            target={
-                "latency_ratio": latency_ratio,
-                "latency_ms": latency_ms,
-                "macs_ratio": macs_ratio,
-                "parameters_ratio": parameters_ratio,
-                "units": units,
-                "min_agreement": min_agreement,
-            },
-            preprocess={
-                "resize": resize,
-                "crop": crop,
-                "mean": numbers(mean, "--mean"),
-                "std": numbers(std, "--std"),
-            },
-            deploy={"batch": batch, "threads": threads, "provider": provider},
-            top={"budget_seconds": budget_seconds, "seed": seed},
-        )
-        progress = choose_progress(err)
-        with _client(server, key, progress) as client:
-            job = submit_files(client, model, calibration, asked, progress)
-            with _left_running(job.id):
-                delivery = collect(client, job.id, output, progress)
+        asked = recipe_of(recipe, context.params)  # an option that shapes the recipe has the name of its key
+        delivery = _deliver(model, calibration, asked, output, server, key)
         _show_delivery(delivery, report, as_json=as_json)
 
 
@@ -164,6 +143,17 @@ def download_command(
         with _client(server, key, progress) as client, _left_running(job_id):
             delivery = collect(client, job_id, output, progress)
         _show_delivery(delivery, report, as_json=as_json)
+
+
+def _deliver(
+    model: Path, calibration: Path | None, recipe: dict[str, Any], output: Path, server: str | None, key: str | None
+) -> Delivery:
+    """Submit the job and wait for its result; Ctrl-C leaves the job running."""
+    progress = choose_progress(err)
+    with _client(server, key, progress) as client:
+        job = submit_files(client, model, calibration, recipe, progress)
+        with _left_running(job.id):
+            return collect(client, job.id, output, progress)
 
 
 def _client(server: str | None, key: str | None, progress: Progress | None = None) -> Client:

@@ -10,6 +10,22 @@ from typing import Any
 from client.errors import UsageError
 
 TARGET_KEYS = ("latency_ratio", "latency_ms", "macs_ratio", "parameters_ratio", "units")
+PREPROCESS_KEYS = ("resize", "crop", "mean", "std")
+DEPLOY_KEYS = ("batch", "threads", "provider")
+TOP_KEYS = ("budget_seconds", "seed")
+LISTS = ("mean", "std")
+
+
+def recipe_of(path: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the command's options over a recipe file; those that are no keys of a recipe are left alone."""
+    read = dict(options) | {key: numbers(options[key], f"--{key}") for key in LISTS}
+    return build_recipe(
+        read_recipe(path),
+        target={key: read[key] for key in (*TARGET_KEYS, "min_agreement")},
+        preprocess={key: read[key] for key in PREPROCESS_KEYS},
+        deploy={key: read[key] for key in DEPLOY_KEYS},
+        top={key: read[key] for key in TOP_KEYS},
+    )
 
 
 def build_recipe(
