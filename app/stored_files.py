@@ -57,13 +57,12 @@ DATASETS = Kind("dataset", "datasets", "dat", Dataset, Job.dataset_id == bindpar
 def stored_files_router(kind: Kind) -> APIRouter:
     """Return the five endpoints of one kind."""
     router = APIRouter(prefix=f"/v1/{kind.plural}", tags=[kind.plural], responses=problems(401, 403))
-    one, page = _statements(kind)
-    fields: dict[str, Any] = {kind.plural: (list[StoredFileView], ...), "next_page_token": (str | None, ...)}
-    listing: Any = create_model(f"{kind.plural.title()}Page", **fields)
+    _add_writing(router, kind)
+    _add_reading(router, kind)
+    return router
 
-    @router.post(
-        "", status_code=201, response_model=StoredFileView, responses=problems(404, 409), openapi_extra=IDEMPOTENT
-    )
+
+def _add_writing(router: APIRouter, kind: Kind) -> None:
     async def create(request: Request, tenant: Writer, asked: FromUpload) -> Response:
         def work(session: Session, project_id: str) -> Answer:
             view = _create(session, project_id, kind, asked)
@@ -71,26 +70,34 @@ def stored_files_router(kind: Kind) -> APIRouter:
 
         return await once(tenant, request, asked.model_dump(), work)
 
-    @router.get("", response_model=listing, responses=problems(400))
+    async def remove(file_id: str, tenant: Writer) -> Response:
+        check_id(kind.word, file_id)
+        await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
+        return Response(status_code=204)
+
+    made: Any = {"status_code": 201, "response_model": StoredFileView, "openapi_extra": IDEMPOTENT}
+    router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409), **made)(create)
+    gone: Any = {"status_code": 204, "responses": problems(404, 409)}
+    router.delete("/{file_id}", description=f"Delete a {kind.word}.", **gone)(remove)
+
+
+def _add_reading(router: APIRouter, kind: Kind) -> None:
+    one, page = _statements(kind)
+    fields: dict[str, Any] = {kind.plural: (list[StoredFileView], ...), "next_page_token": (str | None, ...)}
+    listing: Any = create_model(f"{kind.plural.title()}Page", **fields)
+
     async def list_page(tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None) -> Response:
         before = f"{kind.prefix}_~" if page_token is None else read_page_token(page_token, kind.plural)
         rows = await tenant.fetch_all(page, before=before, limit=page_size + 1)
         shown, following = cut_page(rows, page_size, kind.plural)
         return json_answer(page_object(kind.plural, [_view(row) for row in shown], following))
 
-    @router.get("/{file_id}", response_model=StoredFileView, responses=problems(404))
     async def get(file_id: str, tenant: Reader) -> Response:
         return json_answer(_view(await tenant.get(one, kind.word, file_id, file_id=file_id)))
 
-    @router.delete("/{file_id}", status_code=204, responses=problems(404, 409))
-    async def remove(file_id: str, tenant: Writer) -> Response:
-        check_id(kind.word, file_id)
-        await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
-        return Response(status_code=204)
-
-    for endpoint, verb in ((create, "Name"), (list_page, "List"), (get, "Show"), (remove, "Delete")):
-        endpoint.__doc__ = f"{verb} {kind.plural if endpoint is list_page else 'a ' + kind.word}."
-    return router
+    router.get("", description=f"List {kind.plural}.", response_model=listing, responses=problems(400))(list_page)
+    shown: Any = {"response_model": StoredFileView, "responses": problems(404)}
+    router.get("/{file_id}", description=f"Show a {kind.word}.", **shown)(get)
 
 
 def _statements(kind: Kind) -> tuple[Query, Query]:

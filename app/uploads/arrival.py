@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 
 from app.deps import Tenant
 from app.errors import Problem
+from app.services import Services
 from app.uploads import service
 from app.uploads.digests import check_sha256
 from app.uploads.partfile import PartFile, PartLost
@@ -21,38 +24,38 @@ PART_TYPE = "application/partial-upload"
 async def receive_whole(tenant: Tenant, request: Request, filename: str, declared: str | None) -> Record:
     """Take the body as one file and store it; nothing is left of it if anything fails."""
     services = tenant.services
-    limit_bytes = services.settings.max_upload_bytes
-    _check_length(_content_length(request), limit_bytes)
+    _check_length(_content_length(request), services.settings.max_upload_bytes)
     path = services.part_folder / f"{new_id('put')}.part"
     try:
-        async with services.turns.alone(path.stem) as turn:
-            with PartFile(path, 0, services.hashes) as file:
-                file.recount()
-                await receive(
-                    request.stream(),
-                    file,
-                    turn,
-                    limit_bytes=limit_bytes,
-                    over_limit=lambda _found: too_large(limit_bytes),
-                    checkpoint=_nothing,
-                )
-            if file.offset == 0:
-                raise empty()
-            check_sha256(file.sha256, declared)
-            await asyncio.to_thread(services.storage.put_file, path, file.sha256)
+        file = await _gather(services, request, path)
+        check_sha256(file.sha256, declared)
+        await asyncio.to_thread(services.storage.put_file, path, file.sha256)
     finally:
         service.discard_part(services, path)
+    whole: dict[str, Any] = {"filename": filename, "size_bytes": file.offset, "sha256": file.sha256}
     max_age = services.settings.upload_max_age_seconds
     return await tenant.write(
-        lambda session, project_id: service.create_complete(
-            session,
-            project_id,
-            filename=filename,
-            size_bytes=file.offset,
-            sha256=file.sha256,
-            max_age_seconds=max_age,
-        )
+        lambda session, project_id: service.create_complete(session, project_id, **whole, max_age_seconds=max_age)
     )
+
+
+async def _gather(services: Services, request: Request, path: Path) -> PartFile:
+    """Receive the whole body into `path`."""
+    limit_bytes = services.settings.max_upload_bytes
+    async with services.turns.alone(path.stem) as turn:
+        with PartFile(path, 0, services.hashes) as file:
+            file.recount()
+            await receive(
+                request.stream(),
+                file,
+                turn,
+                limit_bytes=limit_bytes,
+                over_limit=lambda _found: too_large(limit_bytes),
+                checkpoint=_nothing,
+            )
+    if file.offset == 0:
+        raise empty()
+    return file
 
 
 async def append_part(tenant: Tenant, request: Request, upload_id: str) -> Record:
