@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -50,8 +50,18 @@ def configure_logging(settings: Settings) -> None:
 def hide_secrets(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what must not be written: values under telling names, and keys and passwords inside any text."""
     for name, value in line.items():
-        if SECRET_NAMES.search(name) and name not in HARMLESS_NAMES:
-            line[name] = HIDDEN
-        elif isinstance(value, str):
-            line[name] = SECRET_TEXTS.sub(HIDDEN, value)
+        line[name] = _hidden(name, value)
     return line
+
+
+def _hidden(name: str, value: object) -> object:
+    """Return a value without its secrets; `name` is the nearest name above it, in dicts and lists too."""
+    if SECRET_NAMES.search(name) and name not in HARMLESS_NAMES:
+        return HIDDEN
+    if isinstance(value, str):
+        return SECRET_TEXTS.sub(HIDDEN, value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(name, item) for item in value]
+    return value

@@ -41,6 +41,15 @@ def test_secrets_are_hidden_by_name_and_by_shape(capsys: pytest.CaptureFixture[s
     assert json.loads(written.splitlines()[0])["size_bytes"] == 3
 
 
+def test_secrets_are_hidden_inside_of_dicts_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="json"))
+
+    structlog.get_logger().info("hello", settings={"s3": [{"password": "canary"}], "n": [1, f"got {new_key()}"]})
+
+    written = json.loads(capsys.readouterr().err)
+    assert written["settings"] == {"s3": [{"password": "[hidden]"}], "n": [1, "got [hidden]"]}
+
+
 def test_a_line_names_its_job(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings(log_format="json"))
 
