@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +22,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, Select, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -195,14 +196,14 @@ class _SqliteQuery:
                 (values[name] if name in values else self._fixed[name], encode) for name, encode in self._parameters
             )
         ]
-        with closing(connection.execute(self._sql, given)) as cursor:
-            return [
-                {
-                    key: decode(value) if decode else value
-                    for (key, decode), value in zip(self._columns, row, strict=True)
-                }
-                for row in cursor
-            ]
+        try:
+            rows = connection.execute(self._sql, given).fetchall()
+        except sqlite3.OperationalError as error:  # in the same words as on every other way to the database
+            raise OperationalError(self._sql, given, error) from error
+        return [
+            {key: decode(value) if decode else value for (key, decode), value in zip(self._columns, row, strict=True)}
+            for row in rows
+        ]
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -237,7 +238,7 @@ def database_url(settings: Settings) -> URL:
     """Return the URL that the settings name, or that of the SQLite file in `data_dir`."""
     if settings.database_url is None:
         return URL.create("sqlite", database=str(settings.data_dir.resolve() / "secateur.db"))
-    url = make_url(settings.database_url)
+    url = make_url(settings.database_url.get_secret_value())
     return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgres", "postgresql"} else url
 
 

@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
 
-    database_url: str | None = Field(default=None, description="postgresql+psycopg://…; absent: SQLite in data_dir.")
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql+psycopg://…; absent: SQLite in data_dir."
+    )
     broker_url: SecretStr | None = Field(
         default=None, description="redis://…; absent: the worker polls the jobs table."
     )
@@ -47,13 +49,21 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0)
     crash_limit: int = Field(default=3, ge=1)
     interrupt_limit: int = Field(default=20, ge=1)
-    retention_days: int = 30
+    fault_limit: int = Field(default=10, ge=1, description="Tries that the worker itself, not the job, made fail.")
+    device_wait_seconds: float = Field(
+        default=600, gt=0, description="How long a job waits for a device that no worker serves."
+    )
+    retention_days: int = Field(
+        default=30, ge=1, description="Ended jobs and their files are kept so long; so long a job may wait."
+    )
 
     sandbox: Literal["auto", "bubblewrap", "limits"] = Field(
         default="auto", description="auto: bubblewrap where it works, else limits."
     )
     job_memory_bytes: int = 16 * 1024**3
-    job_disk_bytes: int = 16 * 1024**3
+    job_disk_bytes: int = Field(
+        default=16 * 1024**3, description="Of any one file, and of all that a job has on the worker's disk."
+    )
     inspect_memory_bytes: int = 4 * 1024**3
     inspect_seconds: float = 60
     job_grace_seconds: float = Field(default=120, description="Added to a recipe's budget before the child is killed.")

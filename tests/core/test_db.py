@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from sqlite3 import OperationalError
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError as SqlalchemyOperationalError
 
 from core.db import Database, database_url, utc_now
 from core.queries import events_statement, job_statement, jobs_page_statement
@@ -108,6 +110,16 @@ def test_the_reading_connection_cannot_write(sqlite: Database) -> None:
         sqlite._reader.execute("DELETE FROM jobs")
 
 
+def test_a_read_that_fails_says_so_as_every_other_way_to_the_database_does(sqlite: Database) -> None:
+    submit_job(sqlite)
+    statement = job_statement(project_id=PROJECT_ID, job_id="job_x")
+    with sqlite.transaction() as session:
+        session.execute(text("ALTER TABLE jobs RENAME TO moved"))
+
+    with pytest.raises(SqlalchemyOperationalError, match="no such table"):
+        sqlite.read_all(statement)
+
+
 def test_sqlite_keeps_what_it_acknowledged(sqlite: Database) -> None:
     with sqlite.transaction() as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -124,4 +136,4 @@ def test_a_row_that_points_nowhere_is_refused(database: Database) -> None:
 
 @pytest.mark.parametrize("given", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])
 def test_every_way_to_write_postgres_means_psycopg(given: str) -> None:
-    assert database_url(Settings(database_url=given)).drivername == "postgresql+psycopg"
+    assert database_url(Settings(database_url=SecretStr(given))).drivername == "postgresql+psycopg"

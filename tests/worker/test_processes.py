@@ -59,7 +59,7 @@ def another_machine(settings: Settings) -> Settings:
     (settings.data_dir / "scratch").mkdir()
     (folder / "scratch").symlink_to(settings.data_dir / "scratch")
     shared = {
-        "database_url": database_url(settings).render_as_string(hide_password=False),
+        "database_url": SecretStr(database_url(settings).render_as_string(hide_password=False)),
         "storage_url": f"file://{settings.data_dir}/blobs",
     }
     return settings.model_copy(update={"data_dir": folder, **shared})
