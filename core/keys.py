@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-from sqlalchemy import select
+import structlog
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.db import Database, insert_if_absent, utc_now
@@ -26,8 +26,12 @@ from core.tables import ApiKey, Project
 PREFIX: Final = "sct"
 SCOPES: Final = ("read", "write", "admin")
 DEFAULT_PROJECT_ID: Final = "prj_default"
+ADMIN_KEY_ID: Final = "key_admin"
+"""The row of the admin key that the first start made, or that the settings name."""
 
 PUBLIC_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 12, 52, 7  # 60, 260 and 35 bits in base 32
+log = structlog.get_logger()
+
 _SHAPE: Final = re.compile(
     rf"{PREFIX}_([{ALPHABET}]{{{PUBLIC_LENGTH}}})_[{ALPHABET}]{{{SECRET_LENGTH + CHECK_LENGTH}}}"
 )
@@ -35,6 +39,10 @@ _SHAPE: Final = re.compile(
 
 class KeyMalformed(ValueError):
     """The text is no key of ours: wrong shape, or a typing error that the check found."""
+
+
+class PepperMissing(ValueError):
+    """A shared database needs a shared secret for its keys."""
 
 
 def new_key() -> str:
@@ -62,9 +70,17 @@ def is_key_of(key: str, key_hash: str | None, pepper: bytes) -> bool:
 
 
 def load_pepper(settings: Settings) -> bytes:
-    """Return the secret of the keyed hash: from the settings, or from a file in `data_dir` that is made once."""
+    """Return the secret of the keyed hash: from the settings, or from a file in `data_dir` that is made once.
+
+    Raises PepperMissing where the database is shared: a file is not, and each machine would know its own keys only.
+    """
     if settings.key_pepper is not None:
         return settings.key_pepper.get_secret_value().encode()
+    if settings.database_url is not None:
+        raise PepperMissing(
+            "SECATEUR_DATABASE_URL is set and SECATEUR_KEY_PEPPER is not. Set SECATEUR_KEY_PEPPER to one long random "
+            "text, the same for every process that uses this database."
+        )
     path = settings.data_dir / "key-pepper"
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -80,16 +96,18 @@ def create_key(
     scopes: Sequence[str],
     pepper: bytes,
     key: str | None = None,
+    row_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Store a key, `key` or a fresh one; return its row and the key itself, which is never to be had again."""
     key = key or new_key()
     row = ApiKey(
-        id=new_id("key"),
+        id=row_id or new_id("key"),
         project_id=project_id,
         name=name,
         public_id=parse(key),
         key_hash=hash_key(key, pepper),
+        pepper_id=pepper_id(pepper),
         scopes=list(scopes),
         created_at=utc_now(session),
         expires_at=expires_at,
@@ -99,31 +117,58 @@ def create_key(
     return row, key
 
 
+def pepper_id(pepper: bytes) -> str:
+    """Return what tells one secret from another and nothing more."""
+    return hmac.new(pepper, b"which pepper", hashlib.sha256).hexdigest()[:16]
+
+
 def ensure_admin_key(database: Database, settings: Settings) -> str | None:
     """Make the project `default` and its admin key where they are missing; return the key if it was made just now.
 
-    `settings.admin_key` is used in place of a fresh key, and then nothing is returned: its owner knows it.
+    `settings.admin_key` is used in place of a fresh key, and then nothing is returned: its owner knows it. There is
+    one such key at a time: another in the settings takes the old one's place. After a change of the pepper no key
+    works any more, and the admin key is made again.
     """
     pepper = load_pepper(settings)
     with database.transaction() as session:
         insert_if_absent(session, Project, id=DEFAULT_PROJECT_ID, name="default", created_at=utc_now(session))
         session.get_one(Project, DEFAULT_PROJECT_ID, with_for_update=True)  # of two processes, one makes the key
-        return _ensure_key(session, settings.admin_key, pepper)
+        if settings.admin_key is None:
+            return _ensure_any_key(session, pepper)
+        _ensure_given_key(session, settings.admin_key.get_secret_value(), pepper)
+        return None
 
 
-def _ensure_key(session: Session, given: SecretStr | None, pepper: bytes) -> str | None:
-    keys = select(ApiKey).where(ApiKey.project_id == DEFAULT_PROJECT_ID)
-    if given is None:
-        if session.scalars(keys).first() is not None:
-            return None
-        return _create_admin_key(session, pepper, None)
-    if session.scalars(keys.where(ApiKey.public_id == parse(given.get_secret_value()))).first() is None:
-        _create_admin_key(session, pepper, given.get_secret_value())
-    return None
+def _ensure_any_key(session: Session, pepper: bytes) -> str | None:
+    keys = session.scalars(select(ApiKey).where(ApiKey.project_id == DEFAULT_PROJECT_ID)).all()
+    if any(key.pepper_id == pepper_id(pepper) for key in keys):
+        return None
+    if keys:
+        log.warning("keys.pepper_changed", consequence="no key made before works any more; here is a new admin key")
+    return _replace_admin_key(session, pepper, None)
 
 
-def _create_admin_key(session: Session, pepper: bytes, key: str | None) -> str:
-    _, plain = create_key(session, project_id=DEFAULT_PROJECT_ID, name="admin", scopes=SCOPES, pepper=pepper, key=key)
+def _ensure_given_key(session: Session, given: str, pepper: bytes) -> None:
+    row = session.scalars(select(ApiKey).where(ApiKey.public_id == parse(given))).first()
+    if row is None:
+        _replace_admin_key(session, pepper, given)
+    elif not is_key_of(given, row.key_hash, pepper):
+        log.warning("keys.admin_key_changed", consequence="the key of the settings replaces the stored one")
+        row.key_hash, row.pepper_id = hash_key(given, pepper), pepper_id(pepper)
+
+
+def _replace_admin_key(session: Session, pepper: bytes, key: str | None) -> str:
+    if session.execute(delete(ApiKey).where(ApiKey.id == ADMIN_KEY_ID).returning(ApiKey.id)).first() is not None:
+        log.warning("keys.admin_key_replaced", consequence="the admin key before it is no longer valid")
+    _, plain = create_key(
+        session,
+        project_id=DEFAULT_PROJECT_ID,
+        name="admin",
+        scopes=SCOPES,
+        pepper=pepper,
+        key=key,
+        row_id=ADMIN_KEY_ID,
+    )
     return plain
 
 

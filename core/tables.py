@@ -67,6 +67,7 @@ class ApiKey(Row):
     name: Mapped[str] = mapped_column(String(200))
     public_id: Mapped[str] = mapped_column(String(32), unique=True)
     key_hash: Mapped[str] = mapped_column(String(64))
+    pepper_id: Mapped[str] = mapped_column(String(16))  # tells which secret `key_hash` was made with
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
@@ -80,6 +81,7 @@ class Blob(Row):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    touched_at: Mapped[datetime | None]  # when somebody was last about to store and name these bytes
 
 
 class Upload(Row):
@@ -96,6 +98,7 @@ class Upload(Row):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+    __table_args__ = (Index("uploads_by_sha256", "sha256"),)
 
 
 class StoredModel(Row):
@@ -109,7 +112,7 @@ class StoredModel(Row):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     analysis: Mapped[dict[str, Any] | None]
-    __table_args__ = (Index("models_by_project", "project_id", "id"),)
+    __table_args__ = (Index("models_by_project", "project_id", "id"), Index("models_by_sha256", "sha256"))
 
 
 class Dataset(Row):
@@ -122,7 +125,7 @@ class Dataset(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
-    __table_args__ = (Index("datasets_by_project", "project_id", "id"),)
+    __table_args__ = (Index("datasets_by_project", "project_id", "id"), Index("datasets_by_sha256", "sha256"))
 
 
 class Job(Row):
@@ -153,6 +156,7 @@ class Job(Row):
     attempt: Mapped[int] = mapped_column(default=0)
     crash_count: Mapped[int] = mapped_column(default=0)
     interrupt_count: Mapped[int] = mapped_column(default=0)
+    fault_count: Mapped[int] = mapped_column(default=0)  # tries that the worker itself made fail
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None]
@@ -170,6 +174,7 @@ class Job(Row):
         Index("jobs_by_model", "model_id", "id"),
         Index("jobs_by_state", "state", "id"),
         Index("jobs_to_claim", "state", "device", "id"),
+        Index("jobs_by_end", "finished_at"),
     )
 
 
@@ -182,7 +187,7 @@ class Attempt(Row):
     worker_id: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    ending: Mapped[str | None] = mapped_column(String(40))  # finished, failed, crashed, lost, drained, cancelled
+    ending: Mapped[str | None] = mapped_column(String(40))  # finished, failed, crashed, faulted, lost, drained, …
     detail: Mapped[str | None] = mapped_column(String(2000))
 
 
@@ -210,7 +215,7 @@ class Artifact(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("job_id", "name"),)
+    __table_args__ = (UniqueConstraint("job_id", "name"), Index("artifacts_by_sha256", "sha256"))
 
 
 class Outbox(Row):

@@ -66,7 +66,7 @@ def sqlite_settings(tmp_path: Path, sqlite_template: Path) -> Settings:
 @pytest.fixture
 def postgres_settings(tmp_path: Path, postgres: PostgresServer, postgres_template: str) -> Settings:
     """PostgreSQL, with its tables, and local files."""
-    return make_settings(tmp_path, database_url=postgres.create_database(postgres_template))
+    return make_settings(tmp_path, database_url=postgres.create_database(postgres_template), key_pepper="a test's")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

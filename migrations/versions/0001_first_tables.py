@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_table(
@@ -58,6 +59,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("public_id", sa.String(length=32), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("pepper_id", sa.String(length=16), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
@@ -169,6 +171,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("crash_count", sa.Integer(), nullable=False),
         sa.Column("interrupt_count", sa.Integer(), nullable=False),
+        sa.Column("fault_count", sa.Integer(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
@@ -197,6 +200,7 @@ def upgrade() -> None:
     op.create_index("jobs_by_model", "jobs", ["model_id", "id"], unique=False)
     op.create_index("jobs_by_project", "jobs", ["project_id", "id"], unique=False)
     op.create_index("jobs_by_state", "jobs", ["state", "id"], unique=False)
+    op.create_index("jobs_by_end", "jobs", ["finished_at"], unique=False)
     op.create_index("jobs_to_claim", "jobs", ["state", "device", "id"], unique=False)
     op.create_table(
         "artifacts",
@@ -252,6 +256,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "seq"),
     )
+    for table in ("uploads", "models", "datasets", "artifacts"):
+        op.create_index(f"{table}_by_sha256", table, ["sha256"], unique=False)
 
     _forbid_changes_of_ended_jobs()
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from core.db import Database
 from core.ids import ALPHABET
-from core.keys import KeyMalformed, ensure_admin_key, hash_key, is_key_of, load_pepper, new_key, parse
+from core.keys import KeyMalformed, PepperMissing, ensure_admin_key, hash_key, is_key_of, load_pepper, new_key, parse
 from core.settings import Settings
 from core.tables import ApiKey
+from tests.conftest import make_settings
 
 
 def test_a_key_names_its_row_and_matches_only_its_own_hash() -> None:
@@ -81,6 +84,42 @@ def test_a_key_from_the_settings_is_the_admin_key(database: Database, settings: 
 
     with database.transaction() as session:
         assert session.scalars(select(ApiKey)).one().public_id == parse(key)
+
+
+def test_another_key_in_the_settings_takes_the_old_ones_place(database: Database, settings: Settings) -> None:
+    for _ in range(2):
+        key = new_key()
+        assert ensure_admin_key(database, settings.model_copy(update={"admin_key": SecretStr(key)})) is None
+
+    with database.transaction() as session:
+        assert session.scalars(select(ApiKey)).one().public_id == parse(key)
+
+
+def test_the_key_in_the_settings_works_after_a_change_of_the_pepper(database: Database, settings: Settings) -> None:
+    key = new_key()
+    for pepper in ("old", "new"):
+        given_both = {"admin_key": SecretStr(key), "key_pepper": SecretStr(pepper)}
+        ensure_admin_key(database, settings.model_copy(update=given_both))
+
+    with database.transaction() as session:
+        assert is_key_of(key, session.scalars(select(ApiKey)).one().key_hash, b"new")
+
+
+def test_a_change_of_the_pepper_shows_a_new_admin_key(database: Database, settings: Settings) -> None:
+    ensure_admin_key(database, settings.model_copy(update={"key_pepper": SecretStr("old")}))
+
+    key = ensure_admin_key(database, settings.model_copy(update={"key_pepper": SecretStr("new")}))
+
+    assert key is not None
+    with database.transaction() as session:
+        assert is_key_of(key, session.scalars(select(ApiKey)).one().key_hash, b"new")
+
+
+def test_a_shared_database_asks_for_a_shared_pepper(tmp_path: Path) -> None:
+    shared = make_settings(tmp_path, database_url="postgresql://somewhere/secateur")
+
+    with pytest.raises(PepperMissing, match="SECATEUR_KEY_PEPPER"):
+        load_pepper(shared)
 
 
 def test_the_pepper_is_made_once_and_is_private(sqlite_settings: Settings) -> None:
