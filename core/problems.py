@@ -11,8 +11,12 @@ TYPE_PREFIX: Final = "/problems/"
 JOB_ERRORS: Final = {
     "poison": ("The job broke its process too often", 500, False),
     "job-timeout": ("The job did not finish in its time", 504, False),
+    "disk-limit": ("The job needs more room on the disk than it may have", 507, False),
     "out-of-memory": ("The job needs more memory than it may have", 507, False),
     "worker-lost": ("The job lost its worker too often", 503, True),
+    "device-unavailable": ("No worker serves the device that the job asks for", 503, True),
+    "expired": ("The job waited too long", 503, True),
+    "storage-unavailable": ("The store or the disk of the worker did not work", 503, True),
     "internal-error": ("Something went wrong on our side", 500, True),
 }
 """What a worker itself says of a job: code -> title, status, whether the same job may succeed another time."""

@@ -7,13 +7,15 @@ caller's transaction; the row, its event and its bell are written together or no
 
 from __future__ import annotations
 
-from core.jobs.leases import beat, claim, crashed, overdue, reap, release
+from core.jobs.leases import beat, claim, crashed, faulted, overdue, reap, release
 from core.jobs.life import (
     cancelled,
     expire,
+    expire_unserved,
     fail,
     finalize,
     finish,
+    forget,
     reject,
     remove,
     request_cancel,
@@ -55,9 +57,12 @@ __all__ = [
     "claim",
     "crashed",
     "expire",
+    "expire_unserved",
     "fail",
+    "faulted",
     "finalize",
     "finish",
+    "forget",
     "overdue",
     "reap",
     "reject",

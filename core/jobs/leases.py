@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from core.db import utc_now
 from core.jobs.moves import give_back, held, locked, move
 from core.jobs.record import attach, end_attempt, store_progress
 from core.jobs.words import CLAIMED_AS, LEASED, BeatAnswer, Claim, Delivered, Lease, LeaseLost, Limits, Progress
-from core.problems import job_problem
+from core.problems import Problem, job_problem
 from core.tables import Attempt, Dataset, Job, JobState, StoredModel
 
 S = JobState
@@ -33,11 +33,7 @@ def claim(
     SQLite lets one writer in at a time, PostgreSQL skips rows that another claim has locked.
     """
     now = utc_now(session)
-    # Each kind is one range of the index `jobs_to_claim`; an empty one would make the database read them all.
-    kinds: list[ColumnElement[bool]] = [Job.state == S.SUBMITTED] if validate else []
-    if devices:
-        kinds.append(and_(Job.state == S.QUEUED, Job.device.in_(devices)))
-    wanted = select(Job).where(or_(false(), *kinds), or_(Job.not_before.is_(None), Job.not_before <= now))
+    wanted = select(Job).where(_is_kind(devices, validate), or_(Job.not_before.is_(None), Job.not_before <= now))
     if job_id is not None:
         wanted = wanted.where(Job.id == job_id)
     job = session.scalars(wanted.order_by(Job.id).limit(1).with_for_update(skip_locked=True)).first()
@@ -73,6 +69,21 @@ def crashed(
     if job.state != S.CANCELLING:
         attach(session, job, delivered, utc_now(session))
     _count_crash(session, job, limits, ending="crashed", code="poison", detail=detail)
+
+
+def faulted(session: Session, claim: Claim, limits: Limits, error: Problem) -> None:
+    """The worker itself failed, not the job: try again after a while; this has a budget of its own."""
+    job = held(session, claim)
+    now = utc_now(session)
+    end_attempt(session, job, now, "faulted", error["detail"])
+    if job.state == S.CANCELLING:
+        move(session, job, S.CANCELLED, now)
+        return
+    job.fault_count += 1
+    if job.fault_count >= limits.fault_limit:
+        move(session, job, S.FAILED, now, error=error)
+        return
+    _give_back_to_rest(session, job, now, limits, count=job.fault_count)
 
 
 def release(session: Session, claim: Claim, limits: Limits) -> None:
@@ -114,6 +125,14 @@ def reap(session: Session, lease: Lease, limits: Limits) -> bool:
     return True
 
 
+def _is_kind(devices: Collection[str], validate: bool) -> ColumnElement[bool]:
+    """Each kind is one range of the index `jobs_to_claim`; an empty one would make the database read them all."""
+    kinds: list[ColumnElement[bool]] = [Job.state == S.SUBMITTED] if validate else []
+    if devices:
+        kinds.append(and_(Job.state == S.QUEUED, Job.device.in_(devices)))
+    return or_(false(), *kinds)
+
+
 def _count_crash(session: Session, job: Job, limits: Limits, *, ending: str, code: str, detail: str) -> None:
     now = utc_now(session)
     end_attempt(session, job, now, ending, detail)
@@ -124,7 +143,12 @@ def _count_crash(session: Session, job: Job, limits: Limits, *, ending: str, cod
     if job.crash_count >= limits.crash_limit:
         move(session, job, S.FAILED, now, error=job_problem(code, f"Tried {job.crash_count} times. {detail}"))
         return
-    job.not_before = now + timedelta(seconds=limits.retry_seconds * 2 ** (job.crash_count - 1))
+    _give_back_to_rest(session, job, now, limits, count=job.crash_count)
+
+
+def _give_back_to_rest(session: Session, job: Job, now: datetime, limits: Limits, *, count: int) -> None:
+    """Let the job wait again, twice as long with every time."""
+    job.not_before = now + timedelta(seconds=limits.retry_seconds * 2 ** (count - 1))
     give_back(session, job, now)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from core.db import utc_now
@@ -14,7 +14,7 @@ from core.ids import new_id
 from core.jobs.moves import held, in_project, move
 from core.jobs.record import attach, end_attempt, ring_later, tell_state
 from core.jobs.words import TERMINAL, WAITING, Claim, Delivered, StateConflict
-from core.problems import Problem
+from core.problems import Problem, job_problem
 from core.tables import Artifact, Attempt, Event, Job, JobState, StoredModel
 
 S = JobState
@@ -50,6 +50,7 @@ def submit(
         attempt=0,
         crash_count=0,
         interrupt_count=0,
+        fault_count=0,
         cancel_requested=False,
     )
     session.add(job)
@@ -129,20 +130,46 @@ def remove(session: Session, project_id: str, job_id: str) -> None:
     job = in_project(session, project_id, job_id)
     if job.state not in TERMINAL:
         raise StateConflict(job_id, job.state, "deleted")
-    for table in (Artifact, Event, Attempt):
-        session.execute(delete(table).where(table.job_id == job_id))
-    session.delete(job)
-    session.flush()
+    _remove(session, [job.id])
+
+
+def forget(session: Session, max_age: timedelta, limit: int = 100) -> int:
+    """Remove up to `limit` jobs that ended longer than `max_age` ago, the oldest first; return how many."""
+    ended = select(Job.id).where(Job.state.in_(TERMINAL), Job.finished_at < utc_now(session) - max_age)
+    found = ended.order_by(Job.finished_at).limit(limit).with_for_update(skip_locked=True)
+    job_ids = session.scalars(found).all()
+    _remove(session, job_ids)
+    return len(job_ids)
 
 
 def expire(session: Session, max_age: timedelta) -> int:
     """End jobs that have waited longer than `max_age`; return how many."""
+    error = job_problem("expired", f"The job waited for {max_age.days} days, and that is the limit. Submit it again.")
+    return _expire(session, error, Job.state.in_(WAITING), Job.submitted_at < utc_now(session) - max_age)
+
+
+def expire_unserved(session: Session, device: str, max_wait: timedelta) -> int:
+    """End jobs that have queued longer than `max_wait` for a device that nobody serves; return how many."""
+    detail = (
+        f"No worker serves the device '{device}', and the job has waited {max_wait.total_seconds():.0f} s for one. "
+        f"Start a worker with this device, or submit the job for another: recipe.deploy.provider."
+    )
+    queued = (Job.state == S.QUEUED, Job.device == device, Job.queued_at < utc_now(session) - max_wait)
+    return _expire(session, job_problem("device-unavailable", detail), *queued)
+
+
+def _expire(session: Session, error: Problem, *conditions: ColumnElement[bool]) -> int:
     now = utc_now(session)
-    old = select(Job).where(Job.state.in_(WAITING), Job.submitted_at < now - max_age)
-    jobs = session.scalars(old.limit(100).with_for_update(skip_locked=True)).all()
+    jobs = session.scalars(select(Job).where(*conditions).limit(100).with_for_update(skip_locked=True)).all()
     for job in jobs:
-        move(session, job, S.EXPIRED, now)
+        move(session, job, S.EXPIRED, now, error=error)
     return len(jobs)
+
+
+def _remove(session: Session, job_ids: Sequence[str]) -> None:
+    for table in (Artifact, Event, Attempt):
+        session.execute(delete(table).where(table.job_id.in_(job_ids)))
+    session.execute(delete(Job).where(Job.id.in_(job_ids)))
 
 
 def _end(

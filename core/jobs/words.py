@@ -57,11 +57,12 @@ class Limits:
 
     crash_limit: int
     interrupt_limit: int
-    retry_seconds: float  # doubled with every crash
+    retry_seconds: float  # doubled with every crash or fault
+    fault_limit: int = 10
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        return cls(settings.crash_limit, settings.interrupt_limit, settings.lease_seconds / 6)
+        return cls(settings.crash_limit, settings.interrupt_limit, settings.lease_seconds / 6, settings.fault_limit)
 
 
 @dataclass(frozen=True)
