@@ -17,20 +17,31 @@ from engine.execution.runtime import open_session, run
 from engine.graph.extract import extract
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
-from tests.networks import CHANNELS, NETWORKS, Draft, images, residual, residual_with_batch_norm, shared_weights
+from tests.networks import (
+    CHANNELS,
+    NETWORKS,
+    Draft,
+    half_precision,
+    images,
+    residual,
+    residual_with_batch_norm,
+    shared_weights,
+)
 
 PARITY = 1e-4
 
 
-def tensors(model: Model, batch: int = 2) -> dict[str, Tensor]:
+def tensors(model: Model, batch: int | None = None) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in images(model, batch).items()}
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_value_agrees_with_onnx_runtime(name: str, batch: int) -> None:
-    """Not the outputs alone: each value between two nodes, at more than one batch size."""
+    """Not the outputs alone: each value between two nodes, at more than one batch size where none is fixed."""
     model = normalise(NETWORKS[name][0]())
+    own = model.inputs[0].shape[0]
+    batch = own if isinstance(own, int) else batch
     fetch = [value.name for node in model.graph for value in node.outputs]
     wanted = run(open_session(extract(model, fetch)), images(model, batch))
 
@@ -40,6 +51,20 @@ def test_every_value_agrees_with_onnx_runtime(name: str, batch: int) -> None:
     for value, array in wanted.items():
         assert found[value].shape == array.shape
         assert np.abs(found[value].numpy() - array).max() <= PARITY * max(np.abs(array).max(), 1e-6)
+
+
+def test_half_precision_is_run_in_half_precision() -> None:
+    model = normalise(half_precision())
+    (name,) = (info.name for info in model.outputs)
+    wanted = run(open_session(model), images(model))[name]
+
+    executor = Executor(model)
+    found = executor(tensors(model))[name]
+    found.square().sum().backward()
+
+    assert {parameter.dtype for parameter in executor.parameters()} == {torch.float16}
+    assert np.abs(found.detach().numpy() - wanted).max() <= 1e-2 * np.abs(wanted).max()
+    assert all(parameter.grad is not None for parameter in executor.parameters())
 
 
 def test_a_run_may_start_and_end_anywhere() -> None:
