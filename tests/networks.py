@@ -15,7 +15,9 @@ from engine.graph.model import Model
 
 CHANNELS = 8
 Shape = tuple[int | str, ...]
+Outputs = dict[str, tuple[int, Shape]]
 IMAGE: Shape = ("batch", 3, 16, 16)
+ONE_IMAGE: Shape = (1, 3, 16, 16)
 
 
 class Draft:
@@ -58,33 +60,100 @@ class Draft:
         pooled = self.node("Flatten", self.node("GlobalAveragePool", x))
         return self.node("Gemm", pooled, self.weight(classes, channels), self.weight(classes), transB=1)
 
-    def model(self, output: str, input_shape: Shape = IMAGE, output_shape: Shape = ("batch", 5)) -> Model:
+    def model(
+        self, output: str, input_shape: Shape = IMAGE, output_shape: Shape | None = None, also: Outputs | None = None
+    ) -> Model:
+        """Finish the network: one output, of five scores unless told otherwise, and `also` these."""
+        outputs: Outputs = {output: (TensorProto.FLOAT, output_shape or (input_shape[0], 5)), **(also or {})}
         graph = helper.make_graph(
             self.nodes,
             "tiny",
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, input_shape)],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, output_shape)],
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
             self.weights,
         )
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
         return Model(ir.from_proto(proto))
 
 
-def stem(draft: Draft) -> str:
-    return draft.node("Relu", draft.conv("image", 3, CHANNELS))
+def stem(draft: Draft, image: str = "image", inputs: int = 3) -> str:
+    return draft.node("Relu", draft.conv(image, inputs, CHANNELS))
 
 
 def basic_branch(draft: Draft, x: str) -> str:
     return draft.conv(draft.node("Relu", draft.conv(x, CHANNELS, CHANNELS)), CHANNELS, CHANNELS)
 
 
-def residual() -> Model:
+def blocks(draft: Draft, x: str, count: int) -> str:
+    for _ in range(count):
+        x = draft.node("Relu", draft.node("Add", x, basic_branch(draft, x)))
+    return x
+
+
+def residual(input_shape: Shape = IMAGE) -> Model:
     """Three blocks with a Relu after each sum, as in ResNet."""
     draft = Draft()
+    return draft.model(draft.classify(blocks(draft, stem(draft), 3)), input_shape)
+
+
+def residual_of_one() -> Model:
+    """A batch of one, as many exporters fix it."""
+    return residual(ONE_IMAGE)
+
+
+def channels_last() -> Model:
+    """Images whose channels come last, turned at the door."""
+    draft = Draft()
+    x = stem(draft, draft.node("Transpose", "image", perm=[0, 3, 1, 2]))
+    return draft.model(draft.classify(blocks(draft, x, 2)), ("batch", 16, 16, 3))
+
+
+def grey() -> Model:
+    """Images of one channel."""
+    draft = Draft()
+    return draft.model(draft.classify(blocks(draft, stem(draft, inputs=1), 2)), ("batch", 1, 16, 16))
+
+
+def scores_and_map() -> Model:
+    """Two outputs: class scores, and the feature map that they are read from."""
+    draft = Draft()
+    x = blocks(draft, stem(draft), 2)
+    return draft.model(draft.classify(x), also={x: (TensorProto.FLOAT, ("batch", CHANNELS, 16, 16))})
+
+
+def scores_and_class() -> Model:
+    """Two outputs: class scores, and the best one's index, which has no gradient."""
+    draft = Draft()
+    scores = draft.classify(blocks(draft, stem(draft), 2))
+    best = draft.node("ArgMax", scores, axis=1, keepdims=0)
+    return draft.model(scores, also={best: (TensorProto.INT64, ("batch",))})
+
+
+def rectified_scores() -> Model:
+    """A Relu behind the class scores."""
+    draft = Draft()
+    return draft.model(draft.node("Relu", draft.classify(blocks(draft, stem(draft), 2))))
+
+
+def half_weights() -> Model:
+    """Weights kept in half precision and widened where they are read."""
+    draft = Draft()
     x = stem(draft)
-    for _ in range(3):
-        x = draft.node("Relu", draft.node("Add", x, basic_branch(draft, x)))
+    kernels = [draft.constant(draft.random.standard_normal((CHANNELS, CHANNELS, 3, 3)) / 8, np.float16) for _ in "ab"]
+    for kernel in kernels:
+        branch = draft.node("Conv", x, draft.node("Cast", kernel, to=TensorProto.FLOAT), pads=[1, 1, 1, 1])
+        x = draft.node("Relu", draft.node("Add", x, branch))
     return draft.model(draft.classify(x))
+
+
+def half_precision() -> Model:
+    """All in half precision but the image and the scores. Not among NETWORKS: rounding is larger than their laws."""
+    draft = Draft()
+    x = draft.node("Cast", "image", to=TensorProto.FLOAT16)
+    x = draft.node("Cast", draft.classify(blocks(draft, stem(draft, x), 2)), to=TensorProto.FLOAT)
+    for weight in draft.weights:
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name))
+    return draft.model(x)
 
 
 def branch_first() -> Model:
@@ -130,7 +199,7 @@ def squeeze_excite() -> Model:
     return draft.model(draft.classify(x))
 
 
-def transformer() -> Model:
+def transformer(input_shape: Shape = IMAGE) -> Model:
     """One attention and one MLP, whose shapes are worked out from the input's while the network runs."""
     draft = Draft(opset=17)
     width, heads, tokens = 12, 3, 16
@@ -157,7 +226,12 @@ def transformer() -> Model:
     hidden = draft.node("MatMul", layer_norm(draft, x, width), draft.weight(width, 2 * width))
     x = draft.node("Add", x, draft.node("MatMul", tanh_gelu(draft, hidden), draft.weight(2 * width, width)))
     mean = draft.node("ReduceMean", x, axes=[1], keepdims=0)
-    return draft.model(draft.node("Gemm", mean, draft.weight(5, width), draft.weight(5), transB=1))
+    return draft.model(draft.node("Gemm", mean, draft.weight(5, width), draft.weight(5), transB=1), input_shape)
+
+
+def transformer_of_one() -> Model:
+    """A batch of one, so that the arithmetic of shapes folds away."""
+    return transformer(ONE_IMAGE)
 
 
 def layer_norm(draft: Draft, x: str, width: int) -> str:
@@ -299,11 +373,19 @@ def dense() -> Model:
 
 NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
     "residual": (residual, 3),
+    "residual_of_one": (residual_of_one, 3),
+    "channels_last": (channels_last, 2),
+    "grey": (grey, 2),
+    "scores_and_map": (scores_and_map, 2),
+    "scores_and_class": (scores_and_class, 2),
+    "rectified_scores": (rectified_scores, 2),
+    "half_weights": (half_weights, 2),
     "branch_first": (branch_first, 2),
     "residual_with_batch_norm": (residual_with_batch_norm, 2),
     "inverted_residual": (inverted_residual, 2),
     "squeeze_excite": (squeeze_excite, 1),
     "transformer": (transformer, 2),
+    "transformer_of_one": (transformer_of_one, 2),
     "nested": (nested, 2),
     "nested_last": (nested_last, 2),
     "shared_weights": (shared_weights, 2),
@@ -321,8 +403,9 @@ NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
 WITH_UNITS = [name for name, (_, units) in NETWORKS.items() if units]
 
 
-def images(model: Model, batch: int = 2, seed: int = 1) -> dict[str, NDArray[np.float32]]:
-    """Draw one batch for the network's only input."""
+def images(model: Model, batch: int | None = None, seed: int = 1) -> dict[str, NDArray[np.float32]]:
+    """Draw images for the network's only input: its own batch, else two, unless told how many."""
     (info,) = model.inputs
+    batch = batch or (info.shape[0] if isinstance(info.shape[0], int) else 2)
     shape = (batch, *(size for size in info.shape[1:] if isinstance(size, int)))
     return {info.name: np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)}
