@@ -48,7 +48,7 @@ def outputs_in_batches(model: Model, images: ImageSet, deploy: Deploy, batch: in
     Raises ModelError where the runtime cannot run it.
     """
     name = require_image_input(model).name
-    session = open_session(model, provider=deploy.provider, threads=deploy.threads)
+    session = open_session(model, provider=deploy.provider, threads=deploy.threads, spinning=False)
     for inputs, used in input_batches(model, images, batch):
         outputs = _run(session, {name: inputs})
         yield {output: without_filling(array, len(inputs), used) for output, array in outputs.items()}
