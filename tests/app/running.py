@@ -88,6 +88,10 @@ def put_file(client: httpx2.Client, content: bytes = b"network", filename: str =
     return dict(response.json())
 
 
+def parts_of(service: Service) -> set[str]:
+    return {path.name for path in service.services.part_folder.glob("*")}
+
+
 def make_model(client: httpx2.Client, content: bytes = b"network") -> str:
     response = client.post("/v1/models", json={"upload_id": put_file(client, content)["id"]})
     assert response.status_code == 201, response.text

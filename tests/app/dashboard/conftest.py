@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -19,6 +20,15 @@ from app.main import create_app
 from app.services import Services
 from core.keys import ensure_admin_key, new_key
 from core.settings import Settings
+from tests.app.dashboard.samples import (
+    add_dataset,
+    add_model,
+    beat,
+    finish_job,
+    sample_report,
+    start_job,
+    submit_job,
+)
 
 ORIGIN = "http://dashboard.test"
 
@@ -60,6 +70,15 @@ def admin(visitor: TestClient, admin_key: str) -> TestClient:
     """A client that has signed in with the admin key."""
     sign_in(visitor, admin_key)
     return visitor
+
+
+@pytest.fixture
+def finished_job(services: Services, tmp_path: Path) -> str:
+    job_id = submit_job(services.database, add_model(services.database), dataset_id=add_dataset(services.database))
+    claim = start_job(services.database, job_id)
+    beat(services.database, claim, "score", 0.3, "unit 7 of 27")
+    finish_job(services.database, services.storage, claim, tmp_path, sample_report())
+    return job_id
 
 
 def browser_of(application: FastAPI) -> TestClient:
