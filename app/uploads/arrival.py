@@ -15,6 +15,7 @@ from app.uploads import service
 from app.uploads.digests import check_sha256
 from app.uploads.partfile import PartFile, PartLost
 from app.uploads.receive import Checkpoint, receive, too_large
+from core.blobs import publish
 from core.db import Record
 from core.ids import new_id
 
@@ -29,7 +30,7 @@ async def receive_whole(tenant: Tenant, request: Request, filename: str, declare
     try:
         file = await _gather(services, request, path)
         check_sha256(file.sha256, declared)
-        await asyncio.to_thread(services.storage.put_file, path, file.sha256)
+        await asyncio.to_thread(publish, services.database, services.storage, path, file.sha256)
     finally:
         service.discard_part(services, path)
     whole: dict[str, Any] = {"filename": filename, "size_bytes": file.offset, "sha256": file.sha256}
@@ -116,7 +117,7 @@ async def _store(tenant: Tenant, upload: Record, file: PartFile) -> None:
         service.discard_part(services, file.path)
         await asyncio.to_thread(service.set_offset, services, upload["id"], 0)
         raise
-    await asyncio.to_thread(services.storage.put_file, file.path, file.sha256)
+    await asyncio.to_thread(publish, services.database, services.storage, file.path, file.sha256)
     services.hashes.forget(file.path)
     await tenant.write(lambda session, _project_id: service.complete(session, upload["id"], file.offset, file.sha256))
 
