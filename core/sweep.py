@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from core import jobs
 from core.db import Database, utc_now
 from core.processes import ProcessIdentity
-from core.queue import Bell, dispatch
+from core.queue import DEVICES, Bell, dispatch
 from core.settings import Settings
 from core.tables import IdempotencyKey, Worker
 
@@ -34,12 +34,14 @@ class Sweeper:
         self._database, self._bell, self._settings = database, bell, settings
         self._limits = jobs.Limits.of(settings)
         self._late_since: dict[jobs.Lease, float] = {}
+        self._unserved_since: dict[str, float] = {}
 
     def sweep(self) -> None:
         """Do every step once."""
         self.take_from_the_lost()
         with self._database.transaction() as session:
             jobs.expire(session, timedelta(days=self._settings.retention_days))
+        self.give_up_the_unserved()
         dispatch(self._database, self._bell)
 
     def take_from_the_lost(self) -> int:
@@ -51,13 +53,35 @@ class Sweeper:
         self._late_since = {lease: self._late_since[lease] for lease in leases if lease in self._late_since}
         return sum(self._reap(lease) for lease in lost)
 
+    def give_up_the_unserved(self) -> int:
+        """End jobs whose device no worker has served for too long; return how many.
+
+        That long this process itself must have seen none: workers may be away for an upgrade, a clock may jump.
+        """
+        with self._database.transaction() as session:
+            alive = Worker.seen_at > utc_now(session) - timedelta(seconds=2 * self._settings.lease_seconds)
+            served = {device for devices in session.scalars(select(Worker.devices).where(alive)) for device in devices}
+            now, wait_seconds = time.monotonic(), self._settings.device_wait_seconds
+            self._unserved_since = {d: self._unserved_since.get(d, now) for d in DEVICES if d not in served}
+            return sum(
+                jobs.expire_unserved(session, device, timedelta(seconds=wait_seconds))
+                for device, since in self._unserved_since.items()
+                if now - since >= wait_seconds
+            )
+
     def forget_the_old(self) -> None:
-        """Delete stored answers that are no longer replayed, and workers that were last seen long ago."""
+        """Delete ended jobs, stored answers that are no longer replayed, and workers that were last seen long ago."""
+        while self._forget_jobs():
+            pass
         with self._database.transaction() as session:
             now = utc_now(session)
             old_answers = IdempotencyKey.created_at < now - timedelta(hours=IDEMPOTENCY_HOURS)
             session.execute(delete(IdempotencyKey).where(old_answers))
             session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(days=WORKER_DAYS)))
+
+    def _forget_jobs(self) -> int:
+        with self._database.transaction() as session:
+            return jobs.forget(session, timedelta(days=self._settings.retention_days))
 
     def _is_really_late(self, lease: jobs.Lease) -> bool:
         """Whether the lease stood still for two beats by this process's own steady clock.

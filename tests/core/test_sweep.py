@@ -141,3 +141,34 @@ def test_old_answers_and_long_dead_workers_are_forgotten(database: Database, set
     with database.transaction() as session:
         assert [row.key for row in session.scalars(select(IdempotencyKey))] == ["new"]
         assert session.scalars(select(Worker)).all() == []
+
+
+def test_a_job_for_a_device_that_nobody_serves_is_given_up_by_name(database: Database, settings: Settings) -> None:
+    gpu, cpu = submit_job(database, device="gpu"), submit_job(database)
+    enlist(database, this_process())  # serves cpu
+    with database.transaction() as session:
+        session.execute(update(Job).values(state="queued", queued_at=utc_now(session) - timedelta(hours=1)))
+
+    Sweeper(database, SilentBell(), settings).sweep()
+    assert state_of(database, gpu) == "queued", "this process has not looked for long enough"
+    sweeper = Sweeper(database, SilentBell(), settings.model_copy(update={"device_wait_seconds": 1e-6}))
+    sweeper.sweep()
+    sweeper.sweep()
+
+    error = read_job(database, gpu).error
+    assert error is not None
+    assert (error["code"], "'gpu'" in error["detail"]) == ("device-unavailable", True)
+    assert state_of(database, cpu) == "queued"
+
+
+def test_jobs_that_ended_long_ago_are_forgotten(database: Database, settings: Settings) -> None:
+    old, new = submit_job(database), submit_job(database)
+    with database.transaction() as session:
+        jobs.request_cancel(session, PROJECT_ID, new)
+        long_ago = utc_now(session) - timedelta(days=settings.retention_days + 1)
+        session.execute(update(Job).where(Job.id == old).values(state="failed", finished_at=long_ago))
+
+    Sweeper(database, SilentBell(), settings).forget_the_old()
+
+    with database.transaction() as session:
+        assert session.scalars(select(Job.id)).all() == [new]
