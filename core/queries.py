@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, String, bindparam, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import Query
-from core.jobs.words import WAITING
 from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, Worker
 
 LAST_JOB_ID: Final = "job_" + "z" * 26
@@ -96,10 +95,11 @@ key_statement: Final = Query(select(*ApiKey.__table__.columns).where(_given(ApiK
 
 workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Worker.id))
 
-claimable_statement: Final = Query(
-    select(Job.id)
-    .where(Job.state.in_(tuple(WAITING)), or_(Job.not_before.is_(None), Job.not_before <= bindparam("now")))
-    .limit(1)
+_rested = or_(Job.not_before.is_(None), Job.not_before <= bindparam("now"))
+
+submitted_statement: Final = Query(select(Job.id).where(Job.state == "submitted", _rested).limit(1))
+queued_statement: Final = Query(
+    select(Job.id).where(Job.state == "queued", _given(Job.device, "device"), _rested).limit(1)
 )
 """Is there anything to claim? Asked often by idle workers, so it takes no lock."""
 

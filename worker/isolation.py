@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from worker.launch import STARTED
+
 Sandbox = Literal["bubblewrap", "limits"]
 
 LAUNCHER: Final = Path(__file__).with_name("launch.py")
@@ -43,7 +45,7 @@ OUT_OF_MEMORY: Final = re.compile(
 
 
 @dataclass(frozen=True)
-class Limits:
+class ChildLimits:
     """What one child may use; None: as much as there is."""
 
     wall_seconds: float
@@ -88,6 +90,10 @@ class Ending:
         return f"signal {self.signal} ({signal.strsignal(self.signal)})"
 
 
+class SandboxBroken(Exception):
+    """The child ended before it became the program that it was to run: no fault of the program's."""
+
+
 @cache
 def choose_sandbox(wanted: Literal["auto", "bubblewrap", "limits"]) -> Sandbox:
     """Return what this machine can do. Raises RuntimeError where bubblewrap is required and does not work."""
@@ -110,7 +116,7 @@ class Child:
         *,
         folder: Path,
         shared: Mapping[str, Path],
-        limits: Limits,
+        limits: ChildLimits,
         sandbox: Sandbox,
         gpu: str | None,
     ) -> None:
@@ -121,6 +127,7 @@ class Child:
         self._deadline = time.monotonic() + limits.wall_seconds
         self._kill_at: float | None = None
         self._stopped_for: str | None = None
+        self._started = False
         self._tail = b""
         self._oom_kills = _oom_kills()
         self._in_bubblewrap = sandbox == "bubblewrap"
@@ -171,7 +178,7 @@ class Child:
                     elif key.fileobj is process.stderr:
                         self._tail = (self._tail + chunk)[-TAIL_BYTES:]
                     else:
-                        yield from _cut_lines(rest, chunk)
+                        yield from self._after_the_start(_cut_lines(rest, chunk))
                 self._enforce("endless line" if len(rest) > LINE_BYTES else why_stop())
                 if exited:
                     self._kill_group()
@@ -180,8 +187,17 @@ class Child:
         if rest:
             yield bytes(rest)
 
+    def _after_the_start(self, lines: list[bytes]) -> list[bytes]:
+        """Take the launcher's own line away."""
+        if self._started or not lines:
+            return lines
+        self._started = lines[0] == STARTED
+        return lines[1:] if self._started else lines
+
     def ending(self) -> Ending:
-        """Tell how it ended, once its lines are over."""
+        """Tell how it ended, once its lines are over. Raises SandboxBroken if the program never began."""
+        if not self._started and self._stopped_for is None:
+            raise SandboxBroken(f"The sandbox could not be made: {self._tail[-500:].decode(errors='replace').strip()}")
         code = self._process.returncode
         number = -code if code < 0 else code - 128 if self._in_bubblewrap and code > 128 else None
         killed_by_kernel = number == signal.SIGKILL and self._stopped_for is None and _oom_kills() > self._oom_kills
@@ -261,7 +277,7 @@ def _cut_lines(rest: bytearray, chunk: bytes) -> list[bytes]:
     return whole
 
 
-def _launched(command: list[str], limits: Limits, in_bubblewrap: bool) -> list[str]:
+def _launched(command: list[str], limits: ChildLimits, in_bubblewrap: bool) -> list[str]:
     launcher = "/launch.py" if in_bubblewrap else str(LAUNCHER)
     # Bubblewrap sees to it by itself that nothing outlives the worker.
     wish = {"limits": limits.as_rlimits(), "parent": None if in_bubblewrap else os.getpid()}

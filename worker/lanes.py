@@ -14,8 +14,9 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from core.queries import claimable_statement
-from worker.run_job import run_next
+from core.db import BoundQuery
+from core.queries import queued_statement, submitted_statement
+from worker.run_job import WorkerFault, run_next
 from worker.slots import Slot
 from worker.sweep import Caretaker
 from worker.workplace import Workplace
@@ -65,6 +66,10 @@ class Lanes:
             except DBAPIError as error:
                 found = False
                 log.warning("lane.database_away", reason=type(error).__name__)
+            except WorkerFault as fault:
+                found = False
+                log.error("lane.rests", reason=str(fault))
+                self._place.draining.wait(self._place.settings.lease_seconds / 4)  # no bell makes this shorter
             except Exception:
                 found = False
                 log.exception("lane.error")
@@ -72,17 +77,17 @@ class Lanes:
                 wake.wait(self._place.settings.poll_seconds * random.uniform(0.75, 1.25))
 
     def _look_for_submitted(self) -> bool:
-        return self._something_waits() and run_next(self._place)
+        return self._finds(submitted_statement(now=datetime.now(UTC))) and run_next(self._place)
 
     def _look_for(self, slot: Slot) -> bool:
-        if not self._something_waits():
+        if not self._finds(queued_statement(device=slot.device, now=datetime.now(UTC))):
             return False
         with slot.held() as held:
             return held and run_next(self._place, slot=slot)
 
-    def _something_waits(self) -> bool:
+    def _finds(self, statement: BoundQuery) -> bool:
         """Look without a lock, and roughly, by this machine's clock: idle workers ask often."""
-        return bool(self._place.database.read_all(claimable_statement(now=datetime.now(UTC))))
+        return bool(self._place.database.read_all(statement))
 
     def _sweep(self) -> None:
         pause_seconds = min(5.0, self._place.settings.lease_seconds / 6)

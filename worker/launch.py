@@ -8,6 +8,8 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+STARTED = b"secateur: the sandbox stands"
+"""The first line of every child: without it, what failed is the sandbox and not the program."""
 
 
 def main(arguments: list[str]) -> None:
@@ -17,6 +19,7 @@ def main(arguments: list[str]) -> None:
         _limit(getattr(resource, name), value)
     if wish["parent"] is not None:
         _die_with(wish["parent"])
+    os.write(1, STARTED + b"\n")
     os.execv(arguments[1], arguments[1:])  # noqa: S606  # there is no shell, and the command is the worker's own
 
 

@@ -6,6 +6,7 @@ does, the worker outlives it; whatever happens to the worker, the lease gives th
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -21,13 +22,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core import jobs
-from core.problems import from_engine, job_problem
-from core.storage.base import BlobCorrupt, BlobMissing, StorageUnavailable, hash_file
+from core.blobs import publish
+from core.problems import Problem, from_engine, job_problem
+from core.storage.base import BlobCorrupt, BlobMissing, StorageError, StorageUnavailable, hash_file
 from core.tables import JobState
 from engine.recipe import Recipe
 from worker.engine_lines import Conversation, clean_text, parse_object
 from worker.heart import Heart, StopReason
-from worker.isolation import Child, Ending, Limits
+from worker.isolation import Child, ChildLimits, Ending
 from worker.slots import Slot
 from worker.workplace import Workplace
 
@@ -40,6 +42,7 @@ DELIVERIES: Final = {
 }
 """What the engine leaves in its folder `out`: role -> name, media type."""
 
+DISK_TROUBLES: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 REPORT_BYTES: Final = 64 * 1024**2
 LONGEST_WAIT_SECONDS: Final = 30.0
 
@@ -48,6 +51,14 @@ log = structlog.get_logger()
 
 class MustStop(Exception):
     """The work may not go on; `Heart.why_stop` says why."""
+
+
+class WorkerFault(Exception):
+    """This worker could not do its part; the job has been given back, and the lane should rest."""
+
+
+class AgreementBroken(Exception):
+    """The engine ended well, but did not leave what was agreed."""
 
 
 def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None = None) -> bool:
@@ -70,28 +81,54 @@ def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None =
 
 
 def run(place: Workplace, claim: jobs.Claim, gpu: str | None = None) -> None:
-    """Work on a claimed job until it has an outcome, and write that; nothing is written by who lost the lease."""
-    work = _inspect if claim.state == JobState.VALIDATING else _compress
+    """Work on a claimed job until it has an outcome, and write that; nothing is written by who lost the lease.
+
+    Raises WorkerFault, when that is written, if it was not the job that failed but this worker.
+    """
+    fault: Exception | None = None
     with Heart(place.database, claim, place.draining) as heart:
         try:
-            with _folder(place, claim) as folder:
-                outcome = work(place, claim, heart, folder, gpu)
-        except MustStop:
-            outcome = _stopped(place, claim, heart)
-        except (BlobMissing, BlobCorrupt) as error:
-            outcome = partial(jobs.fail, claim=claim, error=job_problem("internal-error", str(error)))
+            outcome = _work(place, claim, heart, gpu)
         except Exception as error:
-            log.exception("job.worker_error")
-            detail = f"The worker failed: {type(error).__name__}: {error}"
-            outcome = partial(jobs.crashed, claim=claim, limits=_limits(place), detail=detail)
-        _write(place, heart, outcome)
+            log.exception("job.worker_fault")
+            fault, outcome = error, _fault(place, claim, error)
+        try:
+            _write(place, heart, outcome)
+        except Exception as error:
+            # What the outcome says cannot be written. A job that stays leased without a heart would hang for a lease.
+            log.exception("job.outcome_refused")
+            fault = error
+            _write(place, heart, _fault(place, claim, error))
+    if fault is not None:
+        raise WorkerFault(f"{type(fault).__name__}: {fault}") from fault
+
+
+def _work(place: Workplace, claim: jobs.Claim, heart: Heart, gpu: str | None) -> Outcome:
+    """Do the job; what goes wrong in an expected way is an outcome too."""
+    work = _inspect if claim.state == JobState.VALIDATING else _compress
+    try:
+        with _folder(place, claim) as folder:
+            return work(place, claim, heart, folder, gpu)
+    except MustStop:
+        return _stopped(place, claim, heart)
+    except (BlobMissing, BlobCorrupt) as error:
+        return partial(jobs.fail, claim=claim, error=job_problem("internal-error", str(error)))
+    except AgreementBroken as error:
+        return partial(jobs.crashed, claim=claim, limits=_limits(place), detail=str(error))
+
+
+def _fault(place: Workplace, claim: jobs.Claim, error: Exception) -> Outcome:
+    no_room = isinstance(error, OSError) and error.errno in DISK_TROUBLES
+    code = "storage-unavailable" if no_room or isinstance(error, StorageError) else "internal-error"
+    detail = clean_text(f"The worker failed, not the job: {type(error).__name__}: {error}")
+    return partial(jobs.faulted, claim=claim, limits=_limits(place), error=job_problem(code, detail))
 
 
 def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _gpu: str | None) -> Outcome:
     """Let the engine look at the model within small limits: is it what it says, can it be cut at all?"""
     model = _bring_model(place, claim, heart, folder)
     settings = place.settings
-    limits = Limits(
+    limits = ChildLimits(
         settings.inspect_seconds, settings.inspect_memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds
     )
     talk = Conversation()
@@ -100,7 +137,7 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
         return partial(jobs.reject, claim=claim, error=from_engine(talk.error))
     if ending.exit_code == 0 and talk.answer is not None:
         return partial(jobs.validated, claim=claim, analysis=talk.answer)
-    return _broken(place, claim, ending, ())
+    return _broken(place, claim, ending, limits, ())
 
 
 def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:
@@ -116,7 +153,7 @@ def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, g
         return partial(jobs.fail, claim=claim, error=from_engine(talk.error), delivered=delivered)
     if ending.exit_code == 0 and talk.done:
         return _deliver(place, claim, heart, folder, delivered)
-    return _broken(place, claim, ending, delivered)
+    return _broken(place, claim, ending, limits, delivered)
 
 
 def _run_engine(
@@ -125,7 +162,7 @@ def _run_engine(
     talk: Conversation,
     command: list[str],
     folder: Path,
-    limits: Limits,
+    limits: ChildLimits,
     gpu: str | None,
 ) -> Ending:
     shared = {"checkpoint": folder.parent / "checkpoint"}
@@ -140,19 +177,31 @@ def _run_engine(
     return ending
 
 
-def _broken(place: Workplace, claim: jobs.Claim, ending: Ending, delivered: tuple[jobs.Delivered, ...]) -> Outcome:
+def _broken(
+    place: Workplace, claim: jobs.Claim, ending: Ending, limits: ChildLimits, delivered: tuple[jobs.Delivered, ...]
+) -> Outcome:
     """The child did not end as agreed: say what killed it; only what may go better another time is tried again."""
     tail = clean_text(ending.log_tail.decode(errors="replace"))
-    fail = partial(jobs.fail, claim=claim, detail=tail, delivered=delivered)
-    if ending.stopped_for == "timeout":
-        return partial(fail, error=job_problem("job-timeout", "The engine was stopped when its time was over."))
-    if ending.out_of_memory:
-        limit = f"{place.settings.job_memory_bytes / 1024**3:.1f} GiB"
-        return partial(
-            fail, error=job_problem("out-of-memory", f"The engine asked for more than the {limit} it may use.")
-        )
+    error = _limit_exceeded(ending, limits)
+    if error is not None:
+        return partial(jobs.fail, claim=claim, error=error, detail=tail, delivered=delivered)
     detail = f"The engine ended with {ending}. {tail[-1000:]}".strip()
     return partial(jobs.crashed, claim=claim, limits=_limits(place), detail=detail, delivered=delivered)
+
+
+def _limit_exceeded(ending: Ending, limits: ChildLimits) -> Problem | None:
+    """Return what to say of a child that went over its limits, or None if it kept them."""
+    if ending.stopped_for == "timeout":
+        return job_problem("job-timeout", f"The engine was stopped when its {limits.wall_seconds:.0f} s were over.")
+    if ending.stopped_for == "disk":
+        limit = f"{limits.disk_bytes / 1024**3:.1f} GiB"
+        return job_problem("disk-limit", f"The engine wrote more than the {limit} it may have on the disk.")
+    if not ending.out_of_memory:
+        return None
+    if limits.memory_bytes is None:
+        return job_problem("out-of-memory", "The engine asked for more memory than the GPU or the machine has left.")
+    limit = f"{limits.memory_bytes / 1024**3:.1f} GiB"
+    return job_problem("out-of-memory", f"The engine asked for more than the {limit} it may use.")
 
 
 def _deliver(
@@ -236,7 +285,7 @@ def _suffix(name: str) -> str:
 def _publish(place: Workplace, heart: Heart, path: Path, name: str, role: str, media_type: str) -> jobs.Delivered:
     _assert_plain(path)
     sha256, size_bytes = hash_file(path), path.stat().st_size
-    _patiently(heart, lambda: place.storage.put_file(path, sha256))
+    _patiently(heart, lambda: publish(place.database, place.storage, path, sha256))
     return jobs.Delivered(name, role, media_type, sha256, size_bytes)
 
 
@@ -254,25 +303,28 @@ def _publish_log(
 def _read_report(path: Path) -> dict[str, Any]:
     _assert_plain(path)
     if path.stat().st_size > REPORT_BYTES:
-        raise ValueError(f"The engine's report is larger than {REPORT_BYTES} bytes.")
+        raise AgreementBroken(f"The engine's report is larger than {REPORT_BYTES} bytes.")
     report = parse_object(path.read_bytes())
     if report is None or not isinstance(report.get("outcome"), str):
-        raise ValueError("The engine's report has no outcome.")
+        raise AgreementBroken("The engine's report has no outcome.")
     return report
 
 
 def _assert_plain(path: Path) -> None:
     """Refuse what the child may have put in a file's place: a link would make us publish a file of this machine."""
-    folder, file = path.parent.lstat(), path.lstat()
+    try:
+        folder, file = path.parent.lstat(), path.lstat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AgreementBroken(f"The engine left no {path.name}.") from error
     if not stat.S_ISDIR(folder.st_mode) or not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
-        raise ValueError(f"The engine left something other than a plain file as {path.name}.")
+        raise AgreementBroken(f"The engine left something other than a plain file as {path.name}.")
 
 
-def _job_limits(place: Workplace, claim: jobs.Claim, gpu: str | None) -> Limits:
+def _job_limits(place: Workplace, claim: jobs.Claim, gpu: str | None) -> ChildLimits:
     settings = place.settings
     wall_seconds = Recipe.model_validate(claim.recipe).budget_seconds + settings.job_grace_seconds
     memory_bytes = settings.job_memory_bytes if gpu is None else None
-    return Limits(wall_seconds, memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds)
+    return ChildLimits(wall_seconds, memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds)
 
 
 def _limits(place: Workplace) -> jobs.Limits:

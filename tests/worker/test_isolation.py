@@ -13,10 +13,10 @@ import pytest
 
 from tests.worker.conftest import fake_engine
 from worker import isolation
-from worker.isolation import Child, Ending, Limits, Program, Sandbox, choose_sandbox
+from worker.isolation import Child, ChildLimits, Ending, Program, Sandbox, choose_sandbox
 
 SANDBOXES: tuple[Sandbox, ...] = ("bubblewrap", "limits") if choose_sandbox("auto") == "bubblewrap" else ("limits",)
-LIMITS = Limits(wall_seconds=20, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.5)
+LIMITS = ChildLimits(wall_seconds=20, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.5)
 
 
 @pytest.fixture(params=SANDBOXES)
@@ -33,13 +33,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def behave(folder: Path, sandbox: Sandbox, behaviour: str, limits: Limits = LIMITS) -> tuple[list[bytes], Ending]:
+def behave(folder: Path, sandbox: Sandbox, behaviour: str, limits: ChildLimits = LIMITS) -> tuple[list[bytes], Ending]:
     (folder / "model").write_text(json.dumps({"compress": behaviour}))
     return run(folder, sandbox, fake_engine(), ["compress", "model"], limits)
 
 
 def run(
-    folder: Path, sandbox: Sandbox, program: Program, arguments: list[str], limits: Limits = LIMITS
+    folder: Path, sandbox: Sandbox, program: Program, arguments: list[str], limits: ChildLimits = LIMITS
 ) -> tuple[list[bytes], Ending]:
     child = Child(program, arguments, folder=folder, shared={}, limits=limits, sandbox=sandbox, gpu=None)
     lines = list(child.lines())
@@ -75,7 +75,7 @@ def test_bubblewrap_shows_the_child_nothing_but_its_own_work(folder: Path) -> No
         return
     with socket.create_server(("127.0.0.1", 0)) as server:
         (folder / "port").write_text(str(server.getsockname()[1]))
-        behave(folder, "bubblewrap", "probe", Limits(20, 1024**3, 1024**2))
+        behave(folder, "bubblewrap", "probe", ChildLimits(20, 1024**3, 1024**2))
 
     report = json.loads((folder / "out" / "report.json").read_text())
     tried = report["tried"]
@@ -112,7 +112,7 @@ def test_a_child_killed_by_a_signal_names_it(folder: Path, sandbox: Sandbox) -> 
 
 def test_a_polite_child_ends_when_asked(folder: Path, sandbox: Sandbox) -> None:
     (folder / "model").write_text('{"compress": "sleep"}')
-    patient = Limits(20, 1024**3, 1024**2, grace_seconds=60)
+    patient = ChildLimits(20, 1024**3, 1024**2, grace_seconds=60)
     child = Child(
         fake_engine(), ["compress", "model"], folder=folder, shared={}, limits=patient, sandbox=sandbox, gpu=None
     )
@@ -128,7 +128,7 @@ def test_a_polite_child_ends_when_asked(folder: Path, sandbox: Sandbox) -> None:
 
 
 def test_a_stubborn_child_is_killed_after_its_grace(folder: Path, sandbox: Sandbox) -> None:
-    short = Limits(wall_seconds=0.5, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
+    short = ChildLimits(wall_seconds=0.5, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
 
     _, ending = behave(folder, sandbox, "ignore_term", short)
 
@@ -140,7 +140,7 @@ CLOSE_AND_SLEEP = "import os, time; [os.close(n) for n in (1, 2)]; time.sleep(60
 
 
 def test_a_child_that_closes_its_pipes_and_sleeps_is_still_stopped(folder: Path, sandbox: Sandbox) -> None:
-    short = Limits(wall_seconds=1, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
+    short = ChildLimits(wall_seconds=1, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.3)
 
     lines, ending = run(folder, sandbox, python(CLOSE_AND_SLEEP), [], short)
 
@@ -162,6 +162,13 @@ def test_no_child_outlives_an_error_of_whoever_listens(folder: Path, sandbox: Sa
         listen()
 
     assert child.ending().signal is not None
+
+
+def test_a_sandbox_that_cannot_be_made_is_not_the_programs_fault(folder: Path, sandbox: Sandbox) -> None:
+    absurd = ChildLimits(wall_seconds=1e30, memory_bytes=None, disk_bytes=1024**2)  # no clock goes so far
+
+    with pytest.raises(isolation.SandboxBroken, match="OverflowError"):
+        run(folder, sandbox, python("print('never')"), [], absurd)
 
 
 def test_many_files_are_too_much_as_well_as_a_big_one(folder: Path, sandbox: Sandbox) -> None:

@@ -12,7 +12,7 @@ from core.queue import SilentBell
 from core.tables import Job, Worker
 from tests.core.samples import read_job
 from tests.worker.conftest import fake_engine, is_over, submit, until
-from worker.isolation import Child, Limits
+from worker.isolation import Child, ChildLimits
 from worker.lanes import Lanes
 from worker.slots import Slot
 from worker.sweep import Caretaker
@@ -71,7 +71,7 @@ def test_a_gpu_job_runs_on_the_gpu_of_its_slot(place: Workplace, tmp_path: Path)
 
 def test_the_child_sees_the_gpu_of_its_slot_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "model").write_text('{"compress": "tell_gpu"}')
-    limits = Limits(wall_seconds=20, memory_bytes=None, disk_bytes=1024**2)
+    limits = ChildLimits(wall_seconds=20, memory_bytes=None, disk_bytes=1024**2)
     child = Child(
         fake_engine(), ["compress", "model"], folder=tmp_path, shared={}, limits=limits, sandbox="limits", gpu="3"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 
 import pytest
@@ -14,7 +15,7 @@ from core.queries import artifacts_statement, events_statement
 from core.tables import Attempt, Job, StoredModel
 from tests.core.samples import MODEL_ID, PROJECT_ID, read_job
 from tests.worker.conftest import submit, until, work_through
-from worker.run_job import run_next
+from worker.run_job import WorkerFault, run_next
 from worker.slots import Slot
 from worker.workplace import Workplace
 
@@ -190,14 +191,53 @@ def test_a_worker_that_lost_its_job_stops_its_child_and_writes_nothing(place: Wo
     assert (job.state, job.attempt, job.crash_count) == ("queued", 2, 1)
 
 
-def test_a_worker_that_cannot_even_begin_gives_the_job_back(place: Workplace, slot: Slot) -> None:
+def test_a_worker_that_cannot_even_begin_gives_the_job_back(place: Workplace) -> None:
     place.scratch.write_bytes(b"in the way")
     job_id = submit(place.database, place.storage, place.settings.data_dir)
 
-    run_next(place)
+    with pytest.raises(WorkerFault):
+        run_next(place)
 
     job = read_job(place.database, job_id)
-    assert (job.state, job.crash_count) == ("submitted", 1)
+    assert (job.state, job.crash_count, job.fault_count) == ("submitted", 0, 1)
+
+
+def test_a_worker_whose_disk_is_full_ends_the_job_by_that_name(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = place.settings.model_copy(update={"fault_limit": 1})
+    place = Workplace(hasty, place.database, place.storage, place.sandbox, place.engine)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place.storage, "fetch", fill)
+    job_id = submit(place.database, place.storage, place.settings.data_dir)
+
+    with pytest.raises(WorkerFault):
+        run_next(place)
+
+    job = read_job(place.database, job_id)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert (job.error["code"], job.error["retryable"]) == ("storage-unavailable", True)
+
+
+def test_an_outcome_that_cannot_be_written_gives_the_job_back(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(place.database, place.storage, place.settings.data_dir)
+
+    def refuse(_session: object, claim: jobs.Claim, **_: object) -> None:
+        raise jobs.StateConflict(claim.job_id, "validating", "succeeded")
+
+    monkeypatch.setattr(jobs, "validated", refuse)
+
+    with pytest.raises(WorkerFault):
+        run_next(place)
+
+    job = read_job(place.database, job_id)
+    assert (job.state, job.lease_owner, job.fault_count) == ("submitted", None, 1)
 
 
 def test_bytes_that_are_gone_fail_the_job_by_name(place: Workplace, slot: Slot) -> None:
