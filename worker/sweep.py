@@ -10,8 +10,9 @@ from typing import Final
 
 from sqlalchemy import delete, select, update
 
+from core.blobs import delete_unused
 from core.db import utc_now
-from core.jobs import TERMINAL
+from core.jobs import LEASED, TERMINAL
 from core.processes import this_process
 from core.queue import Bell
 from core.sweep import Sweeper
@@ -59,11 +60,13 @@ class Caretaker:
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             self._sweeper.forget_the_old()
+            delete_unused(self._place.database, self._place.storage)
 
     def _show_life(self) -> None:
         me = self._place.worker_id
         with self._place.database.transaction() as session:
-            running = select(Job.id).where(Job.lease_owner == me).order_by(Job.id.desc()).limit(1).scalar_subquery()
+            held = select(Job.id).where(Job.state.in_(LEASED), Job.lease_owner == me)
+            running = held.order_by(Job.id.desc()).limit(1).scalar_subquery()
             session.execute(update(Worker).where(Worker.id == me).values(seen_at=utc_now(session), job_id=running))
 
     def _clear_scratch(self) -> None:
