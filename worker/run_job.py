@@ -7,10 +7,7 @@ does, the worker outlives it; whatever happens to the worker, the lease gives th
 from __future__ import annotations
 
 import errno
-import json
-import re
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -18,16 +15,24 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core import jobs
-from core.blobs import publish
 from core.problems import Problem, from_engine, job_problem
-from core.storage.base import BlobCorrupt, BlobMissing, StorageError, StorageUnavailable, hash_file
+from core.storage.base import BlobCorrupt, BlobMissing, StorageError
 from core.tables import JobState
 from engine.recipe import Recipe
 from worker.engine_lines import Conversation, clean_text, parse_object
+from worker.files import (
+    AgreementBroken,
+    MustStop,
+    assert_plain,
+    bring_images,
+    bring_model,
+    deliver,
+    deliver_log,
+    patiently,
+)
 from worker.heart import Heart, StopReason
 from worker.isolation import Child, ChildLimits, Ending
 from worker.slots import Slot
@@ -44,21 +49,12 @@ DELIVERIES: Final = {
 
 DISK_TROUBLES: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 REPORT_BYTES: Final = 64 * 1024**2
-LONGEST_WAIT_SECONDS: Final = 30.0
 
 log = structlog.get_logger()
 
 
-class MustStop(Exception):
-    """The work may not go on; `Heart.why_stop` says why."""
-
-
 class WorkerFault(Exception):
     """This worker could not do its part; the job has been given back, and the lane should rest."""
-
-
-class AgreementBroken(Exception):
-    """The engine ended well, but did not leave what was agreed."""
 
 
 def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None = None) -> bool:
@@ -126,7 +122,7 @@ def _fault(place: Workplace, claim: jobs.Claim, error: Exception) -> Outcome:
 
 def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _gpu: str | None) -> Outcome:
     """Let the engine look at the model within small limits: is it what it says, can it be cut at all?"""
-    model = _bring_model(place, claim, heart, folder)
+    model = bring_model(place, claim, heart, folder)
     settings = place.settings
     limits = ChildLimits(
         settings.inspect_seconds, settings.inspect_memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds
@@ -142,13 +138,13 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
 
 def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:
     """Let the engine do the job, and publish what it made."""
-    command = ["compress", _bring_model(place, claim, heart, folder), "--recipe", "recipe.json", "--out", "out"]
+    command = ["compress", bring_model(place, claim, heart, folder), "--recipe", "recipe.json", "--out", "out"]
     if claim.dataset_sha256 is not None:
-        command += ["--calibration", _bring_images(place, claim, heart, folder)]
+        command += ["--calibration", bring_images(place, claim, heart, folder)]
     talk = Conversation(on_progress=heart.tell)
     limits = _job_limits(place, claim, gpu)
     ending = _run_engine(place, heart, talk, [*command, "--checkpoint", "checkpoint"], folder, limits, gpu)
-    delivered = _publish_log(place, claim, heart, folder, ending)
+    delivered = deliver_log(place, claim, heart, folder, ending)
     if ending.exit_code == 1 and talk.error is not None:
         return partial(jobs.fail, claim=claim, error=from_engine(talk.error), delivered=delivered)
     if ending.exit_code == 0 and talk.done:
@@ -213,7 +209,7 @@ def _deliver(
         if not jobs.finalize(session, claim):
             return partial(jobs.cancelled, claim=claim)
     made = [
-        _publish(place, heart, folder / "out" / name, name, role, media_type)
+        deliver(place, heart, folder / "out" / name, name, role, media_type)
         for role, (name, media_type) in DELIVERIES.items()
     ]
     outcome = str(report["outcome"])
@@ -234,90 +230,19 @@ def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
             outcome(session)
 
     try:
-        _patiently(heart, write, even_when_stopped=True)
+        patiently(heart, write, even_when_stopped=True)
     except (jobs.LeaseLost, MustStop) as error:
         log.warning("job.outcome_dropped", reason=str(error) or "the lease ran out")
 
 
-def _patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped: bool = False) -> None:
-    """Try again while a server of ours is away, for as long as the job is ours. Raises MustStop when it is not."""
-    wait_seconds = 0.25
-    while True:
-        try:
-            action()
-        except (StorageUnavailable, OperationalError) as error:
-            log.warning("worker.waits", reason=type(error).__name__, seconds=wait_seconds)
-        else:
-            return
-        if not heart.wait(wait_seconds, even_when_stopped=even_when_stopped):
-            raise MustStop
-        wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
-
-
-def _bring_model(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
-    (folder / "recipe.json").write_text(json.dumps(claim.recipe))
-    return _bring(place, heart, claim.model_sha256, folder, f"model{_suffix(claim.model_name)}")
-
-
-def _bring_images(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
-    assert claim.dataset_sha256 is not None
-    assert claim.dataset_name is not None
-    return _bring(place, heart, claim.dataset_sha256, folder, f"calibration{_suffix(claim.dataset_name)}")
-
-
-def _bring(place: Workplace, heart: Heart, sha256: str, folder: Path, name: str) -> str:
-    path = folder / name
-
-    def fetch() -> None:
-        path.unlink(missing_ok=True)
-        place.storage.fetch(sha256, path)
-
-    _patiently(heart, fetch)
-    return name
-
-
-def _suffix(name: str) -> str:
-    """Return what a file's name says about its form, if it is harmless: `.onnx`, `.zip`."""
-    found = re.search(r"\.[a-z0-9]{1,12}$", name.lower())
-    return found[0] if found else ""
-
-
-def _publish(place: Workplace, heart: Heart, path: Path, name: str, role: str, media_type: str) -> jobs.Delivered:
-    _assert_plain(path)
-    sha256, size_bytes = hash_file(path), path.stat().st_size
-    _patiently(heart, lambda: publish(place.database, place.storage, path, sha256))
-    return jobs.Delivered(name, role, media_type, sha256, size_bytes)
-
-
-def _publish_log(
-    place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, ending: Ending
-) -> tuple[jobs.Delivered, ...]:
-    if not ending.log_tail:
-        return ()
-    path = folder.parent / f"log-{claim.attempt}"  # beside the folder that the child can write to
-    path.write_bytes(ending.log_tail)
-    name = f"attempt-{claim.attempt}.log"
-    return (_publish(place, heart, path, name, "log", "text/plain; charset=utf-8"),)
-
-
 def _read_report(path: Path) -> dict[str, Any]:
-    _assert_plain(path)
+    assert_plain(path)
     if path.stat().st_size > REPORT_BYTES:
         raise AgreementBroken(f"The engine's report is larger than {REPORT_BYTES} bytes.")
     report = parse_object(path.read_bytes())
     if report is None or not isinstance(report.get("outcome"), str):
         raise AgreementBroken("The engine's report has no outcome.")
     return report
-
-
-def _assert_plain(path: Path) -> None:
-    """Refuse what the child may have put in a file's place: a link would make us publish a file of this machine."""
-    try:
-        folder, file = path.parent.lstat(), path.lstat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise AgreementBroken(f"The engine left no {path.name}.") from error
-    if not stat.S_ISDIR(folder.st_mode) or not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
-        raise AgreementBroken(f"The engine left something other than a plain file as {path.name}.")
 
 
 def _job_limits(place: Workplace, claim: jobs.Claim, gpu: str | None) -> ChildLimits:
