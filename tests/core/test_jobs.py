@@ -334,7 +334,8 @@ def test_a_job_that_waited_too_long_expires(database: Database) -> None:
 
     do(database, lambda session: jobs.expire(session, timedelta(days=30)))
 
-    assert state_of(database, job_id) == "expired"
+    expired = read_job(database, job_id)
+    assert (expired.state, (expired.error or {}).get("code")) == ("expired", "expired")
     assert state_of(database, running.job_id) == "running"
 
 
