@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from engine.graph.features import Features
 from engine.graph.model import Model
-from engine.graph.units import Unit
+from engine.graph.units import Unit, contains
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
     Units that follow one another, with at most a second Relu between, leave one hole: its target is the last one's.
     A unit inside another that goes leaves none of its own.
     """
-    units = [unit for unit in units if not any(unit.join in other.nodes for other in units)]
+    units = [unit for unit in units if not any(contains(other, unit) for other in units)]
     values, by_target = model.values(), {unit.target: unit for unit in units}
     order = {name: place for place, name in enumerate(values)}
     holes: dict[str, Hole] = {}
