@@ -33,7 +33,7 @@ main = typer.Typer(
     "Exit codes: 0 done; 1 the job failed or brought no gain; 2 wrong usage; 3 server unreachable; "
     "4 the server refused; 130 left with Ctrl-C (the job goes on).",
 )
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)  # a pipe has no width of its own
 err = Console(stderr=True, highlight=False)
 
 

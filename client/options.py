@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_TARGET = "Target (give one)"
+_TARGET = "Target (at most one; without, 0.7 of the latency)"
 _DEPLOY = "Where the result will run"
 _IMAGES = "How an image becomes the network's input"
 

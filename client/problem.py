@@ -15,7 +15,7 @@ WHAT_TO_DO = {
     "database-unavailable": "Run the same command again in a minute.",
     "storage-unavailable": "Run the same command again in a minute.",
     "internal-error": "Run the same command again. If it happens again, report the request id to the operator.",
-    "target-infeasible": "Ask for less, for example --latency-ratio 0.8.",
+    "target-infeasible": "Ask for no more than the network can give: the message names the furthest that it can go.",
     "nothing-to-cut": "Send a network with removable residual branches (equal shapes in and out).",
 }
 

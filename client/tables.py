@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from client.problem import Problem
@@ -99,7 +99,8 @@ def _measured_on(report: Mapping[str, Any]) -> str:
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
     """List jobs, newest first."""
-    table = Table("job", "state", "outcome", "done", "left", "submitted")
+    # an id that is cut short cannot be given to the next command
+    table = Table(Column("job", no_wrap=True, min_width=30), "state", "outcome", "done", "left", "submitted")
     for job in jobs:
         left = "" if job.eta_seconds is None or job.is_terminal else duration(job.eta_seconds)
         cells = (job.id, job.state, job.outcome or "", f"{job.fraction:.0%}", left, job.raw.get("submitted_at", ""))

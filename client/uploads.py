@@ -56,9 +56,12 @@ def _size_and_sha256(path: Path) -> tuple[int, str]:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        return path.stat().st_size, digest.hexdigest()
+        size_bytes = path.stat().st_size
     except OSError as error:
         raise UsageError(f"The file cannot be read: {error.strerror}.", where=str(path)) from error
+    if not size_bytes:
+        raise UsageError("The file is empty.", where=str(path), what_to_do="Export or copy it again.")
+    return size_bytes, digest.hexdigest()
 
 
 def _resuming_key(body: dict[str, object]) -> str:

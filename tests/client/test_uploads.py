@@ -85,12 +85,14 @@ def test_an_expired_upload_begins_anew(service: FakeService, sdk: Client, file: 
     assert service.uploads[second].content == file.read_bytes()
 
 
-def test_an_empty_file_is_sent_for_the_server_to_judge(service: FakeService, sdk: Client, file: Path) -> None:
+def test_an_empty_file_is_refused_before_anything_is_sent(service: FakeService, sdk: Client, file: Path) -> None:
     file.write_bytes(b"")
 
-    upload_id = upload(sdk.connection, file)
+    with pytest.raises(UsageError, match="empty") as refusal:
+        upload(sdk.connection, file)
 
-    assert service.uploads[upload_id].is_complete
+    assert refusal.value.problem.where == str(file)
+    assert not service.uploads
 
 
 def test_a_file_that_changes_on_the_way_is_refused(service: FakeService, sdk: Client, file: Path) -> None:
