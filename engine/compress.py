@@ -185,6 +185,9 @@ def _warnings(subject: Subject, fidelity: Fidelity | None, clock: Clock) -> tupl
         found.append("Accuracy and agreement are unmeasured: no real image was left to test on.")
     elif fidelity.images < FEW_TESTS:
         found.append(f"Only {fidelity.images} images were left to test on; the intervals are wide.")
+    if subject.split.test.labels is not None and (fidelity is None or fidelity.accuracy is None):
+        classes = len(subject.split.test.class_names) or int(subject.split.test.labels.max()) + 1
+        found.append(f"No accuracy: the images' {classes} classes are not the classes that the network scores.")
     if subject.data.source != "calibration":
         found.append(f"{subject.data.source.capitalize()} images repaired the network; real ones repair it better.")
     if clock.overrun() > 0.05 * clock.budget_seconds:

@@ -72,7 +72,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
     """
     model = FORMATS["onnx"].load(path)
     plain = normalise(model)
-    units, figures = find_units(plain), cost(plain)
+    units, figures = find_units(plain), cost(model)
     blocking = _find_blocking(plain, units, () if recipe is None else recipe.method.keep)
     if recipe is not None and blocking:
         raise blocking[0]

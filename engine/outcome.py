@@ -35,7 +35,7 @@ def judge(
     if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
         return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}. It takes {speed}.")
     if reached:
-        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, {units_cut} units fewer.")
+        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, with {_units(units_cut)} fewer.")
     return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; it takes {speed}.")
 
 
@@ -50,7 +50,11 @@ def _reached(target: Target, latency: LatencyComparison, before: Cost, after: Co
         case ParametersRatio(parameters_ratio=ratio):
             return after.parameters <= ratio * before.parameters, f"{ratio:g} of the parameters"
         case Units(units=count):
-            return units_cut >= count, f"{count} units fewer"
+            return units_cut >= count, f"{_units(count)} fewer"
+
+
+def _units(count: int) -> str:
+    return "1 unit" if count == 1 else f"{count} units"
 
 
 def _below_floor(floor: float, fidelity: Fidelity | None) -> str | None:

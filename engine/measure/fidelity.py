@@ -107,8 +107,10 @@ class _Likeness:
 
 def _cosines(before: Scores, after: Scores) -> list[float]:
     """Return one cosine an image; two outputs of nothing but zeros are alike."""
-    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    cosines = np.where(norms > TINY, (before * after).sum(axis=1) / np.maximum(norms, TINY), 0.0)
+    lengths = [np.linalg.norm(output, axis=1, keepdims=True) for output in (before, after)]
+    # each is brought to length 1 first: outputs of 1e-10 have a direction as well
+    units = [output / np.where(length > 0, length, 1) for output, length in zip((before, after), lengths, strict=True)]
+    cosines = (units[0] * units[1]).sum(axis=1)
     cosines[(before == after).all(axis=1)] = 1.0
     return [float(cosine) for cosine in np.clip(cosines, -1, 1)]
 

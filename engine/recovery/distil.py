@@ -79,7 +79,7 @@ def _train(
         if time.monotonic() - saved > SAVE_EVERY_SECONDS:
             checkpoint.write_tensors("training", student.state())
             saved = time.monotonic()
-        tell(done, f"step {student.step} of {schedule.steps}, held-out error {student.error:.4f} at best")
+        tell(done, f"step {student.step}, {schedule.steps} at most, held-out error {student.error:.4f} at best")
     return "schedule"
 
 
