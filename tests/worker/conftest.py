@@ -82,7 +82,7 @@ def is_over(database: Database, job_id: str) -> bool:
     return JobState(read_job(database, job_id).state) in jobs.TERMINAL
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for a condition; a test whose condition does not come fails here."""
     deadline = time.monotonic() + seconds
     while not condition():
