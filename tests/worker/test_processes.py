@@ -130,7 +130,9 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_and_leaves(settings: S
 @pytest.fixture
 def scale_out(postgres_settings: Settings, broker_url: str) -> Settings:
     """PostgreSQL and a real broker; the worker polls so seldom that only a bell can wake it in time."""
-    return postgres_settings.model_copy(update={"broker_url": SecretStr(broker_url), "poll_seconds": 600.0})
+    # a database of its own: the workers of other tests listen on the first one, and would take the message
+    own = broker_url.rsplit("/", 1)[0] + "/1"
+    return postgres_settings.model_copy(update={"broker_url": SecretStr(own), "poll_seconds": 600.0})
 
 
 def test_a_bell_wakes_a_celery_worker(scale_out: Settings) -> None:
