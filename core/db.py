@@ -74,7 +74,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._one_writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
         self._this_thread = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_SqliteReader] = []
         self._compiled: dict[Query, _SqliteQuery] = {}
 
     @cached_property
@@ -148,17 +148,13 @@ class Database:
         return compiled.run(self._reader, statement.values)
 
     @property
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> _SqliteReader:
         """This thread's connection for reads."""
-        connection: sqlite3.Connection | None = getattr(self._this_thread, "reader", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                str(self.url.database), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA query_only = ON")
-            self._this_thread.reader = connection
-            self._readers.append(connection)  # closed by whoever closes the database
-        return connection
+        reader: _SqliteReader | None = getattr(self._this_thread, "reader", None)
+        if reader is None:
+            reader = self._this_thread.reader = _SqliteReader(str(self.url.database))
+            self._readers.append(reader)  # closed by whoever closes the database
+        return reader
 
     async def aclose(self) -> None:
         """Close every connection, those of the event loop too."""
@@ -175,6 +171,26 @@ class Database:
             self.engine.dispose()
 
 
+class _SqliteReader:
+    """One thread's connection for reads. The lock is for whoever closes it: in the middle of a read that crashes."""
+
+    def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA query_only = ON")
+
+    def rows(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Wait for the read under way, then close; a later read raises sqlite3.ProgrammingError."""
+        with self._lock:
+            self._connection.close()
+
+
 class _SqliteQuery:
     """A select as SQLite's own text, with what turns values into columns and back; `values` are a sample."""
 
@@ -188,7 +204,7 @@ class _SqliteQuery:
             for column in select.selected_columns
         ]
 
-    def run(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> list[Record]:
+    def run(self, reader: _SqliteReader, values: Mapping[str, Any]) -> list[Record]:
         """Read all rows."""
         given = [
             encode(value) if encode else value
@@ -197,7 +213,7 @@ class _SqliteQuery:
             )
         ]
         try:
-            rows = connection.execute(self._sql, given).fetchall()
+            rows = reader.rows(self._sql, given)
         except sqlite3.OperationalError as error:  # in the same words as on every other way to the database
             raise OperationalError(self._sql, given, error) from error
         return [

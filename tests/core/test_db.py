@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from datetime import UTC, datetime, timedelta
-from sqlite3 import OperationalError
+from sqlite3 import OperationalError, ProgrammingError
 
 import pytest
 from pydantic import SecretStr
@@ -107,7 +108,7 @@ def test_the_reading_connection_cannot_write(sqlite: Database) -> None:
     submit_job(sqlite)
 
     with pytest.raises(OperationalError, match="readonly"):
-        sqlite._reader.execute("DELETE FROM jobs")
+        sqlite._reader.rows("DELETE FROM jobs", [])
 
 
 def test_a_read_that_fails_says_so_as_every_other_way_to_the_database_does(sqlite: Database) -> None:
@@ -118,6 +119,29 @@ def test_a_read_that_fails_says_so_as_every_other_way_to_the_database_does(sqlit
 
     with pytest.raises(SqlalchemyOperationalError, match="no such table"):
         sqlite.read_all(statement)
+
+
+def test_closing_waits_for_the_reads_of_other_threads(sqlite: Database) -> None:
+    """At shutdown a thread may still be reading: closing its connection under it would crash the whole process."""
+    statement = jobs_page_statement(project_id=PROJECT_ID, limit=50)
+    expected = [submit_job(sqlite) for _ in range(20)]
+    over, seen = threading.Event(), list[int]()
+
+    def read() -> None:
+        while not over.is_set():
+            with contextlib.suppress(ProgrammingError):  # closed before the read began
+                seen.append(len(sqlite.read_all(statement)))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        sqlite.close()
+    over.set()
+    for thread in threads:
+        thread.join()
+
+    assert set(seen) == {len(expected)}
 
 
 def test_sqlite_keeps_what_it_acknowledged(sqlite: Database) -> None:
