@@ -13,7 +13,7 @@ from engine.graph.merge import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, find_units
-from engine.measure.cost import cost
+from engine.measure.cost import count
 from engine.measure.latency import compare_latency, time_models
 from engine.measure.unit_table import latency_shares
 from engine.methods import METHODS
@@ -95,9 +95,9 @@ def _time_original(subject: Subject, clock: Clock) -> float:
 
 def _score(subject: Subject, units: Sequence[Unit], reference: Reference, tell: Tell) -> dict[str, float]:
     """Let the method judge each unit, on as many held-out images as are worth their time."""
-    one_pass = len(units) * max(cost(subject.model, subject.image_shapes).macs, 1)
-    count = int(min(JUDGES_MAX, max(JUDGES_MIN, JUDGES_MACS_MAX // one_pass), len(reference.images)))
-    evenly = np.linspace(0, len(reference.images) - 1, count).astype(int)
+    one_pass = len(units) * max(count(subject.model, subject.image_shapes).macs, 1)
+    judges = int(min(JUDGES_MAX, max(JUDGES_MIN, JUDGES_MACS_MAX // one_pass), len(reference.images)))
+    evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
     study = Study(
         model=subject.model,
         units=tuple(units),

@@ -10,7 +10,7 @@ from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, contains
-from engine.measure.cost import cost
+from engine.measure.cost import count
 from engine.measure.feeds import Shapes
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
 from engine.report import Interval, UnitDecision
@@ -103,8 +103,9 @@ def _time_savings(units: Sequence[Unit], shares: Mapping[str, Interval]) -> dict
 
 
 def _cost_savings(model: Model, units: Sequence[Unit], image_shapes: Shapes, quantity: str) -> dict[str, float]:
-    whole = getattr(cost(model, image_shapes), quantity)
-    return {unit.name: 1 - getattr(cost(remove_units(model, [unit]), image_shapes), quantity) / whole for unit in units}
+    whole = getattr(count(model, image_shapes), quantity)
+    left = {unit.name: getattr(count(remove_units(model, [unit]), image_shapes), quantity) for unit in units}
+    return {name: 1 - kept / whole for name, kept in left.items()}
 
 
 def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> None:
