@@ -7,12 +7,16 @@ from __future__ import annotations
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "convolution": ("Conv", "ConvTranspose"),
-    "linear": ("Einsum", "Gemm", "MatMul"),
+    "linear": ("Det", "Einsum", "Gemm", "MatMul"),
+    "attention": ("Attention", "RotaryEmbedding"),
+    "recurrent": ("GRU", "LSTM", "RNN"),
     "normalization": (
         *("BatchNormalization", "GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization"),
-        *("LpNormalization", "RMSNormalization"),
+        *("LpNormalization", "MeanVarianceNormalization", "RMSNormalization"),
     ),
-    "pooling": ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"),
+    "pooling": (
+        *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool", "MaxUnpool"),
+    ),
     "activation": (
         *("Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Hardmax", "LeakyRelu", "LogSoftmax", "Mish"),
         *("PRelu", "Relu", "Selu", "Shrink", "Sigmoid", "Softmax", "Softplus", "Softsign", "Swish", "Tanh"),
@@ -35,10 +39,29 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "indexing": (
         *("Concat", "Constant", "ConstantOfShape", "EyeLike", "Gather", "GatherElements", "GatherND", "NonZero"),
-        *("OneHot", "Pad", "Range", "ScatterElements", "ScatterND", "Slice", "Split", "Trilu"),
+        *("OneHot", "Pad", "Range", "Scatter", "ScatterElements", "ScatterND", "Slice", "Split", "Trilu"),
     ),
+    "rearranging": ("CenterCropPad", "Col2Im", "Compress", "ReverseSequence", "Unique"),
+    "sampling": ("AffineGrid", "DeformConv", "GridSample", "MaxRoiPool", "RoiAlign"),
+    "detection": ("NonMaxSuppression",),
+    "quantization": (
+        *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+        "QuantizeLinear",
+    ),
+    "spectral": ("BlackmanWindow", "DFT", "HammingWindow", "HannWindow", "STFT"),
     "resize": ("Resize", "Upsample"),
 }
+
+WITHOUT_GRADIENT = frozenset(
+    (
+        *("And", "ArgMax", "ArgMin", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"),
+        *("BlackmanWindow", "Ceil", "Constant", "ConstantOfShape", "ConvInteger", "DynamicQuantizeLinear", "Equal"),
+        *("EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf", "IsNaN"),
+        *("Less", "LessOrEqual", "MatMulInteger", "NonMaxSuppression", "NonZero", "Not", "Or", "QLinearConv"),
+        *("QLinearMatMul", "QuantizeLinear", "Range", "Round", "Shape", "Sign", "Size", "Unique", "Xor"),
+    )
+)
+"""Operators through which nothing is learnt: their results are whole numbers, truths, choices or settings."""
 
 SUPPORTED = frozenset(name for names in FAMILIES.values() for name in names)
 

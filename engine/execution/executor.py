@@ -22,6 +22,10 @@ _FOLD_ELEMENTS = 1 << 20
 """Constants that follow from constants are worked out once, up to this many elements; larger ones at each run."""
 
 
+_TYPE_ATTRIBUTES = {"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"}
+"""Attributes whose number names an element type."""
+
+
 @dataclass(frozen=True)
 class _Step:
     """One node, its values replaced by their places in the list of live values; -1 is an absent input or output."""
@@ -140,7 +144,7 @@ class Executor(nn.Module):
         step = _Step(
             kernel,
             tuple(-1 if value is None else self._places[str(value.name)] for value in node.inputs),
-            tuple(self._places[value.name] if value.name else -1 for value in node.outputs),
+            tuple(self._places[value.name] if value.name else -1 for value in _outputs(node)),
         )
         if hasattr(kernel, "training"):
             self._mode_dependent.append(kernel)
@@ -155,7 +159,7 @@ class Executor(nn.Module):
             opset=self.model.opset,
             attributes={name: self._attribute(attribute) for name, attribute in node.attributes.items()},
             constants=constants,
-            output_count=len([value for value in node.outputs if value.name]),
+            output_count=len(_outputs(node)),
             device=self._device,
         )
 
@@ -165,7 +169,7 @@ class Executor(nn.Module):
             return self._home(to_torch(attribute.as_tensor()))
         if attribute.name.startswith("value_"):
             return attribute.value
-        if attribute.name in ("to", "dtype"):
+        if attribute.name in _TYPE_ATTRIBUTES:
             return TORCH_TYPES.get(ir.DataType(attribute.as_int()))
         return attribute.value
 
@@ -213,3 +217,9 @@ class Executor(nn.Module):
         if missing:
             names = ", ".join(self._value_names[place] for place in sorted(missing))
             raise KeyError(f"These values are needed and were not given: {names}.")
+
+
+def _outputs(node: ir.Node) -> Sequence[ir.Value]:
+    """Return the outputs up to the last that is asked for; those before it may be nameless."""
+    named = [place for place, value in enumerate(node.outputs) if value.name]
+    return node.outputs[: named[-1] + 1] if named else node.outputs[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch.nn import functional as F  # noqa: N812
 from engine.execution.node import Kernel, NodeView, as_integers, integers_of
 from engine.execution.operators.elementwise import together
 from engine.execution.operators.windows import torch_pads
+
+_REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
+"""ONNX's names and PyTorch's of what happens where something is written more than once."""
 
 
 def concat(node: NodeView) -> Kernel:
@@ -101,26 +105,32 @@ def gather_nd(node: NodeView) -> Kernel:
 
 def scatter_elements(node: NodeView) -> Kernel:
     axis, reduction = int(node.get("axis", 0)), str(node.get("reduction", "none"))
-    modes = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
     def run(x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
         x, indices, updates = together(x, _not_negative(indices, x.shape[axis]), updates)
         if reduction == "none":
             return x.scatter(axis, indices, updates)
-        return x.scatter_reduce(axis, indices, updates, modes[reduction])
+        return x.scatter_reduce(axis, indices, updates, _REDUCTIONS[reduction])
 
     return run
 
 
 def scatter_nd(node: NodeView) -> Kernel:
     reduction = str(node.get("reduction", "none"))
-    if reduction not in ("none", "add"):
-        raise node.refuse(f"reduction '{reduction}'")
 
     def run(x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
         x, indices, updates = together(x, indices, updates)
         places = tuple(_not_negative(part, x.shape[i]) for i, part in enumerate(indices.long().unbind(-1)))
-        return x.index_put(places, updates, accumulate=reduction == "add")
+        if reduction in ("none", "add"):
+            return x.index_put(places, updates, accumulate=reduction == "add")
+        depth = len(places)
+        row = torch.zeros_like(places[0])
+        for i, place in enumerate(places):
+            row = row * x.shape[i] + place
+        rows = x.reshape(math.prod(x.shape[:depth]), -1)  # (indexed axes, the rest)
+        changes = updates.reshape(row.numel(), -1)
+        at = row.reshape(-1, 1).expand_as(changes)
+        return rows.scatter_reduce(0, at, changes, _REDUCTIONS[reduction]).reshape(x.shape)
 
     return run
 

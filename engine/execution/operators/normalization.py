@@ -94,3 +94,13 @@ def lrn(node: NodeView) -> Kernel:
 def lp_normalization(node: NodeView) -> Kernel:
     axis, power = int(node.get("axis", -1)), int(node.get("p", 2))
     return lambda x: F.normalize(x, p=power, dim=axis, eps=torch.finfo(x.dtype).tiny)
+
+
+def mean_variance_normalization(node: NodeView) -> Kernel:
+    axes = tuple(node.get("axes", (0, 2, 3)))
+
+    def run(x: Tensor) -> Tensor:
+        centred = x - x.mean(dim=axes, keepdim=True)
+        return centred / (centred.square().mean(dim=axes, keepdim=True).sqrt() + 1e-9)  # the standard's own constant
+
+    return run

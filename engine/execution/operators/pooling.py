@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from engine.execution.node import Kernel, NodeView
+from engine.execution.node import Kernel, NodeView, as_integers
 from engine.execution.operators.windows import Sizes, Window, torch_pads
 
 _MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -17,8 +17,9 @@ _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 def max_pool(node: NodeView) -> Kernel:
+    """The optional second output tells where each maximum stands in the whole input, counted over all its elements."""
     if node.output_count > 1:
-        raise node.refuse("its second output, Indices,")
+        return _max_pool_with_indices(node)
     window, kernel = Window.of(node), tuple(node.get("kernel_shape"))
     rank = len(kernel)
     pool, strides, dilations = _MAX_POOL[rank], window.strides_for(rank), window.dilations_for(rank)
@@ -30,6 +31,57 @@ def max_pool(node: NodeView) -> Kernel:
         lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
         grown = _grow_to_last_window(x, window, kernel, pads, lowest)
         return pool(grown, kernel, strides, 0, dilations)
+
+    return run
+
+
+def _max_pool_with_indices(node: NodeView) -> Kernel:
+    window, kernel = Window.of(node), tuple(node.get("kernel_shape"))
+    rank, columns_first = len(kernel), bool(node.get("storage_order", 0))
+    pool, strides, dilations = _MAX_POOL[rank], window.strides_for(rank), window.dilations_for(rank)
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        pads = window.resolve_pads(tuple(x.shape[2:]), kernel)
+        lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+        grown = _grow_to_last_window(x, window, kernel, pads, lowest)
+        values, places = pool(grown, kernel, strides, 0, dilations, return_indices=True)
+        return values, _places_in_whole(places, tuple(grown.shape[2:]), pads, tuple(x.shape), columns_first)
+
+    return run
+
+
+def _places_in_whole(places: Tensor, grown: Sizes, pads: Sizes, shape: Sizes, columns_first: bool) -> Tensor:
+    """Turn places in one padded channel into places in the whole tensor, (batch, channels, ...) in a row."""
+    sizes = shape[2:]
+    at, stride, inside = places, 1, torch.zeros_like(places)
+    weights = []
+    for size in sizes if columns_first else reversed(sizes):
+        weights.append(stride)
+        stride *= size
+    weights = weights if columns_first else weights[::-1]
+    for i in reversed(range(len(sizes))):
+        inside = inside + (at % grown[i] - pads[i]) * weights[i]
+        at = at // grown[i]
+    channel = torch.arange(shape[0] * shape[1], device=places.device) * stride
+    return inside + channel.reshape(*shape[:2], *(1,) * len(sizes))
+
+
+def max_unpool(node: NodeView) -> Kernel:
+    """Put each value where MaxPool found it and zeros elsewhere; a larger output_shape adds zeros at the ends."""
+    window, kernel = Window.of(node), tuple(node.get("kernel_shape"))
+    rank = len(kernel)
+    strides, pads = window.strides_for(rank), window.pads_for(rank)
+
+    def run(x: Tensor, places: Tensor, output_shape: Tensor | None = None) -> Tensor:
+        sizes = [
+            (x.shape[2 + i] - 1) * strides[i] - pads[i] - pads[rank + i] + kernel[i] for i in range(rank)
+        ]  # of what was pooled, as far as can be told
+        flat = x.new_zeros(x.shape[0] * x.shape[1] * math.prod(sizes))
+        y = flat.scatter(0, places.flatten().to(x.device), x.flatten()).reshape(*x.shape[:2], *sizes)
+        if output_shape is None:
+            return y
+        ends = [wanted - size for wanted, size in zip(as_integers(output_shape)[2:], sizes, strict=True)]
+        return F.pad(y, torch_pads((*(0,) * rank, *ends)))
 
     return run
 
@@ -73,6 +125,11 @@ def global_average_pool(_: NodeView) -> Kernel:
 
 def global_max_pool(_: NodeView) -> Kernel:
     return lambda x: x.amax(dim=tuple(range(2, x.dim())), keepdim=True)
+
+
+def global_lp_pool(node: NodeView) -> Kernel:
+    power = float(node.get("p", 2))
+    return lambda x: x.abs().pow(power).sum(dim=tuple(range(2, x.dim())), keepdim=True).pow(1 / power)
 
 
 def _grow_to_last_window(

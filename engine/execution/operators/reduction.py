@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -34,6 +35,25 @@ def reduce_product(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
         x = x.prod(dim=axis, keepdim=keep)
     return x
+
+
+def reduce_max(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+    return x.amax(dim=axes, keepdim=keep) if x.numel() else _of_nothing(x, axes, keep, _bounds(x.dtype)[0])
+
+
+def reduce_min(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+    return x.amin(dim=axes, keepdim=keep) if x.numel() else _of_nothing(x, axes, keep, _bounds(x.dtype)[1])
+
+
+def _of_nothing(x: Tensor, axes: tuple[int, ...], keep: bool, value: float) -> Tensor:
+    """Return what a reduction of no elements starts from, in the shape that it would have."""
+    return torch.full_like(x.sum(dim=axes, keepdim=keep), value, dtype=x.dtype)
+
+
+def _bounds(dtype: torch.dtype) -> tuple[float, float]:
+    if dtype == torch.bool:
+        return 0, 1
+    return (-math.inf, math.inf) if dtype.is_floating_point else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
 
 
 def reduce_sum(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:

@@ -1,0 +1,157 @@
+"""ONNX's own node cases, run through the executor: which are claimed, why the others are left out, and what passes.
+
+Run: python -m benchmarks.conformance. The test suite runs the same cases with the same functions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+from numpy.typing import NDArray
+from onnx.backend.test.case.node import collect_testcases
+from onnx.backend.test.case.test_case import TestCase
+
+from engine.execution.catalogue import SUPPORTED
+from engine.execution.executor import Executor
+from engine.execution.tensors import TORCH_TYPES
+from engine.graph.model import Model
+
+HARDLY_COMPUTED = {ir.DataType.UINT16, ir.DataType.UINT32, ir.DataType.UINT64, ir.DataType.BFLOAT16}
+"""Element types that PyTorch stores but has few operators for, or that NumPy has not."""
+
+TYPES = {kind.name for kind in TORCH_TYPES if kind not in HARDLY_COMPUTED}
+
+REFUSED = {
+    "test_batchnorm_*_training_mode": "a form for training, which the executor refuses",
+    "test_training_dropout*": "a form for training, which the executor refuses",
+}
+"""Cases by the pattern of their names that end in OperatorUnsupported; a test sees to it that they do."""
+
+OTHERWISE = {
+    "test_resize_downsample_scales_*_align_corners": "ONNX Runtime rounds the size before it aligns, and so do we",
+}
+"""Cases where the deployment runtime differs from the standard and the executor from the standard with it."""
+
+HALF_PRECISION = {"rtol": 5e-3, "atol": 1e-3}
+
+
+@cache
+def collect() -> tuple[TestCase, ...]:
+    """Return every node case that the installed onnx package makes; takes about ten seconds, once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # drawing the cases divides by zero here and there
+        return tuple(collect_testcases(None))
+
+
+@cache
+def claimed() -> Mapping[str, list[TestCase]]:
+    """Return the claimed cases by operator."""
+    found: dict[str, list[TestCase]] = defaultdict(list)
+    for case in collect():
+        if why_left_out(case) is None:
+            found[subject(case)].append(case)
+    return found
+
+
+def why_left_out(case: TestCase) -> str | None:
+    """Say why a case is not claimed, by the first rule that holds; None where none does and the case is claimed."""
+    nodes = list(_nodes(case.model.graph))
+    foreign = sorted({node.domain for node in nodes} - {"", "ai.onnx"})
+    if foreign:
+        return f"domain {foreign[0]}"
+    unclaimed = sorted({node.op_type for node in nodes} - SUPPORTED)
+    if unclaimed:
+        return f"operator {unclaimed[0]}"
+    unusual = sorted({_kind(value) for value in (*case.model.graph.input, *case.model.graph.output)} - TYPES)
+    if unusual:
+        return f"element type {unusual[0]}"
+    named = {**REFUSED, **OTHERWISE}
+    return next((reason for pattern, reason in named.items() if fnmatch(case.name, pattern)), None)
+
+
+def subject(case: TestCase) -> str:
+    """Return the operator that a case is about, or FUNCTIONS where it was written out as several."""
+    nodes = case.model.graph.node
+    return str(nodes[0].op_type) if len(nodes) == 1 else FUNCTIONS
+
+
+FUNCTIONS = "(functions written out)"
+
+
+def run_case(case: TestCase) -> None:
+    """Run one case; raises AssertionError where the executor does not say what the standard says."""
+    executor = Executor(Model(ir.from_proto(case.model)))
+    names = [value.name for value in case.model.graph.input]
+    for inputs, wanted in case.data_sets:
+        with torch.no_grad():
+            found = executor({name: torch.tensor(as_array(x)) for name, x in zip(names, inputs, strict=True)})
+        for output, value in zip(case.model.graph.output, wanted, strict=True):
+            _compare(found[output.name].numpy(), as_array(value), case)
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def _compare(found: NDArray[Any], wanted: NDArray[Any], case: TestCase) -> None:
+    assert found.shape == wanted.shape, f"{case.name}: shape {found.shape}, not {wanted.shape}"
+    assert found.dtype == wanted.dtype, f"{case.name}: {found.dtype}, not {wanted.dtype}"
+    tolerance = HALF_PRECISION if wanted.dtype == np.float16 else {"rtol": case.rtol, "atol": case.atol}
+    if wanted.dtype == np.float32 and np.isfinite(wanted).any():
+        # what should cancel to nothing keeps a rounding step of the largest element, in the standard's numbers too
+        step = float(np.finfo(np.float32).eps) * float(np.abs(wanted[np.isfinite(wanted)]).max())
+        tolerance = {"rtol": case.rtol, "atol": max(case.atol, step)}
+    np.testing.assert_allclose(found.astype(np.float64), wanted.astype(np.float64), err_msg=case.name, **tolerance)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Go through the nodes, those of inner graphs included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
+
+
+def _kind(value: onnx.ValueInfoProto) -> str:
+    kind = value.type.WhichOneof("value")
+    return ir.DataType(value.type.tensor_type.elem_type).name if kind == "tensor_type" else str(kind)
+
+
+def main() -> None:
+    failures = {}
+    for cases in claimed().values():
+        for case in cases:
+            try:
+                run_case(case)
+            except Exception as error:  # any error at all fails the case, and the next one is run
+                failures[case.name] = f"{type(error).__name__}: {error}"
+    print("Not claimed, by the first reason that holds, and the number of cases:\n")
+    reasons = Counter(reason for reason in map(why_left_out, collect()) if reason is not None)
+    for reason, count in sorted(reasons.items()):
+        print(f"  {reason}: {count}")
+    print("\nFailed:\n" if failures else "\nNone of the claimed cases failed.\n")
+    for name, message in failures.items():
+        print(f"  {name}: {message}")
+    print(json.dumps(_figures(failures)))
+    sys.exit(bool(failures))
+
+
+def _figures(failures: Mapping[str, str]) -> dict[str, int]:
+    total = sum(len(cases) for cases in claimed().values())
+    operators = set(claimed()) - {FUNCTIONS}
+    return {"claimed_operators": len(operators), "claimed_cases": total, "passed": total - len(failures)}
+
+
+if __name__ == "__main__":
+    main()
