@@ -35,7 +35,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap && r
 ARG TORCH_INDEX=
 # Such an index has torch's versions, not ours, so then the lock speaks of all but torch and what it brings along.
 RUN if [ "$ENGINE" = cpu ] && [ -n "$TORCH_INDEX" ]; then \
-      pip install torch --index-url "$TORCH_INDEX" \
+      pip install torch torchvision --index-url "$TORCH_INDEX" \
       && grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements.lock > constraints.txt; \
     else cp requirements.lock constraints.txt; fi \
     && pip install -e '.[engine]' -c constraints.txt

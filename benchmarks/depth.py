@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.record import Machine, keep, machine
 from engine.data.calibration import load_images
-from engine.formats import FORMATS
+from engine.formats import load
 from engine.graph.model import Model
 from engine.measure.fidelity import correct
 from engine.measure.latency import compare_latency
@@ -103,7 +103,7 @@ def _run(case: Case, data: Path) -> dict[str, Any]:
         work = Path(folder)
         drawn = _draw(data / source["train"], work / "calibration.zip", case.images, case.seed)
         seconds, report = _compress(case, data, work, recipe)
-        before, after = (FORMATS["onnx"].load(path) for path in (data / f"{case.model}.onnx", work / "model.onnx"))
+        before, after = (load(path) for path in (data / f"{case.model}.onnx", work / "model.onnx"))
         seen = drawn if source["test"] == source["train"] else set()
         accuracy = _accuracy(before, after, data / source["test"], seen, recipe)
         latency = compare_latency(

@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     job_disk_bytes: int = Field(
         default=16 * 1024**3, description="Of any one file, and of all that a job has on the worker's disk."
     )
-    inspect_memory_bytes: int = 4 * 1024**3
+    inspect_memory_bytes: int = Field(
+        default=8 * 1024**3, description="Address space: torch, for uploads that are not ONNX, reserves half of it."
+    )
     inspect_seconds: float = 60
     job_grace_seconds: float = Field(default=120, description="Added to a recipe's budget before the child is killed.")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from engine.execution.executor import Executor
 from engine.execution.runtime import open_session, run
-from engine.formats import FORMATS
+from engine.formats import load
 from engine.graph.model import Model, TensorInfo
-from engine.recipe import Strict
+from engine.recipe import Architecture, Strict
 
 _BATCH, _CHANNELS, _SIDE, _LENGTH = 2, 3, 224, 16
 """Sizes given to dynamic axes: of images (four axes) each its own, of anything else the length."""
@@ -26,9 +26,9 @@ class CheckResult(Strict):
     relative_error: float
 
 
-def check(path: Path, seed: int = 0) -> CheckResult:
-    """Run an ONNX file both ways on the same random inputs. Raises a ModelError where either refuses it."""
-    model = FORMATS["onnx"].load(path)
+def check(path: Path, seed: int = 0, architecture: Architecture | None = None) -> CheckResult:
+    """Run a network both ways on the same random inputs. Raises a ModelError where either refuses it."""
+    model = load(path, architecture)
     inputs = random_inputs(model, seed)
     reference = run(open_session(model), inputs)
     with torch.no_grad():

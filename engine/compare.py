@@ -6,13 +6,12 @@ from pathlib import Path
 
 from engine.data.calibration import load_images
 from engine.data.preprocess import check_fits, input_form
-from engine.formats import FORMATS
-from engine.graph.model import Model
+from engine.formats import load
 from engine.measure.cost import cost
 from engine.measure.environment import describe
 from engine.measure.fidelity import compare_fidelity
 from engine.measure.latency import compare_latency
-from engine.recipe import Deploy, Preprocess, Strict
+from engine.recipe import Architecture, Deploy, Preprocess, Strict
 from engine.report import Cost, Environment, Fidelity, LatencyComparison
 
 
@@ -35,9 +34,10 @@ def compare(
     deploy: Deploy,
     seed: int,
     budget_seconds: float = 60,
+    architecture: Architecture | None = None,
 ) -> Comparison:
-    """Time both ONNX files in turn for at most `budget_seconds`, then run both on every image."""
-    a, b = _load(path_a), _load(path_b)
+    """Time both networks in turn for at most `budget_seconds`, then run both on every image."""
+    a, b = load(path_a, architecture), load(path_b, architecture)
     images = load_images(images_path, a.inputs[0], preprocess, seed=seed)
     for name, model in ((path_a.name, a), (path_b.name, b)):
         check_fits(images.inputs.shape[1:], input_form(model.inputs[0], preprocess), f"for {name}")
@@ -51,8 +51,3 @@ def compare(
         environment=describe(deploy),
         notes=images.notes,
     )
-
-
-def _load(path: Path) -> Model:
-    model: Model = FORMATS["onnx"].load(path)
-    return model

@@ -2,7 +2,7 @@
 
 EngineError
 ├── ModelError            the uploaded network
-│   ├── ModelUnreadable       not a valid ONNX file
+│   ├── ModelUnreadable       not a valid file of any format that is taken
 │   ├── ModelUnsafe           refused before it is opened: external data, size, nesting
 │   ├── OperatorUnsupported   an operator or domain that the engine does not run
 │   └── NothingToCut          no unit can be removed
@@ -52,7 +52,7 @@ class ModelError(EngineError):
 
 class ModelUnreadable(ModelError):
     code = "model-unreadable"
-    title = "The file is not a readable ONNX model"
+    title = "The file is not a readable model"
 
 
 class ModelUnsafe(ModelError):

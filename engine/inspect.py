@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
-from engine.formats import FORMATS
+from engine.formats import load
 from engine.graph.features import find_features
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
@@ -66,11 +66,11 @@ class Inspection(Strict):
 
 
 def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
-    """Read an ONNX file and say what can be done with it.
+    """Read a network and say what can be done with it.
 
     Raises a ModelError where it cannot even be read; with a recipe, whatever would stop a job on it.
     """
-    model = FORMATS["onnx"].load(path)
+    model = load(path, None if recipe is None else recipe.architecture)
     plain = normalise(model)
     units, figures = find_units(plain), cost(model)
     blocking = _find_blocking(plain, units, () if recipe is None else recipe.method.keep)

@@ -165,6 +165,29 @@ class Deploy(Strict):
     batch: int = Field(default=1, ge=1, le=4096)
 
 
+OptionValue = bool | Annotated[int, Field(ge=0, le=65_536)] | Finite | Annotated[str, Field(max_length=64)]
+
+
+class Architecture(Strict):
+    """Which network a file of bare weights belongs to; a file that holds its own graph needs none.
+
+    "torchvision/resnet18" with {"num_classes": 10} and [3, null, null] takes pictures of any height and width.
+    """
+
+    name: str = Field(
+        pattern=r"^[a-z]+/[A-Za-z0-9_.]{1,100}$", description="torchvision/NAME, or timm/NAME where timm is installed."
+    )
+    options: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,63}$")], OptionValue] = Field(
+        default={}, max_length=32, description="Given to the network's builder, such as num_classes."
+    )
+    input_shape: tuple[Annotated[int, Field(ge=1, le=16_384)] | None, ...] | None = Field(
+        default=None,
+        min_length=3,
+        max_length=3,
+        description="Channels, height, width; null in place of height or width: any. Absent: as it was trained.",
+    )
+
+
 class Recipe(Strict):
     """One request: cut this network to that target, with these means."""
 
@@ -172,5 +195,6 @@ class Recipe(Strict):
     method: Method = Practise()
     preprocess: Preprocess = Preprocess()
     deploy: Deploy = Deploy()
+    architecture: Architecture | None = Field(default=None, description="Needed for a file of bare weights only.")
     budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -16,7 +16,7 @@ from engine.data.splits import Split
 from engine.errors import PostconditionFailed
 from engine.execution.cores import usable_cores
 from engine.execution.runtime import has_cuda
-from engine.formats import FORMATS
+from engine.formats import load
 from engine.graph.features import Features, find_features
 from engine.graph.fold import fold_batch_norm
 from engine.graph.image_input import require_image_input
@@ -60,7 +60,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
     runtime_too = device == "cuda" and has_cuda()
     compute = Deploy(provider="cuda" if runtime_too else "cpu", threads=usable_cores())
     with progress.stage("load"):
-        upload = FORMATS["onnx"].load(source)
+        upload = load(source, recipe.architecture)
         model_input = require_image_input(upload)
         images = load_images(calibration, model_input, recipe.preprocess, seed=recipe.seed, limit=IMAGES_MAX)
         split, data = climb(images, model_input, recipe.preprocess, recipe.seed)

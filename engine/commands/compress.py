@@ -12,7 +12,7 @@ from engine.commands.output import put
 from engine.commands.recipe_file import read_recipe
 from engine.compress import compress
 from engine.execution.cores import usable_cores
-from engine.formats import FORMATS
+from engine.formats import save
 from engine.progress import Progress, Update
 
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     torch.set_num_threads(usable_cores())
     model, report = compress(options.model, options.calibration, recipe, Progress(_listen), options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
-    FORMATS["onnx"].save(model, options.out / "model.onnx")
+    save(model, options.out / "model.onnx")
     (options.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
     artifacts = {"model": "model.onnx", "report": "report.json"}
     put({"event": "done", "outcome": report.outcome, "summary": report.summary, "artifacts": artifacts})

@@ -18,29 +18,15 @@ MOST_ELEMENTS = 1 << 31
 
 def check_soundness(proto: onnx.ModelProto) -> None:
     """Raise ModelUnreadable, ModelUnsafe or OperatorUnsupported, naming the node or tensor, unless all is well."""
-    _check_text(proto.graph)
     opset = _opset(proto)
     _check_operators(proto.graph, opset)
-    for tensor in tensors_of(proto):
+    for tensor in tensors_of(proto.graph):
         _check_tensor(tensor)
     if proto.graph.sparse_initializer:
         raise OperatorUnsupported("The graph has sparse initialisers, which are not run. Export dense weights.")
     _check_inputs(proto.graph)
     _check_names(proto.graph)
     _check_schema(proto, _check_order(proto.graph))
-
-
-def _check_text(graph: onnx.GraphProto) -> None:
-    """Refuse names that are no text: protobuf hands out bytes in their place."""
-    texts = [tensor.name for tensor in graph.initializer]
-    for node in graph.node:
-        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
-        texts += [attribute.name for attribute in node.attribute]
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        texts += [value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim)]
-    wrong = next((text for text in texts if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise ModelUnreadable(f"The name {wrong!r} is not UTF-8 text. The file is damaged; export it again.")
 
 
 def _opset(proto: onnx.ModelProto) -> int:

@@ -23,7 +23,7 @@ from engine import compress as story
 from engine import deciding
 from engine.compress import compress
 from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
-from engine.formats import FORMATS
+from engine.formats import load
 from engine.progress import STAGES, Progress, Update
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
@@ -121,7 +121,7 @@ def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monk
     delivered, report = run(model_path, pictures)
 
     assert report.outcome is Outcome.NO_GAIN
-    assert delivered == FORMATS["onnx"].load(model_path).to_bytes()
+    assert delivered == load(model_path).to_bytes()
     assert report.delivered == report.original
     assert [unit.decision for unit in report.units] == ["kept"] * 3
 

@@ -17,8 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engine.errors import ModelError, ModelUnreadable, ModelUnsafe, OperatorUnsupported
 from engine.execution.runtime import open_session, run
-from engine.formats import FORMATS
-from engine.formats.onnx import load, save
+from engine.formats import load, save
 from tests.networks import NETWORKS, images, residual
 
 Change = Callable[[onnx.ModelProto], None]
@@ -36,12 +35,6 @@ def written(path: Path, model: onnx.ModelProto) -> Path:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "network.onnx"
-
-
-def test_each_format_loads_and_saves() -> None:
-    for drawer in FORMATS.values():
-        assert callable(drawer.load)
-        assert callable(drawer.save)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -87,7 +80,7 @@ def test_weights_beside_the_file_are_read(path: Path) -> None:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"hello, this is a text file, not a network\n" * 20, "not ONNX|no known kind"),
+        (b"hello, this is a text file, not a network\n" * 20, "a text file"),
         (b"<!DOCTYPE html><html></html>", "text file"),
         (b'{"model": 1}', "JSON"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "HDF5"),
@@ -108,9 +101,9 @@ def test_other_files_are_refused(path: Path, data: bytes, words: str) -> None:
 
 def test_a_zip_is_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", b"")
+        archive.writestr("notes.txt", b"")
 
-    with pytest.raises(ModelUnreadable, match="zip archive"):
+    with pytest.raises(ModelUnreadable, match="zip archive without a network"):
         load(path)
 
 

@@ -1,0 +1,85 @@
+"""Zip archives out of uploads: read in memory, never unpacked to disk, and only what is plainly what it says."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+from engine.errors import ModelUnreadable, ModelUnsafe
+
+MOST_MEMBERS = 20_000
+MOST_BYTES = (1 << 31) - 1
+"""Of all members together, unpacked; no single network that fits the rest of the engine is larger."""
+
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_ENCRYPTED = 0x1
+
+
+class Archive:
+    """A zip archive that has passed every check that its table of contents allows."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelUnreadable or ModelUnsafe."""
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise ModelUnreadable(f"The archive cannot be opened: {error}. Upload the whole file.") from error
+        self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+        self._check(path.stat().st_size)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def size_bytes(self, name: str) -> int:
+        return self._members[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes, as many as the table of contents announced. Raises ModelUnreadable."""
+        try:
+            return self._zip.read(self._members[name])
+        except (zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
+            raise ModelUnreadable(
+                f"'{name}' in the archive is damaged: {error}. Upload it again.", where=name
+            ) from error
+
+    def open(self, name: str) -> IO[bytes]:
+        return self._zip.open(self._members[name])
+
+    def require_stored(self) -> None:
+        """Refuse compression, which torch never uses: stored members cannot be larger than the file."""
+        packed = next((name for name, info in self._members.items() if info.compress_type != zipfile.ZIP_STORED), None)
+        if packed is not None:
+            raise ModelUnsafe(
+                f"'{packed}' is compressed; torch writes its archives uncompressed. Save it again with torch.",
+                where=packed,
+            )
+
+    def _check(self, file_bytes: int) -> None:
+        if len(self._zip.infolist()) > MOST_MEMBERS:
+            raise ModelUnsafe(f"The archive has more than {MOST_MEMBERS} members. Upload the network alone.")
+        if len({info.filename for info in self._zip.infolist()}) < len(self._zip.infolist()):
+            raise ModelUnsafe("The archive has two members of one name. Pack it again.")
+        for name, info in self._members.items():
+            _check_member(name, info)
+        total = sum(info.file_size for info in self._members.values())
+        packed = sum(info.compress_size for info in self._members.values())
+        if total > MOST_BYTES or packed > file_bytes:
+            raise ModelUnsafe(f"The archive unpacks to {total} bytes; at most {MOST_BYTES} are taken.")
+
+
+def _check_member(name: str, info: zipfile.ZipInfo) -> None:
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in name or "\0" in name:
+        raise ModelUnsafe(f"The archive's member {name!r} points outside of it. Pack it again.", where=name)
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ModelUnsafe(f"The archive's member '{name}' is a link. Pack the file itself.", where=name)
+    if info.flag_bits & _ENCRYPTED:
+        raise ModelUnreadable(f"'{name}' is encrypted. Pack it without a password.", where=name)
+    if info.compress_type not in _METHODS:
+        raise ModelUnreadable(f"'{name}' is packed in a way that is not read. Use plain zip.", where=name)
+    if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
+        raise ModelUnreadable(f"'{name}' is damaged: its two sizes differ. Pack it again.", where=name)
