@@ -1,0 +1,115 @@
+"""The only place that removes channels: weights are sliced, and every size that the graph writes down is rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from engine.errors import PostconditionFailed, RecipeInvalid
+from engine.graph.edits import add_initialiser
+from engine.graph.flow import follow
+from engine.graph.groups import name_atoms
+from engine.graph.kept import Kept
+from engine.graph.model import Model
+from engine.graph.rules.site import Axes, Edit, Flow, is_vector
+from engine.graph.shapes import infer_shapes
+
+Cuts = Mapping[str, Collection[int]]
+"""Group name -> the channels of it that go."""
+
+
+def remove_channels(model: Model, cuts: Cuts) -> Model:
+    """Return a new model without these channels; everything that they did not touch stays as it is.
+
+    Raises RecipeInvalid for a group that is not there, a channel that it has not, or a cut that leaves it none.
+    """
+    flow = follow(model)
+    kept = kept_after(model, flow, cuts)
+    smaller = model.copy()
+    _slice_weights(model, smaller, flow, kept)
+    nodes = smaller.nodes()
+    for name, edits in flow.edits.items():
+        for edit in edits:
+            edit(Edit(smaller, nodes[name], kept))
+    _set_shapes(model, smaller, flow, kept)
+    return smaller
+
+
+def kept_after(model: Model, flow: Flow, cuts: Cuts) -> Kept:
+    """Return what stays of each form of the flow after these cuts; raises RecipeInvalid as remove_channels does."""
+    named = name_atoms(model, flow)
+    for name, channels in cuts.items():
+        if name not in named:
+            raise RecipeInvalid(f"The network has no group '{name}'. Take the names from find_groups.", where=name)
+        size = named[name].size
+        assert size is not None
+        strange = [channel for channel in channels if not 0 <= channel < size]
+        if strange or len(set(channels)) >= size:
+            found = f"channels {strange[:5]}" if strange else "a cut of all its channels"
+            raise RecipeInvalid(f"Group '{name}' has {size} channels, and {found} cannot go. One stays.", where=name)
+    return Kept({named[name]: channels for name, channels in cuts.items()})
+
+
+def _slice_weights(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None:
+    nodes = smaller.nodes()
+    for name, value in model.graph.initializers.items():
+        if not is_vector(value):
+            axes = flow.axes.get(value)
+            if axes is not None and any(kept.changes(form) for form in axes):
+                smaller.set_weight(name, _sliced(model, name, axes, kept))
+            continue
+        for use in value.uses():
+            use_axes = flow.uses.get((use.node, use.idx), ())
+            if any(kept.changes(form) for form in use_axes):
+                _give_own(smaller, nodes[str(use.node.name)], use.idx, _sliced(model, name, use_axes, kept))
+
+
+def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> np.ndarray:
+    array = model.weight(name)
+    for axis, form in enumerate(axes):
+        if kept.changes(form):
+            array = np.compress(kept.mask(form), array, axis=axis)
+    return array
+
+
+def _give_own(smaller: Model, node: ir.Node, index: int, array: np.ndarray) -> None:
+    """Give one reader of a constant its own, smaller one: the constant itself where no other reads it."""
+    value = node.inputs[index]
+    assert value is not None
+    if len(value.uses()) == 1 and not value.is_graph_output():
+        smaller.set_weight(str(value.name), array)
+    else:
+        node.replace_input_with(index, add_initialiser(smaller, str(value.name), array))
+
+
+def _set_shapes(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None:
+    """Write the shapes that follow from the forms, and hold them against what shape inference says."""
+    values, expected = smaller.values(), {}
+    for node in model.graph:
+        for value in node.outputs:
+            axes = flow.axes.get(value)
+            if axes is None or not any(kept.changes(form) for form in axes):
+                continue
+            expected[str(value.name)] = ir.Shape([kept.count(form) if form.size is not None else None for form in axes])
+            values[str(value.name)].shape = None
+    infer_shapes(smaller)
+    for name, shape in expected.items():
+        found = values[name].shape
+        if found is not None and not _agree(found, shape):
+            raise PostconditionFailed(f"Value '{name}' should be {shape} after the cut and is {found}.", where=name)
+        if found is None or any(not isinstance(size, int) for size in found):
+            values[name].shape = _merged(found, shape)
+
+
+def _agree(found: ir.Shape, wanted: ir.Shape) -> bool:
+    """Tell whether no size that both know differs."""
+    pairs = zip(found, wanted, strict=False)
+    return len(found) == len(wanted) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
+
+
+def _merged(found: ir.Shape | None, wanted: ir.Shape) -> ir.Shape:
+    if found is None:
+        return wanted
+    return ir.Shape([b if isinstance(b, int) else a for a, b in zip(found, wanted, strict=True)])
