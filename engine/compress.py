@@ -14,7 +14,7 @@ from engine.clock import Clock
 from engine.deciding import Decided, decide, measure_against_upload
 from engine.errors import PostconditionFailed
 from engine.graph.holes import features_after
-from engine.graph.merge import merge
+from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.measure.batches import outputs_in_batches

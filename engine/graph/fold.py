@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from engine.graph.edits import remove_dead
 from engine.graph.model import Model
-from engine.graph.surgery import remove_dead
 
 _EPSILON = 1e-5
 _OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 1}

@@ -15,9 +15,9 @@ from onnx_ir.passes.common import (
 )
 
 from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.graph.edits import remove_dead, replace_value
 from engine.graph.model import Model
 from engine.graph.shapes import fold, infer_shapes, settle_shapes
-from engine.graph.surgery import remove_dead, replace_value
 
 OLDEST_OPSET = 11
 OLDEST_IR_VERSION = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from engine.graph.edits import remove_dead, replace_value
 from engine.graph.model import Model
 from engine.graph.units import Unit
 
@@ -30,24 +30,3 @@ def remove_units(model: Model, units: Iterable[Unit]) -> Model:
 
 def _place_of(name: str, node: ir.Node) -> int:
     return next(place for place, value in enumerate(node.inputs) if value is not None and value.name == name)
-
-
-def replace_value(model: Model, old: ir.Value, new: ir.Value) -> None:
-    """Let every reader of `old` read `new`; a graph output keeps its name through an Identity node."""
-    producer = old.producer()
-    if not old.is_graph_output():
-        old.replace_all_uses_with(new)
-        return
-    assert producer is not None
-    name, place = old.name, model.graph.outputs.index(old)
-    keeper = ir.node("Identity", [new], name=f"{producer.name}_output")
-    keeper.outputs[0].shape, keeper.outputs[0].type = old.shape, old.type
-    model.graph.insert_before(producer, keeper)
-    model.graph.outputs[place] = keeper.outputs[0]
-    old.replace_all_uses_with(new)
-    old.name, keeper.outputs[0].name = f"{name}_removed", name
-
-
-def remove_dead(model: Model) -> None:
-    """Take out, in place, the nodes and initialisers that no output depends on."""
-    RemoveUnusedNodesPass()(model.ir)

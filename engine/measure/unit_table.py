@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.graph.merge import merge
+from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, signature

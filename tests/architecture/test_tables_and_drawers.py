@@ -19,6 +19,7 @@ from engine.commands import COMMANDS
 from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
+from engine.graph.merges import MERGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,7 @@ SHARED = {
         *("kinds", "archives", "external", "text", "wire", "soundness"),  # on the way in
         *("program_graph", "bare_weights", "architectures", "conversion"),  # from torch
     },
+    "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/methods": {"study"},
 }
 
@@ -60,6 +62,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
     "engine/execution/operators": lambda: rows(OPERATORS.values()),
     "engine/formats": lambda: {importlib.import_module(row.module).__name__.split(".")[-1] for row in FORMATS.values()},
+    "engine/graph/merges": lambda: rows(MERGES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),
 }
 

@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 from engine.execution.runtime import open_session, run
-from engine.graph.merge import merge
+from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
