@@ -18,6 +18,7 @@ from engine.execution.executor import Executor
 from engine.graph.features import Features
 from engine.graph.model import Model
 from engine.measure.batches import Outputs, fixed_batch, input_batches, without_filling
+from engine.recovery.adamw import AdamW
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Pace, Schedule, portion, rows
 from engine.recovery.views import Views
@@ -101,16 +102,14 @@ class _Student:
         self._features, self._views, self._reference = features, views, reference
         teacher = reference.features
         self._asked = dict(zip((*features.values, *features.logits), (*teacher.values, *teacher.logits), strict=True))
-        self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=0.0, weight_decay=schedule.weight_decay)
+        self._optimiser = AdamW(self._network.parameters(), schedule.weight_decay)
         self._portion = portion(model, schedule.batch)
         self._rows = rows(len(views), schedule.batch, fixed_batch(model) or 1, seed)
         self.step, self.best_step, self.error, self.looks_in_vain = 0, 0, math.inf, 0
         self.look()
 
     def take_step(self, learning_rate: float) -> None:
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.forget_gradients()
         batch = next(self._rows)
         for part in torch.split(batch, self._portion):
             inputs, answers = self._views.take(part, self._device)
@@ -118,7 +117,7 @@ class _Student:
             right = {mine: answers[theirs] for mine, theirs in self._asked.items()}
             (loss(self._features, said, right) * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]  # torch ships no types here
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-        self._optimiser.step()
+        self._optimiser.step(learning_rate)
         self.step += 1
 
     def look(self) -> None:
