@@ -1,13 +1,18 @@
-"""The whole story on a tiny network: what is delivered is what the report says, and never a slower file."""
+"""The whole story on a tiny network: what is delivered is what the report says, and never a slower file.
+
+One run at the prompt has the time that it asks for; every other takes a few steps and a few samples.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
@@ -21,16 +26,34 @@ from PIL import Image
 
 from engine import compress as story
 from engine import deciding
+from engine.__main__ import main
+from engine.clock import Clock
 from engine.compress import compress
+from engine.data import ladder
 from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
 from engine.formats import load
-from engine.progress import STAGES, Progress, Update
+from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
 from engine.report import Interval, LatencyComparison, Outcome, Report
 from tests.networks import NETWORKS, WITH_UNITS, images
 
 QUICK: dict[str, Any] = {"budget_seconds": 10, "deploy": {"batch": 2}, "target": {"units": 1}}
+
+
+class HurriedClock(Clock):
+    """Gives every measurement a twentieth of what it would have."""
+
+    def part(self, share: float, at_most_seconds: float) -> float:
+        return super().part(share / 20, at_most_seconds)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few steps, short measurements and few drawn pictures, but all of the way."""
+    monkeypatch.setattr(story, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(story, "Clock", HurriedClock)
+    monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +76,44 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(source: Path, images: Path | None, listener: Any = lambda update: None, **changes: Any) -> tuple[bytes, Report]:
+def run(source: Path, images: Path | None, **changes: Any) -> tuple[bytes, Report]:
     recipe = Recipe.model_validate(QUICK | changes)
-    model, report = compress(source, images, recipe, Progress(listener))
+    model, report = compress(source, images, recipe, Progress())
     return model.to_bytes(), report
+
+
+def engine(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
 
 
 @dataclass(frozen=True)
 class Finished:
+    """One run at the prompt: what it wrote and what it said."""
+
     delivered: bytes
     report: Report
-    seen: list[Update]
+    lines: list[dict[str, Any]]
+    exit_status: int
+    imports: list[str]
 
 
 @pytest.fixture(scope="module")
-def finished(model_path: Path, pictures: Path) -> Finished:
-    seen: list[Update] = []
-    delivered, report = run(model_path, pictures, seen.append)
-    return Finished(delivered, report, seen)
+def finished(model_path: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("prompt")
+    recipe, out = folder / "recipe.json", folder / "out"
+    recipe.write_text(json.dumps(QUICK))
+    profiled = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}  # each module that is loaded becomes a line of stderr
+
+    done = engine("compress", model_path, "--calibration", pictures, "--recipe", recipe, "--out", out, env=profiled)
+
+    return Finished(
+        (out / "model.onnx").read_bytes(),
+        Report.model_validate_json((out / "report.json").read_text()),
+        [json.loads(line) for line in done.stdout.splitlines()],
+        done.returncode,
+        done.stderr.splitlines(),
+    )
 
 
 def test_what_is_delivered_is_what_the_report_says(finished: Finished) -> None:
@@ -85,8 +128,24 @@ def test_what_is_delivered_is_what_the_report_says(finished: Finished) -> None:
     assert report.recovery is not None
     assert report.recovery.error_final <= report.recovery.error_closed_form
     assert report.delivered.macs < report.original.macs
-    assert list(dict.fromkeys(update.stage for update in finished.seen)) == list(STAGES)
     assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_at_the_prompt_everything_said_is_a_line_of_json(finished: Finished) -> None:
+    progress = finished.lines[:-1]
+
+    assert finished.exit_status == 0
+    assert [line["event"] for line in finished.lines] == ["progress"] * len(progress) + ["done"]
+    assert list(dict.fromkeys(line["stage"] for line in progress)) == list(STAGES)
+    assert all(line.startswith("import time:") for line in finished.imports)
+
+
+def test_no_job_loads_the_compiler_of_torch(finished: Finished) -> None:
+    """It takes more than a second, and would be used for nothing."""
+    loaded = {line.rpartition("|")[2].strip() for line in finished.imports}
+
+    assert "torch" in loaded
+    assert "torch._dynamo" not in loaded
 
 
 def test_the_delivered_file_keeps_names_and_dynamic_batch(model_path: Path, finished: Finished) -> None:
@@ -100,6 +159,7 @@ def test_the_delivered_file_keeps_names_and_dynamic_batch(model_path: Path, fini
     assert after.run(None, {before.get_inputs()[0].name: image})[0].shape[0] == 7
 
 
+@pytest.mark.usefixtures("hurried")
 def test_no_image_is_a_job_all_the_same_and_the_report_says_so(model_path: Path) -> None:
     _, report = run(model_path, None)
 
@@ -108,6 +168,7 @@ def test_no_image_is_a_job_all_the_same_and_the_report_says_so(model_path: Path)
     assert any("unmeasured" in warning for warning in report.warnings)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is the edge of the machine: here it says that the cut network is slower."""
     timed = story.measure_against_upload
@@ -126,6 +187,7 @@ def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monk
     assert [unit.decision for unit in report.units] == ["kept"] * 3
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_network_without_units_is_refused_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "dense.onnx"
     path.write_bytes(NETWORKS["dense"][0]().to_bytes())
@@ -134,6 +196,7 @@ def test_a_network_without_units_is_refused_with_the_reason(tmp_path: Path) -> N
         run(path, None)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_more_units_than_there_are_is_refused(model_path: Path) -> None:
     with pytest.raises(TargetInfeasible, match='"units": 3'):
         run(model_path, None, target={"units": 9})
@@ -144,6 +207,7 @@ def test_pictures_of_another_size_are_refused(model_path: Path, pictures: Path) 
         run(model_path, pictures, preprocess={"resize": 8, "crop": 8})
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("target", [{"macs_ratio": 0.8}, {"parameters_ratio": 0.8}, {"latency_ratio": 0.85}])
 def test_every_currency_is_paid_in_full(model_path: Path, pictures: Path, target: dict[str, float]) -> None:
     """Whether that is faster is the clock's to say; what was cut covers the target either way."""
@@ -165,12 +229,10 @@ def form(name: str) -> dict[str, Any]:
     return {"deploy": {"batch": batch if isinstance(batch, int) else 2}, "budget_seconds": 10, **layout}
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(("name", "count"), [*zip(WITH_UNITS, cycle([5, 0, 1])), ("residual", 1), ("transformer", 0)])
-def test_every_form_of_network_goes_all_the_way(
-    name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fixed batch, channels last, grey, several outputs, nested, old opset: few steps, but all of the way."""
-    monkeypatch.setattr(story, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
+def test_every_form_of_network_goes_all_the_way(name: str, count: int, tmp_path: Path) -> None:
+    """Fixed batch, channels last, grey, several outputs, nested, old opset."""
     model, path, shown = NETWORKS[name][0](), tmp_path / "model.onnx", tmp_path / "images.npy"
     path.write_bytes(model.to_bytes())
     np.save(shown, next(iter(images(model, batch=max(count, 1)).values())))
@@ -184,6 +246,7 @@ def test_every_form_of_network_goes_all_the_way(
     assert len(report.units) == NETWORKS[name][1]
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_recipe_keeps_what_it_names(model_path: Path, pictures: Path) -> None:
     _, report = run(model_path, pictures)
     cut = [unit.name for unit in report.units if unit.decision == "cut"]
@@ -193,6 +256,7 @@ def test_a_recipe_keeps_what_it_names(model_path: Path, pictures: Path) -> None:
     assert {unit.reason for unit in again.units if unit.name in cut} <= {"the recipe keeps it"}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_floor_that_is_missed_is_no_success(model_path: Path, pictures: Path) -> None:
     """Random weights and four test images: no cut agrees with every one of them less than never."""
     _, report = run(model_path, pictures, target={"units": 3, "min_agreement": 1.0})
@@ -203,6 +267,7 @@ def test_a_floor_that_is_missed_is_no_success(model_path: Path, pictures: Path) 
     assert not met or report.fidelity.agreement.value == 1.0
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_second_attempt_takes_the_plan_of_the_first(
     model_path: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,31 +282,23 @@ def test_a_second_attempt_takes_the_plan_of_the_first(
     assert again.predicted_latency_ratio == first.predicted_latency_ratio
 
 
-def engine(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "engine", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """The command line takes SIGTERM for itself."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
-def test_the_command_line_writes_files_and_json_lines(model_path: Path, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text(json.dumps(QUICK))
-    out = tmp_path / "out"
-
-    done = engine("compress", model_path, "--calibration", pictures, "--recipe", tmp_path / "recipe.json", "--out", out)
-
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line["event"] for line in lines] == ["progress"] * (len(lines) - 1) + ["done"]
-    report = Report.model_validate_json((out / "report.json").read_text())
-    assert hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest() == report.sha256
-
-
-def test_a_refusal_is_one_line_and_exit_status_one(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("own_signals")
+def test_a_refusal_is_one_line_and_exit_status_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "model.onnx").write_text("this is no network")
 
-    done = engine("compress", tmp_path / "model.onnx", "--out", tmp_path / "out")
+    status = main(["compress", str(tmp_path / "model.onnx"), "--out", str(tmp_path / "out")])
 
-    assert done.returncode == 1
-    assert json.loads(done.stdout.splitlines()[-1])["error"]["code"] == "model-unreadable"
+    assert status == 1
+    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert said[-1]["error"]["code"] == "model-unreadable"
     assert not (tmp_path / "out").exists()
 
 
