@@ -58,7 +58,7 @@ WITHOUT_GRADIENT = frozenset(
         *("BlackmanWindow", "Ceil", "Constant", "ConstantOfShape", "ConvInteger", "DynamicQuantizeLinear", "Equal"),
         *("EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf", "IsNaN"),
         *("Less", "LessOrEqual", "MatMulInteger", "NonMaxSuppression", "NonZero", "Not", "Or", "QLinearConv"),
-        *("QLinearMatMul", "QuantizeLinear", "Range", "Round", "Shape", "Sign", "Size", "Unique", "Xor"),
+        *("QLinearMatMul", "QuantizeLinear", "Range", "Round", "Shape", "Sign", "Size", "Xor"),
     )
 )
 """Operators through which nothing is learnt: their results are whole numbers, truths, choices or settings."""

@@ -20,7 +20,7 @@ def non_max_suppression(node: NodeView) -> Kernel:
         threshold: Tensor | None = None,
     ) -> Tensor:
         count = 0 if most is None else as_integers(most)[0]
-        limit = 0.0 if overlap is None else float(overlap)
+        limit = 0.0 if overlap is None else overlap.item()
         found = []
         for image in range(scores.shape[0]):
             shared = _overlaps(boxes[image].detach(), centred) > limit
@@ -28,7 +28,7 @@ def non_max_suppression(node: NodeView) -> Kernel:
                 of_class = scores[image, kind].detach()
                 candidates = of_class.argsort(descending=True, stable=True)
                 if threshold is not None:
-                    candidates = candidates[of_class[candidates] > float(threshold)]
+                    candidates = candidates[of_class[candidates] > threshold.item()]
                 found += [(image, kind, box) for box in _keep(candidates, shared, count)]
         return torch.tensor(found, dtype=torch.int64).reshape(-1, 3)
 

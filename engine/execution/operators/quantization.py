@@ -58,6 +58,7 @@ def dynamic_quantize_linear(_: NodeView) -> Kernel:
     """Choose scale and zero point so that 0 to 255 span the tensor's range, zero included."""
 
     def run(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = x.detach()  # nothing is learnt through rounding, nor through the scale alone
         low, high = x.amin().clamp(max=0), x.amax().clamp(min=0)
         scale = (high - low) / 255
         zero = _cut(torch.round(-low / scale), torch.uint8)

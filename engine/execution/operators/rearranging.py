@@ -65,13 +65,14 @@ def unique(node: NodeView) -> Kernel:
     def run(x: Tensor) -> Tensor | tuple[Tensor, ...]:
         dim = 0 if axis is None else axis
         x = x.flatten() if axis is None else x
-        values, inverse, counts = torch.unique(x, sorted=True, return_inverse=True, return_counts=True, dim=dim)
+        _, inverse, counts = torch.unique(x.detach(), sorted=True, return_inverse=True, return_counts=True, dim=dim)
         places = torch.arange(len(inverse), device=x.device)
         first = places.new_full((len(counts),), len(inverse)).scatter_reduce(0, inverse, places, "amin")
         if not in_order:  # by first appearance
             order = first.argsort()
             rank = torch.empty_like(order).scatter(0, order, torch.arange(len(order), device=x.device))
-            values, first, counts, inverse = values.index_select(dim, order), first[order], counts[order], rank[inverse]
+            first, counts, inverse = first[order], counts[order], rank[inverse]
+        values = x.index_select(dim, first)
         return values if alone else (values, first, inverse, counts)
 
     return run
