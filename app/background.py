@@ -22,7 +22,7 @@ TIDY_SECONDS = 300.0
 
 @contextlib.asynccontextmanager
 async def running(services: Services) -> AsyncIterator[None]:
-    """Keep the background at work; cancelled at the end, between two steps."""
+    """Keep the background at work. At the end no step begins any more; one that a thread is taking goes on."""
     tasks = [asyncio.create_task(_ring(services)), asyncio.create_task(_sweep(services))]
     try:
         yield

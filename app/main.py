@@ -43,7 +43,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background.running(services):
             yield
-        await services.database.aclose()
+        await services.close()
 
     app = FastAPI(title="Secateur", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.services = services

@@ -33,6 +33,15 @@ class Services:
         """Open what the settings name; the tables are there already (`core.db.upgrade`)."""
         return cls(settings, open_database(settings), open_storage(settings), load_pepper(settings))
 
+    async def close(self) -> None:
+        """Close the database when nobody uses it any more: who is cancelled leaves a thread behind, and that goes on.
+
+        The last step of an event loop, which starts no thread after it.
+        """
+        await self.turns.over()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        await self.database.aclose()
+
     @property
     def part_folder(self) -> Path:
         """Where uploads gather. Local to this machine: with several, an upload stays with the one it began on."""

@@ -76,3 +76,8 @@ class Turns:
         while (turn := self._turns.get(upload_id)) is not None:
             turn.yield_to_newcomer()
             await turn.ended.wait()
+
+    async def over(self) -> None:
+        """Return when nobody writes, and all that was received is safe."""
+        while self._turns:
+            await next(iter(self._turns.values())).ended.wait()
