@@ -16,8 +16,8 @@ import torch
 
 from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
 from engine.formats.archives import Archive
-from engine.formats.conversion import convert_program
-from engine.formats.program_graph import checked_program, checked_sizes
+from engine.formats.networks.conversion import convert_program
+from engine.formats.networks.program_graph import checked_program, checked_sizes
 from engine.graph.model import Model
 from engine.recipe import Architecture
 

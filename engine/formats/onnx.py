@@ -9,11 +9,11 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from engine.errors import ModelUnreadable, ModelUnsafe
-from engine.formats.external import Folder, Neighbours, pull_in
+from engine.formats.checks.external import Folder, Neighbours, pull_in
+from engine.formats.checks.soundness import check_soundness
+from engine.formats.checks.text import check_text
+from engine.formats.checks.wire import check_wire
 from engine.formats.kinds import sample, what_else
-from engine.formats.soundness import check_soundness
-from engine.formats.text import check_text
-from engine.formats.wire import check_wire
 from engine.graph.model import Model
 from engine.recipe import Architecture
 

@@ -8,7 +8,7 @@ from typing import IO
 
 from engine.errors import ModelUnreadable
 from engine.formats.archives import Archive
-from engine.formats.external import missing
+from engine.formats.checks.external import missing
 from engine.formats.onnx import read
 from engine.graph.model import Model
 from engine.recipe import Architecture

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from engine.errors import ModelUnreadable
-from engine.formats.bare_weights import load_weights
+from engine.formats.networks.bare_weights import load_weights
 from engine.graph.model import Model
 from engine.recipe import Architecture
 

@@ -11,7 +11,7 @@ import torch
 
 from engine.errors import ModelUnreadable, ModelUnsafe
 from engine.formats.archives import Archive
-from engine.formats.bare_weights import load_weights
+from engine.formats.networks.bare_weights import load_weights
 from engine.graph.model import Model
 from engine.recipe import Architecture
 

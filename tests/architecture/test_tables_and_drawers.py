@@ -30,11 +30,7 @@ SHARED = {
     "engine/commands": {"output", "recipe_file"},
     "engine/data/synthesis": {"canvas", "draw"},
     "engine/execution/operators": {"windows"},
-    "engine/formats": {
-        *("kinds", "archives", "external", "text", "wire", "soundness"),  # on the way in
-        *("program_graph", "bare_weights", "architectures", "conversion"),  # from torch
-    },
-    "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
+    "engine/formats": {"kinds", "archives"},
     "engine/methods": {"study"},
 }
 

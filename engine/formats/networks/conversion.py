@@ -16,7 +16,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import nn
 
 from engine.errors import ModelUnreadable
-from engine.formats.external import missing
+from engine.formats.checks.external import missing
 from engine.formats.onnx import read
 from engine.graph.model import Model
 

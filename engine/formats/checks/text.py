@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import onnx
 
 from engine.errors import ModelUnreadable
-from engine.formats.external import subgraphs_of
 
 
 def check_text(graph: onnx.GraphProto) -> None:
@@ -32,8 +31,6 @@ def _texts(graph: onnx.GraphProto) -> Iterator[tuple[str, list[str]]]:
             for tensor in (attribute.t, *attribute.tensors):
                 texts += _of_tensor(tensor)
             yield f"Node '{node.name}'", texts
-            for inner in subgraphs_of(attribute):
-                yield from _texts(inner)
 
 
 def _of_tensor(tensor: onnx.TensorProto) -> list[str]:

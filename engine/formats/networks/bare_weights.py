@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ModelUnreadable, ModelUnsafe, RecipeInvalid
-from engine.formats.architectures import Shape, input_shape, nearest, skeleton
-from engine.formats.conversion import convert_network
+from engine.formats.networks.architectures import Shape, input_shape, nearest, skeleton
+from engine.formats.networks.conversion import convert_network
 from engine.graph.model import Model
 from engine.recipe import Architecture
 

@@ -64,21 +64,13 @@ def pull_in(proto: onnx.ModelProto, neighbours: Neighbours) -> None:
 
 
 def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Yield each tensor of a graph and of those inside its nodes: initialisers and attributes of nodes."""
+    """Yield each tensor of a graph: initialisers and those that are attributes of nodes."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for inner in subgraphs_of(attribute):
-                yield from tensors_of(inner)
-
-
-def subgraphs_of(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
-    if attribute.HasField("g"):
-        yield attribute.g
-    yield from attribute.graphs
 
 
 def _pull_in(tensor: onnx.TensorProto, neighbours: Neighbours, room: int) -> int:

@@ -1,0 +1,1 @@
+"""What torch is needed for: exported programs and bare weights become ONNX, once, at the door."""
