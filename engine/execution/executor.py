@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from engine.errors import OperatorUnsupported
 from engine.execution.catalogue import unsupported_message
-from engine.execution.node import Kernel, NodeView
+from engine.execution.fusing import fuse
+from engine.execution.node import NodeView
 from engine.execution.operators import OPERATORS
+from engine.execution.step import Step
 from engine.execution.tensors import TORCH_TYPES, to_onnx, to_torch
 from engine.execution.trainable import is_trainable, running_statistics
 from engine.graph.model import Model
@@ -29,19 +31,10 @@ _TYPE_ATTRIBUTES = {"to", "dtype", "output_dtype", "output_datatype", "softmax_p
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One node, its values replaced by their places in the list of live values; -1 is an absent input or output."""
-
-    kernel: Kernel
-    reads: tuple[int, ...]
-    writes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class _Program:
     """What one choice of given and fetched values needs: the steps in order and, after each, the places to clear."""
 
-    steps: tuple[tuple[_Step, tuple[int, ...]], ...]
+    steps: tuple[tuple[Step, tuple[int, ...]], ...]
     weights: tuple[tuple[int, str], ...]
     constants: tuple[tuple[int, Tensor], ...]
 
@@ -66,7 +59,7 @@ class Executor(nn.Module):
         self._value_names = list(values)
         self._attribute_of: dict[str, str] = {}
         self._constants: dict[int, Tensor] = {}
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
         self._mode_dependent: list[Any] = []
         self._programs: dict[tuple[tuple[str, ...], tuple[str, ...]], _Program] = {}
         self._take_initialisers()
@@ -152,10 +145,11 @@ class Executor(nn.Module):
         if build is None:
             raise OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
         kernel = build(view)
-        step = _Step(
+        step = Step(
             kernel,
             tuple(-1 if value is None else self._places[str(value.name)] for value in node.inputs),
             tuple(self._places[value.name] if value.name else -1 for value in _outputs(node)),
+            view,
         )
         if hasattr(kernel, "training"):
             self._mode_dependent.append(kernel)
@@ -184,7 +178,7 @@ class Executor(nn.Module):
             return TORCH_TYPES.get(ir.DataType(attribute.as_int()))
         return attribute.value
 
-    def _fold(self, step: _Step) -> bool:
+    def _fold(self, step: Step) -> bool:
         """Work out at once what follows from constants alone; say whether that was the case."""
         if any(place >= 0 and place not in self._constants for place in step.reads):
             return False
@@ -204,8 +198,9 @@ class Executor(nn.Module):
             if any(place in needed and place not in available for place in step.writes):
                 chosen.append(step)
                 needed.update(step.reads)
+        fused = fuse(chosen[::-1], kept_to_the_end | available)
         cleared, steps = set(kept_to_the_end) | {-1}, []
-        for step in chosen:  # from the last to the first: the first sight of a value is its last use
+        for step in reversed(fused):  # from the last to the first: the first sight of a value is its last use
             done = {place for place in (*step.reads, *step.writes) if place not in cleared}
             cleared |= done
             steps.append((step, tuple(done)))
@@ -223,7 +218,7 @@ class Executor(nn.Module):
             raise KeyError(f"The graph has no value '{name}'.")
         return self._places[name]
 
-    def _require_inputs(self, needed: set[int], steps: Sequence[_Step]) -> None:
+    def _require_inputs(self, needed: set[int], steps: Sequence[Step]) -> None:
         missing = needed - {place for step in steps for place in step.writes}
         if missing:
             names = ", ".join(self._value_names[place] for place in sorted(missing))

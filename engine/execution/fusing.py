@@ -1,0 +1,150 @@
+"""Steps that PyTorch has one kernel for: spelled-out attention and GELU run as one where nothing between is asked for.
+
+The graph stays as it is; only a program is made shorter. What is fused says the same to rounding, costs less time and
+keeps fewer values for the backward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from engine.execution.node import Kernel
+from engine.execution.step import Step
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run of steps that one takes the place of, at the place of the last of them."""
+
+    steps: tuple[Step, ...]
+    fused: Step
+
+
+class _Flow:
+    """Who makes and who reads each place; a place that is asked for is never between two steps."""
+
+    def __init__(self, steps: Sequence[Step], asked: set[int]) -> None:
+        self._maker = {place: step for step in steps for place in step.writes}
+        self._reads = Counter(place for step in steps for place in step.reads)
+        self._readers: dict[int, list[Step]] = {}
+        for step in steps:
+            for place in set(step.reads):
+                self._readers.setdefault(place, []).append(step)
+        self._asked = asked
+
+    def maker(self, place: int, *op_types: str) -> Step | None:
+        """Return the step that makes a place for one reader alone, if it is one of these operators."""
+        step = self._maker.get(place)
+        alone = self._reads[place] == 1 and place not in self._asked
+        return step if step is not None and alone and step.node.op_type in op_types else None
+
+    def reader(self, place: int, op_type: str) -> Step | None:
+        """Return the only step that reads a place, if it is this operator."""
+        readers = self._readers.get(place, [])
+        alone = self._reads[place] == 1 and place not in self._asked
+        return readers[0] if alone and readers[0].node.op_type == op_type else None
+
+
+def fuse(steps: Sequence[Step], asked: set[int]) -> list[Step]:
+    """Return the steps, in order, with those replaced that one kernel can do. `asked` are the places to be kept."""
+    flow, found = _Flow(steps, asked), []
+    for step in steps:
+        match = PATTERNS[step.node.op_type](flow, step) if step.node.op_type in PATTERNS else None
+        if match is not None:
+            found.append(match)
+    gone = {id(step) for match in found for step in match.steps}
+    instead = {id(match.steps[-1]): match.fused for match in found}
+    return [instead.get(id(step), step) for step in steps if id(step) in instead or id(step) not in gone]
+
+
+def _attention(flow: _Flow, softmax: Step) -> _Found | None:
+    """Match softmax(q @ k * scale + mask) @ v, with or without scale and mask."""
+    axis = int(softmax.node.get("axis", -1 if softmax.node.opset >= 13 else 1))
+    last = flow.reader(softmax.writes[0], "MatMul")
+    if axis not in (-1, 3) or last is None or last.reads[0] != softmax.writes[0]:
+        return None
+    steps, place, scale = [softmax, last], softmax.reads[0], 1.0
+    mask: tuple[int, ...] = ()
+    added = flow.maker(place, "Add")
+    if added is not None:
+        product = next((place for place in added.reads if flow.maker(place, "MatMul", "Mul", "Div")), None)
+        if product is None:
+            return None
+        mask = (added.reads[1 - added.reads.index(product)],)
+        steps, place = [added, *steps], product
+    scaled = flow.maker(place, "Mul", "Div")
+    if scaled is not None:
+        factor, other = _factor(scaled)
+        if factor is None:
+            return None
+        steps, place, scale = [scaled, *steps], other, factor
+    scores = flow.maker(place, "MatMul")
+    if scores is None:
+        return None
+    reads = (*scores.reads, last.reads[1], *mask)
+    return _Found((scores, *steps), Step(_attend(scale, softmax.kernel), reads, last.writes, last.node))
+
+
+def _factor(step: Step) -> tuple[float | None, int]:
+    """Return by what lone number a Mul or Div multiplies, and the place of what it multiplies."""
+    for index in (1, 0) if step.node.op_type == "Mul" else (1,):
+        number = _number(step, index)
+        if number:
+            return (number if step.node.op_type == "Mul" else 1 / number), step.reads[1 - index]
+    return None, -1
+
+
+def _number(step: Step, index: int) -> float | None:
+    constant = step.node.constants[index]
+    return float(constant) if constant is not None and constant.numel() == 1 else None
+
+
+def _attend(scale: float, softmax: Kernel) -> Kernel:
+    def run(q: Tensor, k_across: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        learns_mask = mask is not None and mask.requires_grad and torch.is_grad_enabled()  # the kernel does not
+        if learns_mask or q.dim() != 4 or not q.shape[:2] == k_across.shape[:2] == v.shape[:2]:
+            scores = q @ k_across * scale
+            shares: Tensor = softmax(scores if mask is None else scores + mask)
+            return shares @ v
+        q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k_across.transpose(2, 3), v))
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+
+    return run
+
+
+def _gelu(flow: _Flow, erf: Step) -> _Found | None:
+    """Match x * 0.5 * (1 + erf(x / sqrt 2)), the half wherever it stands."""
+    inner = flow.maker(erf.reads[0], "Mul", "Div")
+    added = flow.reader(erf.writes[0], "Add")
+    if inner is None or added is None or 1.0 not in (_number(added, 0), _number(added, 1)):
+        return None
+    factor, x = _factor(inner)
+    if factor is None or not math.isclose(factor, math.sqrt(0.5), rel_tol=1e-6):
+        return None
+    steps, place, halved = [inner, erf, added], added.writes[0], False
+    for _ in range(2):
+        product = flow.reader(place, "Mul")
+        if product is None:
+            return None
+        half, _ = _factor(product)
+        other = next((read for read in product.reads if read != place), place)
+        before = flow.maker(other, "Mul")
+        steps, place = [*steps, product], product.writes[0]
+        if half == 0.5:
+            halved = True
+        elif before is not None and _factor(before) == (0.5, x):
+            return _Found((before, *steps), Step(F.gelu, (x,), product.writes, product.node))
+        elif other != x:
+            return None
+    return _Found(tuple(steps), Step(F.gelu, (x,), steps[-1].writes, steps[-1].node)) if halved else None
+
+
+PATTERNS: dict[str, Callable[[_Flow, Step], _Found | None]] = {"Softmax": _attention, "Erf": _gelu}
+"""What may be fused, by the operator that a run of steps is known by."""
