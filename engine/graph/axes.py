@@ -23,7 +23,7 @@ class Why:
     silent: bool = False
 
 
-class TooFine(Exception):  # noqa: N818 - named by what happened
+class TooFine(Exception):
     """A form would fall into more pieces than it is worth following."""
 
 
@@ -122,8 +122,8 @@ def split(form: Form, at: int) -> tuple[Form, Form]:
     Raises TooFine where that takes too many pieces.
     """
     form = resolve(form)
-    if at == 0 or at == form.size:
-        return (add([]), form) if at == 0 else (form, add([]))
+    if at in (0, form.size):
+        return (form, add([])) if at else (add([]), form)
     assert form.size is not None
     if is_frozen(form):  # no need to know its parts
         why = next((atom.frozen for atom in leaves(form) if atom.frozen is not None), ALONE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from engine.errors import PostconditionFailed, RecipeInvalid
+from engine.graph.axes import Form
 from engine.graph.edits import add_initialiser
 from engine.graph.flow import follow
 from engine.graph.groups import name_atoms
@@ -66,7 +68,7 @@ def _slice_weights(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None
                 _give_own(smaller, nodes[str(use.node.name)], use.idx, _sliced(model, name, use_axes, kept))
 
 
-def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> np.ndarray:
+def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> NDArray[np.generic]:
     array = model.weight(name)
     for axis, form in enumerate(axes):
         if kept.changes(form):
@@ -74,7 +76,7 @@ def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> np.ndarray:
     return array
 
 
-def _give_own(smaller: Model, node: ir.Node, index: int, array: np.ndarray) -> None:
+def _give_own(smaller: Model, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
     """Give one reader of a constant its own, smaller one: the constant itself where no other reads it."""
     value = node.inputs[index]
     assert value is not None
@@ -86,30 +88,33 @@ def _give_own(smaller: Model, node: ir.Node, index: int, array: np.ndarray) -> N
 
 def _set_shapes(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None:
     """Write the shapes that follow from the forms, and hold them against what shape inference says."""
-    values, expected = smaller.values(), {}
+    values, changed = smaller.values(), {}
     for node in model.graph:
         for value in node.outputs:
-            axes = flow.axes.get(value)
-            if axes is None or not any(kept.changes(form) for form in axes):
-                continue
-            expected[str(value.name)] = ir.Shape([kept.count(form) if form.size is not None else None for form in axes])
-            values[str(value.name)].shape = None
+            axes = flow.axes.get(value) or ()
+            if any(kept.changes(form) for form in axes):
+                changed[str(value.name)] = (axes, value.shape)
+                values[str(value.name)].shape = None
     infer_shapes(smaller)
-    for name, shape in expected.items():
+    for name, (axes, old) in changed.items():
         found = values[name].shape
-        if found is not None and not _agree(found, shape):
-            raise PostconditionFailed(f"Value '{name}' should be {shape} after the cut and is {found}.", where=name)
-        if found is None or any(not isinstance(size, int) for size in found):
-            values[name].shape = _merged(found, shape)
+        sizes = [_size(axis, form, old, found, kept) for axis, form in enumerate(axes)]
+        if found is not None and not _agree(found, sizes):
+            raise PostconditionFailed(f"Value '{name}' should be {sizes} after the cut and is {found}.", where=name)
+        values[name].shape = ir.Shape(sizes)
 
 
-def _agree(found: ir.Shape, wanted: ir.Shape) -> bool:
+def _size(
+    axis: int, form: Form, old: ir.Shape | None, found: ir.Shape | None, kept: Kept
+) -> int | ir.SymbolicDim | None:
+    """Return the new size of one axis: counted where it is known, inferred anew where it is open and has changed."""
+    if form.size is not None:
+        return kept.count(form)
+    known = found if kept.changes(form) else old
+    return None if known is None or len(known) <= axis else known[axis]
+
+
+def _agree(found: ir.Shape, wanted: Sequence[int | ir.SymbolicDim | None]) -> bool:
     """Tell whether no size that both know differs."""
     pairs = zip(found, wanted, strict=False)
     return len(found) == len(wanted) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
-
-
-def _merged(found: ir.Shape | None, wanted: ir.Shape) -> ir.Shape:
-    if found is None:
-        return wanted
-    return ir.Shape([b if isinstance(b, int) else a for a, b in zip(found, wanted, strict=True)])

@@ -1,4 +1,4 @@
-"""Groups: channels that must go together, wherever they occur. Found from the graph alone, by rules, never by guessing."""
+"""Groups: channels that must go together, wherever they occur. Found from the graph alone, and never guessed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Frozen:
-    """Weights that cannot go: along this axis of this initialiser, because of this node; no node: the network's ends."""
+    """An axis of weights of which nothing can go, and the node that is to blame: none where the network ends."""
 
     value: str
     axis: int

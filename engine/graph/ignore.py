@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from engine.graph.channels import Cuts, kept_after
 from engine.graph.edits import add_initialiser
 from engine.graph.flow import follow
 from engine.graph.model import Model
+from engine.graph.rules.site import Reader
 
 
 def ignore_channels(model: Model, cuts: Cuts) -> Model:
@@ -22,27 +24,19 @@ def ignore_channels(model: Model, cuts: Cuts) -> Model:
     nodes = blind.nodes()
     for reader in flow.readers:
         if kept.changes(reader.form):
-            node = nodes[reader.node]
-            mask = _along(kept.mask(reader.form), reader.axis, node.inputs[reader.index])
-            _blind(blind, node, reader.index, mask)
+            along = [-1 if axis == reader.axis else 1 for axis in range(reader.rank)]
+            _blind(blind, nodes[reader.node], reader, kept.mask(reader.form).reshape(along))
     return blind
 
 
-def _along(mask: np.ndarray, axis: int, value: ir.Value | None) -> np.ndarray:
-    """Turn a mask so that it broadcasts along one axis of a value."""
+def _blind(model: Model, node: ir.Node, reader: Reader, mask: NDArray[np.bool_]) -> None:
+    value = node.inputs[reader.index]
     assert value is not None
-    assert value.shape is not None
-    return mask.reshape([-1 if i == axis else 1 for i in range(len(value.shape))])
-
-
-def _blind(model: Model, node: ir.Node, index: int, mask: np.ndarray) -> None:
-    value = node.inputs[index]
-    assert value is not None
-    assert value.dtype is not None
-    zero = add_initialiser(model, f"{node.name}.zero", np.zeros((), value.dtype.numpy()))
+    dtype = next(read.dtype for read in (value, *node.inputs) if read is not None and read.dtype is not None)
+    zero = add_initialiser(model, f"{node.name}.zero", np.zeros((), dtype.numpy()))
     seen = add_initialiser(model, f"{node.name}.mask", mask)
-    where = ir.node("Where", [seen, value, zero], name=f"{node.name}.blind_{index}")
-    where.outputs[0].name = f"{node.name}.blind_{index}"
-    where.outputs[0].dtype, where.outputs[0].shape = value.dtype, value.shape
+    where = ir.node("Where", [seen, value, zero], name=f"{node.name}.blind_{reader.index}_{reader.axis}")
+    where.outputs[0].name = where.name
+    where.outputs[0].dtype, where.outputs[0].shape = dtype, value.shape
     model.graph.insert_before(node, where)
-    node.replace_input_with(index, where.outputs[0])
+    node.replace_input_with(reader.index, where.outputs[0])

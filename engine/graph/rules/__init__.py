@@ -9,6 +9,7 @@ from engine.graph.rules.convolution import conv, conv_transpose
 from engine.graph.rules.elementwise import elementwise, first_only
 from engine.graph.rules.layout import expand, flatten, reshape, squeeze, transpose, unsqueeze
 from engine.graph.rules.linear import einsum, gemm, matmul
+from engine.graph.rules.lookup import along_one_axis, gather_nd, scatter_nd
 from engine.graph.rules.normalization import (
     batch_norm,
     group_norm,
@@ -30,13 +31,13 @@ from engine.graph.rules.site import Site
 Rule = Callable[[Site], None]
 
 _ELEMENTWISE = (
-    ["Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "BitShift", "BitwiseAnd", "BitwiseNot"]
-    + ["BitwiseOr", "BitwiseXor", "Ceil", "Celu", "Cos", "Cosh", "Div", "Elu", "Equal", "Erf", "Exp", "Floor"]
-    + ["Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsInf", "IsNaN", "LeakyRelu", "Less"]
-    + ["LessOrEqual", "Log", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal"]
-    + ["Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub"]
-    + ["Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Where", "Xor"]
-)
+    "Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "BitShift", "BitwiseAnd", "BitwiseNot",
+    "BitwiseOr", "BitwiseXor", "Ceil", "Celu", "Cos", "Cosh", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu",
+    "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsInf", "IsNaN", "LeakyRelu", "Less", "LessOrEqual",
+    "Log", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round",
+    "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tan", "Tanh",
+    "ThresholdedRelu", "Where", "Xor",
+)  # fmt: skip
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, elementwise),
@@ -49,6 +50,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(["Hardmax", "LogSoftmax", "Softmax"], softmax),
     **dict.fromkeys(["DequantizeLinear", "QuantizeLinear"], quantize),
     **dict.fromkeys(["LayerNormalization", "RMSNormalization"], layer_norm),
+    **dict.fromkeys(["GatherElements", "ScatterElements"], along_one_axis),
     **dict.fromkeys(["ConstantOfShape", "EyeLike", "NonZero", "Range"], made_of_numbers),
     "Attention": attention,
     "BatchNormalization": batch_norm,
@@ -61,6 +63,7 @@ RULES: dict[str, Rule] = {
     "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
+    "GatherND": gather_nd,
     "Gemm": gemm,
     "GridSample": sample,
     "GroupNormalization": group_norm,
@@ -76,6 +79,7 @@ RULES: dict[str, Rule] = {
     "Resize": resize,
     "RoiAlign": regions,
     "RotaryEmbedding": rotary,
+    "ScatterND": scatter_nd,
     "Shape": shape,
     "Size": size,
     "Slice": cut_out,

@@ -7,7 +7,7 @@ from engine.graph.rules.site import Axes, Edit, Opaque, Site
 
 
 def conv(site: Site) -> None:
-    """Weights are (outputs, inputs of a group, *kernel). Whole groups may go, and channels at the same place of each."""
+    """Weights are (outputs, inputs of a group, *kernel). Whole groups may go, and one place of each."""
     image, weight = site.axes(0), site.axes(1)
     groups, inside = _groups(site, image[1], weight[1])
     outside = _per_group(weight[0], groups)
@@ -35,7 +35,7 @@ def conv_transpose(site: Site) -> None:
     _rewrite_group(site, groups)
     for form in (*image[2:], *weight[2:]):
         site.fix(form)
-    pixels = site.output_axes()[2:]
+    pixels = site.output_axes(rank=len(image))[2:]
     for form in pixels:
         site.fix(form)
     site.write([image[0], outputs, *pixels])
@@ -79,7 +79,7 @@ def _pixels(site: Site, image: Axes, weight: Axes) -> list[Form]:
         site.fix(form)
     if one_to_one and site.string("auto_pad", "NOTSET") in ("NOTSET", "VALID"):
         return list(image[2:])
-    pixels = site.output_axes()[2:]
+    pixels = site.output_axes(rank=len(image))[2:]
     for form in (*image[2:], *pixels):
         site.fix(form)
     return list(pixels)

@@ -14,7 +14,10 @@ def elementwise(site: Site) -> None:
 
 
 def first_only(site: Site) -> None:
-    """Pass the first input on; the others are bounds, types and the like, along which nothing lies."""
+    """Pass the first input on; of the others a bound is one number, and an example of a type may have any shape."""
+    for index in range(1, len(site.node.inputs)):
+        if site.has(index):
+            site.axes(index)
     for index in range(len(site.node.outputs)):
         site.write(site.axes(0), index)
 

@@ -8,7 +8,10 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.axes import ONE, Form, multiply
-from engine.graph.rules.site import Edit, Opaque, Site, in_range
+from engine.graph.rules.site import Axes, Edit, Opaque, Site, in_range
+
+OVERRIDING = {"Reshape", "Expand"}
+"""Operators that write known sizes over those that their second input asks for, wherever the two may differ."""
 
 
 def transpose(site: Site) -> None:
@@ -71,7 +74,7 @@ def expand(site: Site) -> None:
         if form.size != 1:
             fresh[start + axis] = form
     numbers = site.numbers(1)
-    for axis, form in enumerate(fresh):
+    for form in fresh:
         if form.size is None and numbers is None:
             site.freeze(form, "its size is worked out when the network runs")
     _rewrite_sizes(site, 1, fresh, ones=True)
@@ -86,8 +89,10 @@ def _rewrite_sizes(site: Site, index: int, forms: Sequence[Form], *, ones: bool 
         for axis in open_axes:
             site.freeze(forms[axis], "its size is worked out when the network runs")
 
+    told = _told(site, index)
+
     def edit(edit: Edit) -> None:
-        if not edit.changes(*forms):
+        if not edit.changes(*forms, *told):
             return
         if numbers is None:
             _override(edit, index, forms, may_infer=not ones)
@@ -102,6 +107,13 @@ def _rewrite_sizes(site: Site, index: int, forms: Sequence[Form], *, ones: bool 
             edit.set_numbers(index, asked)
 
     site.on_cut(edit)
+
+
+def _told(site: Site, index: int) -> Axes:
+    """Return the axes whose sizes an input tells, where Shape makes it."""
+    producer = site.value(index).producer()
+    source = producer.inputs[0] if producer is not None and producer.op_type == "Shape" else None
+    return () if source is None else site.flow.axes.get(source) or ()
 
 
 def _override(edit: Edit, index: int, forms: Sequence[Form], *, may_infer: bool) -> None:

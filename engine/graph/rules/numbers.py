@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
-from engine.graph.axes import is_frozen
-from engine.graph.rules.site import Opaque, Site, in_range
+from engine.graph.axes import Form, is_frozen
+from engine.graph.rules.layout import OVERRIDING
+from engine.graph.rules.site import Opaque, Site, in_range, is_constant
 
 
 def made_of_numbers(site: Site) -> None:
@@ -21,11 +24,10 @@ def made_of_numbers(site: Site) -> None:
 def shape(site: Site) -> None:
     """Shape tells the sizes of axes: those that somebody uses have to stay what they are."""
     axes = site.axes(0)
-    start, end = site.integer("start", 0), site.integer("end", len(axes))
-    told = list(range(len(axes)))[start:end]
-    for place in _places_used(site.node.outputs[0], len(told)):
-        if not is_frozen(axes[told[place]]):
-            site.freeze(axes[told[place]], "its size is told by Shape")
+    told = list(axes)[site.integer("start", 0) : site.integer("end", len(axes))]
+    for place in _places_used(site.node.outputs[0], told):
+        if not is_frozen(told[place]):
+            site.freeze(told[place], "its size is told by Shape")
     site.fix_output()
 
 
@@ -55,12 +57,20 @@ def triangle(site: Site) -> None:
     site.write(axes)
 
 
-def _places_used(told: ir.Value, count: int) -> set[int]:
-    """Return the places of a vector of sizes that are read, all where a reader does not say."""
-    used: set[int] = set()
-    for use in told.uses():
-        picked = use.node.inputs[1] if use.node.op_type == "Gather" and use.idx == 0 else None
-        if picked is None or not picked.is_initializer() or picked.const_value is None or picked.is_graph_input():
-            return set(range(count))
-        used |= {int(number) % count for number in picked.const_value.numpy().reshape(-1)}
-    return set(range(count)) if told.is_graph_output() else used
+def _places_used(value: ir.Value, told: Sequence[Form]) -> set[int]:
+    """Return the places of a vector of sizes that are read: all of them where a reader does not say which."""
+    places = range(len(told))
+    used: set[int] = set(places) if value.is_graph_output() else set()
+    for use in value.uses():
+        if use.node.op_type in OVERRIDING and use.idx == 1:
+            used |= {place for place in places if told[place].size is None}
+        else:
+            picked = _constant(use.node.inputs[1]) if use.node.op_type == "Gather" and use.idx == 0 else None
+            used |= set(places) if picked is None else {places[number] for number in picked}
+    return used
+
+
+def _constant(value: ir.Value | None) -> list[int] | None:
+    if value is None or not is_constant(value) or value.const_value is None:
+        return None
+    return [int(number) for number in value.const_value.numpy().reshape(-1)]

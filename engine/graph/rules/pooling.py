@@ -10,7 +10,8 @@ def pool(site: Site) -> None:
     """MaxPool, AveragePool and LpPool; what MaxPool says of positions counts through all channels."""
     if site.has_output(1):
         raise Opaque("its second output tells positions in the whole image")
-    axes, pixels = site.axes(0), site.output_axes()[2:]
+    axes = site.axes(0)
+    pixels = site.output_axes(rank=len(axes))[2:]
     for form in (*axes[2:], *pixels):
         site.fix(form)
     site.write([*axes[:2], *pixels])
@@ -115,7 +116,8 @@ def _is_empty(site: Site, index: int) -> bool:
 
 
 def _write_blocks(site: Site, channels: Form) -> None:
-    image, pixels = site.axes(0), site.output_axes()[2:]
+    image = site.axes(0)
+    pixels = site.output_axes(rank=len(image))[2:]
     for form in (*image[2:], *pixels):
         site.fix(form)
     site.write([image[0], channels, *pixels])

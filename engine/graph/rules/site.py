@@ -17,7 +17,7 @@ from engine.graph.model import Model
 Axes = tuple[Form, ...]
 
 
-class Opaque(Exception):  # noqa: N818 - named by what happened
+class Opaque(Exception):
     """A rule cannot say how channels pass through this node: everything that it touches is frozen."""
 
 
@@ -28,6 +28,7 @@ class Reader:
     node: str
     index: int
     axis: int
+    rank: int
     form: Form
 
 
@@ -95,9 +96,14 @@ class Site:
         self.opset = opset
         self._readers: list[Reader] = []
         self._edits: list[Callable[[Edit], None]] = []
+        self._followed: set[int] = set()
 
     def commit(self) -> None:
-        """Let the flow have what the rule noted: called once the rule is through."""
+        """Let the flow have what the rule noted, once it is through. Inputs that it did not follow are frozen."""
+        for index in range(len(self.node.inputs)):
+            if self.has(index) and index not in self._followed:
+                for form in self._axes(index) or ():
+                    self.fix(form)
         self.flow.readers += self._readers
         if self._edits:
             self.flow.edits[str(self.node.name)] = self._edits
@@ -124,8 +130,9 @@ class Site:
         return value
 
     def axes(self, index: int) -> Axes:
-        """Return the forms of an input's axes."""
-        found = axes_read(self.flow, self.node, index, self.value(index))
+        """Return the forms of an input's axes. Whoever asks answers for them: they are followed from here on."""
+        self._followed.add(index)
+        found = self._axes(index)
         if found is None:
             raise Opaque(f"the shape of '{self.value(index).name}' is not known")
         return found
@@ -134,7 +141,10 @@ class Site:
         return self.has(index) and is_constant(self.value(index))
 
     def numbers(self, index: int) -> list[int] | None:
-        """Return the integers of a constant input, None where they are worked out when the network runs."""
+        """Return the integers of a constant input, None where they are worked out when the network runs.
+
+        What is read as numbers carries no channels, whatever is known of it.
+        """
         value = self.value(index)
         if not is_constant(value) or value.const_value is None:
             return None
@@ -153,9 +163,11 @@ class Site:
     def axis(self, name: str, default: int, rank: int) -> int:
         return in_range(self.integer(name, default), rank)
 
-    def output_axes(self, index: int = 0) -> Axes:
-        """Return new forms for an output's axes, as long as shape inference says."""
+    def output_axes(self, index: int = 0, *, rank: int | None = None) -> Axes:
+        """Return new forms for an output's axes, as long as shape inference says; `rank` helps where it is silent."""
         fresh = new_axes(self.node.outputs[index])
+        if fresh is None and rank is not None:
+            return tuple(Atom(None) for _ in range(rank))
         if fresh is None:
             raise Opaque(f"the shape of '{self.node.outputs[index].name}' is not known")
         return fresh
@@ -193,11 +205,15 @@ class Site:
 
     def sums_over(self, index: int, axis: int) -> None:
         """Note that the node sums over this axis of this input, so that its channels end here."""
-        self._readers.append(Reader(str(self.node.name), index, axis, self.axes(index)[axis]))
+        axes = self.axes(index)
+        self._readers.append(Reader(str(self.node.name), index, axis, len(axes), axes[axis]))
 
     def on_cut(self, edit: Callable[[Edit], None]) -> None:
         """Note what has to be rewritten in a smaller graph."""
         self._edits.append(edit)
+
+    def _axes(self, index: int) -> Axes | None:
+        return axes_read(self.flow, self.node, index, self.value(index))
 
     def why(self, reason: str, *, silent: bool = False) -> Why:
         return Why(str(self.node.name), self.node.op_type, reason, silent)
