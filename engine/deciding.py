@@ -12,7 +12,7 @@ from engine.clock import Clock
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit, find_units
+from engine.graph.units import Unit, blocks, find_units
 from engine.measure.cost import count
 from engine.measure.latency import compare_latency, time_models
 from engine.measure.unit_table import latency_shares
@@ -49,7 +49,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
         original_ms = float((checkpoint.read_json("original") or {}).get("ms") or _time_original(subject, clock))
         checkpoint.write_json("original", {"ms": original_ms})
     with progress.stage("units"):
-        all_units = find_units(subject.model)
+        all_units = blocks(find_units(subject.model))
         units = removable(all_units, subject.recipe.method.keep)
     with progress.stage("score") as tell:
         harm = checkpoint.read_json("harm") or _score(subject, units, reference, tell)

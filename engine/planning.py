@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit, contains
+from engine.graph.units import Unit, blocks, contains
 from engine.measure.cost import count
 from engine.measure.feeds import Shapes
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
@@ -42,10 +42,11 @@ class Plan:
 
 
 def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
-    """Return the units that may go; of units inside one another the outermost.
+    """Return the units that may go: `blocks`, and of those inside one another the outermost.
 
-    Raises NothingToCut where none may, RecipeInvalid for a name in `keep` that no unit bears.
+    Raises NothingToCut where none may, RecipeInvalid for a name in `keep` that no such unit bears.
     """
+    units = blocks(units)
     names = [unit.name for unit in units]
     for name in keep:
         if name not in names:
@@ -54,7 +55,8 @@ def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
             raise RecipeInvalid(f"No unit is called '{name}': {hint}", where="method.keep")
     if not units:
         raise NothingToCut(
-            "The network has no residual branch whose shortcut is the identity, so no block can be left out. "
+            "The network has no residual branch whose shortcut is the identity and no run of layers that keeps its "
+            "shape, so nothing can be left out whole. "
             "Send a network with such branches: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
         )
     kept = [unit for unit in units if unit.name in keep]

@@ -364,11 +364,22 @@ def path_round_the_source() -> Model:
 
 
 def dense() -> Model:
-    """Concatenation in place of sums, as in DenseNet."""
+    """Concatenation in place of sums, as in DenseNet, and no layer that gives back the shape that it takes."""
     draft = Draft()
     x = stem(draft)
-    x = draft.node("Concat", x, draft.conv(x, CHANNELS, CHANNELS), axis=1)
-    return draft.model(draft.classify(draft.conv(x, 2 * CHANNELS, CHANNELS)))
+    x = draft.node("Concat", x, draft.conv(x, CHANNELS, CHANNELS // 2), axis=1)
+    return draft.model(draft.classify(draft.conv(x, 12, 6), channels=6))
+
+
+def plain() -> Model:
+    """Convolutions and Relus one behind the other, as in VGG: no sum, but three layers that keep their shape."""
+    draft = Draft()
+    x = stem(draft)
+    for _ in range(3):
+        x = draft.node("Relu", draft.conv(x, CHANNELS, CHANNELS))
+    x = draft.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = draft.node("Relu", draft.conv(x, CHANNELS, 2 * CHANNELS))
+    return draft.model(draft.classify(x, channels=2 * CHANNELS))
 
 
 NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
@@ -399,6 +410,7 @@ NETWORKS: dict[str, tuple[Callable[[], Model], int]] = {
     "broadcast_branch": (broadcast_branch, 0),
     "path_round_the_source": (path_round_the_source, 0),
     "dense": (dense, 0),
+    "plain": (plain, 0),
 }
 WITH_UNITS = [name for name, (_, units) in NETWORKS.items() if units]
 

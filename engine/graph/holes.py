@@ -14,11 +14,15 @@ from engine.graph.units import Unit, contains
 
 @dataclass(frozen=True)
 class Hole:
-    """Neighbouring units that are gone: readers of `target`, which only the uncut graph has, now read `value`."""
+    """Neighbouring units that are gone: readers of `target`, which only the uncut graph has, now read `value`.
+
+    `is_shared` says that others read the value of a run too, and want it as it is.
+    """
 
     value: str
     target: str
     units: tuple[str, ...]
+    is_shared: bool = False
 
 
 def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
@@ -33,8 +37,9 @@ def find_holes(model: Model, units: Collection[Unit]) -> list[Hole]:
     holes: dict[str, Hole] = {}
     for unit in sorted(units, key=lambda unit: order[unit.target]):
         value = str(_stand_in(values[unit.source], values, by_target).name)
-        before = holes[value].units if value in holes else ()
-        holes[value] = Hole(value, unit.target, (*before, unit.name))
+        before = holes.get(value, Hole(value, value, ()))
+        is_shared = before.is_shared or (unit.kind == "run" and _has_other_readers(values[unit.source], unit))
+        holes[value] = Hole(value, unit.target, (*before.units, unit.name), is_shared)
     return list(holes.values())
 
 
@@ -48,6 +53,11 @@ def features_after(model: Model, units: Collection[Unit], features: Features) ->
         return name if unit is None else found_in(str(_stand_in(values[unit.source], values, by_target).name))
 
     return Features(tuple(found_in(name) for name in features.values), features.logits)
+
+
+def _has_other_readers(source: ir.Value, unit: Unit) -> bool:
+    inside = {*unit.nodes, unit.join}
+    return source.is_graph_output() or any(use.node.name not in inside for use in source.uses())
 
 
 def _stand_in(value: ir.Value, values: dict[str, ir.Value], by_target: dict[str, Unit]) -> ir.Value:

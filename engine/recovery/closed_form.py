@@ -92,7 +92,9 @@ def _chunks(model: Model, asked: Mapping[str, Question]) -> Iterator[list[str]]:
 
 
 def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
-    """Return what least squares shall answer for a hole, or None where no layer of affordable size writes there."""
+    """Return what least squares shall answer for a hole, or None where no affordable layer writes for it alone."""
+    if hole.is_shared:
+        return None
     target = model.values()[hole.target]
     into_relu = not target.is_graph_output() and all(use.node.op_type == "Relu" for use in target.uses())
     writer = find_writer(cut, hole.value, through_relu=into_relu)

@@ -12,14 +12,14 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
-from engine.graph.units import find_units
+from engine.graph.units import blocks, find_units
 from engine.graph.writers import Writer
 from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
 from engine.recovery.closed_form import ask, cut_and_repair, refit, repair_each, ridge_regression
 from engine.recovery.moments import Moments, Question, gather
 from engine.recovery.reference import Reference
-from tests.networks import NETWORKS, WITH_UNITS, images
+from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, images, stem
 
 COMPUTE = Deploy(threads=1)
 
@@ -41,12 +41,12 @@ def say(model: Model, shown: ImageSet) -> NDArray[np.float32]:
 
 def writers(model: Model) -> list[Writer]:
     """Every writer that some unit's removal would ask for."""
-    holes = [(unit, find_holes(model, [unit])[0]) for unit in find_units(model)]
+    holes = [(unit, find_holes(model, [unit])[0]) for unit in blocks(find_units(model))]
     questions = [ask(model, remove_units(model, [unit]), hole) for unit, hole in holes]
     return [question.writer for question in questions if question is not None]
 
 
-@pytest.mark.parametrize("name", WITH_UNITS)
+@pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
 def test_weights_that_were_spoilt_are_found_again(name: str) -> None:
     """A writer with random weights, asked to write what the uncut network has there, gets back weights that do."""
     model = plain(name)
@@ -64,15 +64,15 @@ def test_weights_that_were_spoilt_are_found_again(name: str) -> None:
         assert error < 2e-2, writer  # the least ridge, 1e-4, still draws towards the spoilt weights
 
 
-@pytest.mark.parametrize("name", ["residual", "branch_first", "inverted_residual", "transformer"])
+@pytest.mark.parametrize("name", ["residual", "branch_first", "inverted_residual", "transformer", "plain"])
 def test_every_kind_of_network_has_a_writer_to_ask(name: str) -> None:
     assert writers(plain(name))
 
 
-@pytest.mark.parametrize("name", WITH_UNITS)
+@pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
 def test_repair_brings_the_features_closer_on_the_images_it_has_seen(name: str) -> None:
     model = plain(name)
-    shown, units = some_images(model, 48), find_units(model)
+    shown, units = some_images(model, 48), blocks(find_units(model))
     reference = Reference(model, find_features(model), shown, COMPUTE)
     found_in = features_after(model, units[-1:], reference.features)
 
@@ -85,7 +85,7 @@ def test_repair_brings_the_features_closer_on_the_images_it_has_seen(name: str) 
 
 def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
     model = plain("residual")
-    shown, units = some_images(model), find_units(model)
+    shown, units = some_images(model), blocks(find_units(model))
     without = repair_each(model, units, shown, shown, COMPUTE, seed=0)
 
     for unit in units:
@@ -99,7 +99,7 @@ def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
 
 def test_a_repaired_network_has_no_node_more_than_a_cut_one() -> None:
     model = plain("residual")
-    units = find_units(model)[:2]
+    units = blocks(find_units(model))[:2]
 
     repaired = cut_and_repair(model, units, some_images(model), some_images(model, seed=9), COMPUTE, seed=0)
 
@@ -121,11 +121,11 @@ def test_ridge_regression_meets_the_normal_equations() -> None:
     assert moments.residual(weights) == pytest.approx(direct, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", WITH_UNITS)
+@pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
 def test_holes_say_what_is_read_in_place_of_what(name: str) -> None:
     """With every unit gone, each hole's value is still in the cut graph; its target is not, unless it is an output."""
     model = plain(name)
-    units = find_units(model)
+    units = blocks(find_units(model))
     cut = remove_units(model, units)
 
     holes = find_holes(model, units)
@@ -135,3 +135,16 @@ def test_holes_say_what_is_read_in_place_of_what(name: str) -> None:
     assert sorted(name for hole in holes for name in hole.units) == sorted(outermost)
     assert all(hole.value in cut.values() for hole in holes)
     assert all(hole.target not in cut.values() or hole.target in outputs for hole in holes)
+
+
+def test_what_others_read_too_is_not_refitted_for_a_run() -> None:
+    """Two layers read one value; where the one is gone, the other still wants the value as it is."""
+    draft = Draft()
+    x = stem(draft)
+    x = draft.node("Concat", draft.conv(x, CHANNELS, CHANNELS), draft.conv(x, CHANNELS, 5), axis=1)
+    model = normalise(draft.model(draft.classify(draft.node("Relu", x), channels=CHANNELS + 5)))
+    (unit,) = find_units(model)
+    (hole,) = find_holes(model, [unit])
+
+    assert hole.is_shared
+    assert ask(model, remove_units(model, [unit]), hole) is None

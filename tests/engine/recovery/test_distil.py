@@ -14,7 +14,7 @@ from engine.graph.holes import features_after
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
-from engine.graph.units import find_units
+from engine.graph.units import blocks, find_units
 from engine.recipe import Deploy
 from engine.recovery import distil as distilling
 from engine.recovery.distil import Training, distil
@@ -38,7 +38,7 @@ class Bench:
     def __init__(self, name: str) -> None:
         self.model = normalise(NETWORKS[name][0]())
         self.features: Features = find_features(self.model)
-        units = find_units(self.model)[-1:]
+        units = blocks(find_units(self.model))[-1:]
         self.student = remove_units(self.model, units)
         self.found_in = features_after(self.model, units, self.features)
         self.reference = Reference(self.model, self.features, image_set(self.model, 8, seed=2), COMPUTE)
