@@ -1,25 +1,21 @@
-"""One plain form for every upload: constants folded, no-ops gone, shapes known; what it computes stays the same."""
+"""One plain form for every upload: one opset, constants folded, no-ops gone, shapes known.
+
+What it computes stays the same.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 
-import onnx
-import onnx_ir as ir
-from onnx_ir.passes.common import (
-    IdentityEliminationPass,
-    LiftConstantsToInitializersPass,
-    RemoveInitializersFromInputsPass,
-    TopologicalSortPass,
-)
+from onnx_ir.passes.common import IdentityEliminationPass, RemoveInitializersFromInputsPass, TopologicalSortPass
 
-from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.errors import ModelUnsafe
 from engine.graph.edits import remove_dead, replace_value
+from engine.graph.lift import OLDEST_OPSET, lift
 from engine.graph.model import Model
-from engine.graph.shapes import fold, infer_shapes, settle_shapes
+from engine.graph.simplify import simplify
 
-OLDEST_OPSET = 11
 OLDEST_IR_VERSION = 4
 """The first in which an initialiser need not be an input as well."""
 
@@ -27,7 +23,9 @@ MOST_ELEMENTS = 1 << 30
 """Elements of one tensor between two nodes, for a batch of one: 4 GiB of float32."""
 
 LONGEST_VECTOR = 1 << 22
-"""Elements of a tensor with one axis, as shape inference follows each number of it."""
+"""Elements of a tensor with one axis: nothing that an image network makes is that long, but for a bomb."""
+
+_NOTES = "secateur.notes"
 
 # Both libraries report what they skipped as warnings; skipping is what we ask for.
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
@@ -35,33 +33,34 @@ logging.getLogger("onnx_ir.passes").setLevel(logging.ERROR)
 
 
 def normalise(model: Model) -> Model:
-    """Return the same network in plain form; names and opset stay, though an opset before 11 is lifted to 11.
+    """Return the same network in plain form, at opset 18 or later where it can be lifted; names stay.
 
     Initialisers that doubled as inputs are initialisers only: a default that can be overridden cannot be folded.
+    Raises ModelUnsafe where a tensor would be too large for any machine, ModelUnreadable at an opset before 11 that
+    cannot be lifted.
     """
-    plain = Model(_lifted(model))
+    plain = model.copy()
     RemoveInitializersFromInputsPass()(plain.ir)
     plain.ir.ir_version = max(plain.ir.ir_version, OLDEST_IR_VERSION)
     TopologicalSortPass()(plain.ir)
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
-    _refuse_bombs(plain)
-    infer_shapes(plain)
-    fold(plain)
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(plain.ir)
+    IdentityEliminationPass()(plain.ir)
+    if plain.opset >= OLDEST_OPSET:
+        simplify(plain)  # first, as the converter is slow on the thousands of constants that exporters leave
+    plain, note = lift(plain)
+    if plain.opset != model.opset:
+        simplify(plain)
     _drop_dropout(plain)
     IdentityEliminationPass()(plain.ir)
     remove_dead(plain)
-    infer_shapes(plain)
-    settle_shapes(plain)
     _refuse_huge(plain)
-    return Model(plain.ir)  # names the nodes that folding made
+    plain = Model(plain.ir)  # names the nodes that folding made
+    plain.ir.meta[_NOTES] = () if note is None else (note,)
+    return plain
 
 
-def _refuse_bombs(model: Model) -> None:
-    """Look at sizes on a copy first: following the numbers of a vector that doubles forty times takes for ever."""
-    sizes_only = model.copy()
-    infer_shapes(sizes_only, through_values=False)
-    _refuse_huge(sizes_only)
+def notes(plain: Model) -> tuple[str, ...]:
+    """Return what normalising could not do for this network, as sentences; empty for most."""
+    return tuple(plain.ir.meta.get(_NOTES, ()))
 
 
 def _refuse_huge(model: Model) -> None:
@@ -76,18 +75,6 @@ def _refuse_huge(model: Model) -> None:
                     f"At most {most} are run.",
                     where=node.name,
                 )
-
-
-def _lifted(model: Model) -> ir.Model:
-    """Return a copy of the graph at opset 11 or later."""
-    if model.opset >= OLDEST_OPSET:
-        return model.copy().ir
-    try:
-        proto = onnx.version_converter.convert_version(ir.to_proto(model.ir), OLDEST_OPSET)
-    except (RuntimeError, ValueError) as error:
-        message = f"The network has opset {model.opset}, and lifting it to {OLDEST_OPSET} failed: {error}."
-        raise ModelUnreadable(f"{message} Export it again with opset {OLDEST_OPSET} or later.") from error
-    return ir.from_proto(proto)
 
 
 def _drop_dropout(model: Model) -> None:

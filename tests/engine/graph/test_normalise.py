@@ -9,8 +9,9 @@ import pytest
 
 from engine.errors import ModelUnsafe
 from engine.execution.runtime import open_session, run
+from engine.graph.lift import OPSET
 from engine.graph.model import Model
-from engine.graph.normalise import OLDEST_OPSET, normalise
+from engine.graph.normalise import normalise
 from engine.graph.units import find_units
 from tests.networks import CHANNELS, NETWORKS, Draft, clutter, images, residual, stem
 
@@ -27,7 +28,7 @@ def test_outputs_stay_the_same(name: str) -> None:
 
     onnx.checker.check_model(plain.to_bytes(), full_check=True)
     found = run(open_session(plain), inputs)
-    assert (plain.inputs, plain.outputs, plain.opset) == (model.inputs, model.outputs, model.opset)
+    assert (plain.inputs, plain.outputs, plain.opset) == (model.inputs, model.outputs, max(model.opset, OPSET))
     for output, values in wanted.items():
         assert np.abs(found[output] - values).max() <= TOLERANCE * np.abs(values).max()
 
@@ -52,7 +53,7 @@ def test_what_an_exporter_says_wrongly_of_shapes_does_not_hide_a_unit() -> None:
 
     plain = normalise(model)
 
-    assert len(find_units(plain)) == 3
+    assert sum(unit.kind == "branch" for unit in find_units(plain)) == 3
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])
@@ -106,7 +107,7 @@ def test_an_opset_before_eleven_is_lifted() -> None:
 
     plain = normalise(older)
 
-    assert plain.opset == OLDEST_OPSET
+    assert plain.opset == OPSET
     found = run(open_session(plain), inputs)
     for output, values in wanted.items():
         assert np.abs(found[output] - values).max() <= TOLERANCE * np.abs(values).max()

@@ -1,0 +1,58 @@
+"""Opsets lifted to one that the rest of the engine speaks, by ONNX's converter; what it gets wrong stays as it is."""
+
+from __future__ import annotations
+
+import logging
+
+from onnxscript.version_converter import ConvertVersionPass
+
+from engine.errors import ModelUnreadable
+from engine.graph.model import Model
+
+OPSET = 18
+"""Axes, pads and splits are inputs from here on, and LayerNormalization is an operator."""
+
+OLDEST_OPSET = 11
+"""From here on a network runs as it is, where it cannot be lifted."""
+
+_LOST_BEFORE = {"Hardmax": 13}
+"""Operators whose older meaning the converter drops without a word: Hardmax flattened from its axis on."""
+
+# The converter reports what it skips as warnings; what it skipped is looked for here.
+logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
+
+
+def lift(model: Model) -> tuple[Model, str | None]:
+    """Return a copy at opset 18 or later, or at the opset it has and the reason why it cannot be lifted.
+
+    Names, inputs and outputs stay. Raises ModelUnreadable where an opset before 11 cannot be lifted.
+    """
+    if model.opset >= OPSET:
+        return model.copy(), None
+    problem = _known_problem(model)
+    if problem is None:
+        lifted = _converted(model)
+        if lifted is not None:
+            return lifted, None
+        problem = "ONNX's converter does not lift it"
+    if model.opset < OLDEST_OPSET:
+        raise ModelUnreadable(
+            f"The network has opset {model.opset}, and lifting it to {OPSET} failed: {problem}. "
+            f"Export it again with opset {OLDEST_OPSET} or later."
+        )
+    return model.copy(), f"The network stays at opset {model.opset}: {problem}. Export it with opset {OPSET} or later."
+
+
+def _known_problem(model: Model) -> str | None:
+    for node in model.graph:
+        if not node.domain and model.opset < _LOST_BEFORE.get(node.op_type, 0):
+            return f"node '{node.name}', {node.op_type}, would change its meaning"
+    return None
+
+
+def _converted(model: Model) -> Model | None:
+    copy = model.copy()
+    ConvertVersionPass(OPSET, fallback=True)(copy.ir)
+    lifted = Model(copy.ir)
+    is_whole = lifted.opset == OPSET and (lifted.inputs, lifted.outputs) == (model.inputs, model.outputs)
+    return lifted if is_whole else None
