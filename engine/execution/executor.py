@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import OperatorUnsupported
+from engine.execution.body import Body
 from engine.execution.catalogue import unsupported_message
 from engine.execution.fusing import fuse
 from engine.execution.node import NodeView
@@ -147,7 +148,7 @@ class Executor(nn.Module):
         kernel = build(view)
         step = Step(
             kernel,
-            tuple(-1 if value is None else self._places[str(value.name)] for value in node.inputs),
+            (*(-1 if v is None else self._places[str(v.name)] for v in node.inputs), *self._places_of(view.captured)),
             tuple(self._places[value.name] if value.name else -1 for value in _outputs(node)),
             view,
         )
@@ -158,18 +159,23 @@ class Executor(nn.Module):
 
     def _view(self, node: ir.Node) -> NodeView:
         constants = tuple(None if v is None else self._constants.get(self._places[str(v.name)]) for v in node.inputs)
+        attributes = {name: self._attribute(attribute) for name, attribute in node.attributes.items()}
+        bodies = [attribute for attribute in attributes.values() if isinstance(attribute, Body)]
         return NodeView(
             name=str(node.name),
             op_type=node.op_type,
             opset=self.model.opset,
-            attributes={name: self._attribute(attribute) for name, attribute in node.attributes.items()},
+            attributes=attributes,
             constants=constants,
             output_count=len(_outputs(node)),
             device=self._device,
+            captured=tuple(dict.fromkeys(name for body in bodies for name in body.captured)),
         )
 
     def _attribute(self, attribute: ir.Attr) -> Any:
-        """Return an attribute as plain Python; tensors as PyTorch's, element types as dtypes."""
+        """Return an attribute as plain Python; tensors as PyTorch's, element types as dtypes, graphs ready to run."""
+        if attribute.type == ir.AttributeType.GRAPH:
+            return Body(attribute.as_graph(), self.model.opset, lambda model: Executor(model, self._device))
         if attribute.type == ir.AttributeType.TENSOR:
             return self._home(to_torch(attribute.as_tensor()))
         if attribute.name.startswith("value_"):
@@ -177,6 +183,9 @@ class Executor(nn.Module):
         if attribute.name in _TYPE_ATTRIBUTES:
             return TORCH_TYPES.get(ir.DataType(attribute.as_int()))
         return attribute.value
+
+    def _places_of(self, names: Sequence[str]) -> tuple[int, ...]:
+        return tuple(self._place(name) for name in names)
 
     def _fold(self, step: Step) -> bool:
         """Work out at once what follows from constants alone; say whether that was the case."""

@@ -17,7 +17,10 @@ Kernel = Callable[..., Any]
 
 @dataclass(frozen=True)
 class NodeView:
-    """One node, resolved: plain attributes, the opset, and those inputs whose value never changes."""
+    """One node, resolved: plain attributes, the opset, and those inputs whose value never changes.
+
+    `captured` names what graphs within the node read from outside: the kernel is given it behind the inputs.
+    """
 
     name: str
     op_type: str
@@ -26,6 +29,7 @@ class NodeView:
     constants: tuple[Tensor | None, ...]
     output_count: int
     device: torch.device
+    captured: tuple[str, ...] = ()
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.attributes.get(name, default)
