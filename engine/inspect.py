@@ -3,66 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
 from engine.formats import load
 from engine.graph.features import find_features
+from engine.graph.groups import Frozen, Group, Grouping, find_groups
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units, signature
-from engine.measure.cost import cost
+from engine.inspection import (
+    Applicability,
+    Barrier,
+    Blocker,
+    InspectedGroup,
+    InspectedTensor,
+    InspectedUnit,
+    Inspection,
+)
+from engine.measure.cost import count
 from engine.planning import removable
-from engine.recipe import Recipe, Strict
+from engine.recipe import Recipe
 
-
-class InspectedTensor(Strict):
-    """One input or output; a name in `shape` is a dynamic axis, None one of which nothing is known."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
-
-
-class InspectedUnit(Strict):
-    """One removable branch; units with the same `signature` cost the same."""
-
-    name: str
-    source: str
-    target: str
-    nodes: int
-    signature: str
-
-
-class Blocker(Strict):
-    """Why no job can run on this network, as the error that the job would end with."""
-
-    code: str
-    message: str
-    where: str | None
-
-
-class Inspection(Strict):
-    """What `python -m engine inspect` prints. Operators are the upload's own, units those of its normalised form.
-
-    `batch_norm_folded`: there are convolutions and no norm of any kind, as exporters leave it.
-    """
-
-    inputs: tuple[InspectedTensor, ...]
-    outputs: tuple[InspectedTensor, ...]
-    opset: int
-    operators: dict[str, int]
-    parameters: int
-    macs: int
-    uncounted: tuple[str, ...]
-    size_bytes: int
-    batch_norm_layers: int
-    batch_norm_folded: bool
-    units: tuple[InspectedUnit, ...]
-    blocking: tuple[Blocker, ...]
+NEEDS: dict[str, Callable[[Sequence[Unit], Recipe], object]] = {
+    "practise": lambda units, recipe: removable(units, recipe.method.keep),
+}
+"""What each method must find in a network; it raises the error that a job would end with."""
 
 
 def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
@@ -72,11 +41,13 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
     """
     model = load(path, None if recipe is None else recipe.architecture)
     plain = normalise(model)
-    units, figures = find_units(plain), cost(model)
-    blocking = _find_blocking(plain, units, () if recipe is None else recipe.method.keep)
+    units, figures = find_units(plain), count(model)
+    lacking = {name: _error_of(need, units, recipe or Recipe()) for name, need in NEEDS.items()}
+    blocking = [*_find_blocking(plain), *_method_blocking(lacking, recipe)]
     if recipe is not None and blocking:
         raise blocking[0]
     kinds = Counter(node.op_type for node in plain.graph)
+    grouping = find_groups(plain)
     return Inspection(
         inputs=tuple(_tensor(info) for info in model.inputs),
         outputs=tuple(_tensor(info) for info in model.outputs),
@@ -89,32 +60,51 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         batch_norm_layers=kinds["BatchNormalization"],
         batch_norm_folded=kinds["Conv"] > 0 and not any(kind.endswith("Normalization") for kind in kinds),
         units=tuple(_unit(plain, unit) for unit in units),
+        groups=tuple(_group(plain, group) for group in grouping.groups),
+        barriers=tuple(_barriers(grouping)),
+        unruled=grouping.unknown,
+        methods=tuple(_applicability(name, error) for name, error in lacking.items()),
         blocking=tuple(_blocker(error) for error in blocking),
     )
 
 
-def _find_blocking(model: Model, units: list[Unit], keep: Sequence[str]) -> list[EngineError]:
-    """List what would stop a job: its input, operators that the executor does not run, its outputs, nothing to cut."""
+def _find_blocking(model: Model) -> Iterator[EngineError]:
+    """Yield what would stop any job: its input, operators that the executor does not run, its outputs."""
     unknown = [
         OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
         for node in model.graph
         if node.op_type not in SUPPORTED
     ]
-    found = (
-        _error_of(lambda: require_image_input(model)),
-        *unknown,
-        _error_of(lambda: find_features(model)),
-        _error_of(lambda: removable(units, keep)),
-    )
-    return [error for error in found if error is not None]
+    found = (_error_of(require_image_input, model), *unknown, _error_of(find_features, model))
+    yield from (error for error in found if error is not None)
 
 
-def _error_of(ask: Callable[[], object]) -> EngineError | None:
+def _method_blocking(lacking: Mapping[str, EngineError | None], recipe: Recipe | None) -> list[EngineError]:
+    """Return what stops the recipe's method; without a recipe, what stops every method where all are stopped."""
+    if recipe is not None:
+        lacking = {recipe.method.name: lacking[recipe.method.name]}
+    errors = [error for error in lacking.values() if error is not None]
+    return errors if len(errors) == len(lacking) else []
+
+
+def _error_of(ask: Callable[..., object], *given: object) -> EngineError | None:
     try:
-        ask()
+        ask(*given)
     except EngineError as error:
         return error
     return None
+
+
+def _barriers(grouping: Grouping) -> Iterator[Barrier]:
+    """Yield each node that freezes weights, with the first of its reasons and all the weights that it freezes."""
+    weights: dict[str, dict[str, None]] = {}
+    first: dict[str, Frozen] = {}
+    for frozen in grouping.frozen:
+        if frozen.node:  # without one it is the network's own ends, whose width is nobody's doing
+            first.setdefault(frozen.node, frozen)
+            weights.setdefault(frozen.node, {})[frozen.value] = None
+    for node, frozen in first.items():
+        yield Barrier(node=node, op_type=frozen.op_type, reason=frozen.reason, weights=tuple(weights[node]))
 
 
 def _tensor(info: TensorInfo) -> InspectedTensor:
@@ -124,11 +114,21 @@ def _tensor(info: TensorInfo) -> InspectedTensor:
 def _unit(model: Model, unit: Unit) -> InspectedUnit:
     return InspectedUnit(
         name=unit.name,
+        kind=unit.kind,
         source=unit.source,
         target=unit.target,
         nodes=len(unit.nodes),
         signature=signature(model, unit),
     )
+
+
+def _group(model: Model, group: Group) -> InspectedGroup:
+    weights = {place.value for place in group.places} & set(model.graph.initializers)
+    return InspectedGroup(name=group.name, channels=group.size, weights=len(weights), readers=group.readers)
+
+
+def _applicability(name: str, error: EngineError | None) -> Applicability:
+    return Applicability(name=name, applies=error is None, blocked_by=None if error is None else _blocker(error))
 
 
 def _blocker(error: EngineError) -> Blocker:

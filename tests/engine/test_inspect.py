@@ -9,10 +9,11 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 
-from engine.errors import ModelUnreadable
+from engine.errors import ModelUnreadable, NothingToCut
 from engine.formats.onnx import save
 from engine.graph.model import Model
-from engine.inspect import inspect_model
+from engine.inspect import NEEDS, inspect_model
+from engine.recipe import METHODS, Recipe
 from tests.networks import NETWORKS, Draft, dense, residual, residual_with_batch_norm
 
 
@@ -32,8 +33,9 @@ def test_a_network_is_described(tmp_path: Path) -> None:
     assert found.parameters == 3 * 8 * 9 + 8 + 6 * (8 * 8 * 9 + 8) + 8 * 5 + 5
     assert found.macs == 256 * (3 * 8 * 9 + 6 * 8 * 8 * 9) + 8 * 5
     assert (found.batch_norm_layers, found.batch_norm_folded) == (0, True)
-    assert len(found.units) == 3
-    assert len({unit.signature for unit in found.units}) == 1
+    branches = [unit for unit in found.units if unit.kind == "branch"]
+    assert len(branches) == 3
+    assert len({unit.signature for unit in branches}) == 1
     assert found.blocking == ()
 
 
@@ -45,23 +47,66 @@ def test_batch_norm_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_unit_is_listed(name: str, tmp_path: Path) -> None:
-    build, units = NETWORKS[name]
+    build, branches = NETWORKS[name]
 
     found = inspect_model(saved(build(), tmp_path))
 
-    assert len(found.units) == units
-    assert [blocker.code for blocker in found.blocking] == ([] if units else ["nothing-to-cut"])
+    kinds = [unit.kind for unit in found.units]
+    assert kinds.count("branch") == branches
+    assert [blocker.code for blocker in found.blocking] == (
+        [] if {"branch", "run"} & set(kinds) else ["nothing-to-cut"]
+    )
+
+
+def test_channels_that_can_go_are_listed(tmp_path: Path) -> None:
+    """Three blocks of two convolutions: each inner one's channels, and those that the shortcuts tie together."""
+    found = inspect_model(saved(residual(), tmp_path))
+
+    assert [group.channels for group in found.groups] == [8, 8, 8, 8]
+    shared, *inner = found.groups
+    assert shared.weights > max(group.weights for group in inner)
+    assert all(len(group.readers) == 1 for group in inner)
+    assert found.barriers == found.unruled == ()
+
+
+def test_a_node_that_channels_do_not_pass_is_named(tmp_path: Path) -> None:
+    """An operator that runs but whose channels nobody follows: what it touches stays, the rest can go."""
+    draft = Draft()
+    x = draft.node("Det", draft.conv(draft.node("Relu", draft.conv("image", 3, 8)), 8, 8))
+
+    found = inspect_model(saved(draft.model(x, output_shape=("batch", 8)), tmp_path))
+
+    assert [group.channels for group in found.groups] == [8]
+    (barrier,) = found.barriers
+    assert (barrier.op_type, barrier.node) == ("Det", *found.unruled)
+
+
+def test_each_method_says_whether_it_finds_anything(tmp_path: Path) -> None:
+    suits, other = inspect_model(saved(residual(), tmp_path)), inspect_model(saved(dense(), tmp_path))
+
+    assert [(method.name, method.applies) for method in suits.methods] == [("practise", True)]
+    assert [(method.name, method.applies) for method in other.methods] == [("practise", False)]
+    assert other.methods[0].blocked_by == other.blocking[0]
+
+
+def test_every_method_of_a_recipe_says_what_it_needs() -> None:
+    assert set(NEEDS) == set(METHODS)
+
+
+def test_a_recipe_turns_what_blocks_into_the_error_of_the_job(tmp_path: Path) -> None:
+    with pytest.raises(NothingToCut):
+        inspect_model(saved(dense(), tmp_path), Recipe())
 
 
 def test_what_blocks_is_named(tmp_path: Path) -> None:
     """An operator that the executor does not run, and no unit besides."""
     draft = Draft()
-    normed = draft.node("MeanVarianceNormalization", draft.conv("image", 3, 8))
+    noise = draft.node("RandomNormalLike", draft.conv("image", 3, 8))
 
-    found = inspect_model(saved(draft.model(draft.classify(normed)), tmp_path))
+    found = inspect_model(saved(draft.model(draft.classify(noise)), tmp_path))
 
     assert [blocker.code for blocker in found.blocking] == ["operator-unsupported", "nothing-to-cut"]
-    assert found.blocking[0].where == "node_1_MeanVarianceNormalization"
+    assert found.blocking[0].where == "node_1_RandomNormalLike"
 
 
 @pytest.mark.parametrize("dtype", [ir.DataType.UINT8, ir.DataType.FLOAT16])

@@ -1,0 +1,86 @@
+"""What `python -m engine inspect` says of a network. Torch-free: anyone can read it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.recipe import Strict
+
+
+class InspectedTensor(Strict):
+    """One input or output; a name in `shape` is a dynamic axis, None one of which nothing is known."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+class InspectedUnit(Strict):
+    """What can be removed whole; units with the same `signature` cost the same."""
+
+    name: str
+    kind: Literal["branch", "run", "activation"]
+    source: str
+    target: str
+    nodes: int
+    signature: str
+
+
+class InspectedGroup(Strict):
+    """`channels` that can go one by one, each with its part of `weights` tensors; `readers` sum over them."""
+
+    name: str
+    channels: int
+    weights: int
+    readers: tuple[str, ...]
+
+
+class Barrier(Strict):
+    """A node that channels do not pass: the `weights` beside it keep their width. Nothing else is touched by it."""
+
+    node: str
+    op_type: str
+    reason: str
+    weights: tuple[str, ...]
+
+
+class Blocker(Strict):
+    """Why no job can run on this network, as the error that the job would end with: its message says the way round."""
+
+    code: str
+    message: str
+    where: str | None
+
+
+class Applicability(Strict):
+    """Whether a method finds something to do on this network; `blocked_by` says why not."""
+
+    name: str
+    applies: bool
+    blocked_by: Blocker | None
+
+
+class Inspection(Strict):
+    """The verdict. Operators are the upload's own; units, groups and barriers those of its normalised form.
+
+    `uncounted` names the operators whose multiply-accumulates were not counted. `unruled` are the nodes whose operator
+    no rule knows, so that every channel beside them stays. `batch_norm_folded`: there are convolutions and no norm of
+    any kind, as exporters leave it.
+    """
+
+    inputs: tuple[InspectedTensor, ...]
+    outputs: tuple[InspectedTensor, ...]
+    opset: int
+    operators: dict[str, int]
+    parameters: int
+    macs: int
+    uncounted: tuple[str, ...]
+    size_bytes: int
+    batch_norm_layers: int
+    batch_norm_folded: bool
+    units: tuple[InspectedUnit, ...]
+    groups: tuple[InspectedGroup, ...]
+    barriers: tuple[Barrier, ...]
+    unruled: tuple[str, ...]
+    methods: tuple[Applicability, ...]
+    blocking: tuple[Blocker, ...]
