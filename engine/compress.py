@@ -170,6 +170,7 @@ def _deliver(
         fidelity=fidelity,
         data=subject.data,
         units=decisions(decided.all_units, decided.ledger, decided.plan, gained=gained),
+        unruled=decided.unruled,
         recovery=recovery,
         stages=tuple(progress.stages),
         environment=describe(subject.recipe.deploy),

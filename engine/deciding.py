@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
+from engine.graph.groups import find_groups
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
@@ -32,9 +33,10 @@ JUDGES_MIN, JUDGES_MAX = 8, 100
 
 @dataclass(frozen=True)
 class Decided:
-    """What was found and what was chosen of it."""
+    """What was found and what was chosen of it. `unruled` are the nodes whose operator no rule of channels knows."""
 
     all_units: Sequence[Unit]
+    unruled: tuple[str, ...]
     ledger: Ledger
     plan: Plan
 
@@ -51,6 +53,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     with progress.stage("units"):
         all_units = blocks(find_units(subject.model))
         units = removable(all_units, subject.recipe.method.keep)
+        unruled = find_groups(subject.model).unknown
     with progress.stage("score") as tell:
         harm = checkpoint.read_json("harm") or _score(subject, units, reference, tell)
         checkpoint.write_json("harm", harm)
@@ -65,7 +68,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
             original_ms=original_ms,
             image_shapes=subject.image_shapes,
         )
-        return Decided(all_units, ledger, _plan(ledger, subject, clock, tell, checkpoint))
+        return Decided(all_units, unruled, ledger, _plan(ledger, subject, clock, tell, checkpoint))
 
 
 def measure_against_upload(subject: Subject, cut: Model, *, seconds: float, until_width: float) -> LatencyComparison:

@@ -139,7 +139,7 @@ class Environment(Strict):
 
 
 class Report(Strict):
-    """The whole account of one job."""
+    """The whole account of one job. `unruled` are nodes whose operator no rule knows: no channel beside them can go."""
 
     format_version: Literal[1] = 1
     outcome: Outcome
@@ -152,6 +152,7 @@ class Report(Strict):
     fidelity: Fidelity | None
     data: DataUse
     units: tuple[UnitDecision, ...]
+    unruled: tuple[str, ...] = ()
     recovery: Recovery | None
     stages: tuple[Stage, ...]
     environment: Environment

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto
 from PIL import Image
 
 from engine import compress as story
@@ -36,7 +37,7 @@ from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
 from engine.report import Interval, LatencyComparison, Outcome, Report
-from tests.networks import NETWORKS, WITH_UNITS, images
+from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, blocks, images, stem
 
 QUICK: dict[str, Any] = {"budget_seconds": 10, "deploy": {"batch": 2}, "target": {"units": 1}}
 
@@ -246,6 +247,22 @@ def test_every_form_of_network_goes_all_the_way(name: str, count: int, tmp_path:
     after = onnxruntime.InferenceSession(delivered)
     assert [value.name for value in after.get_outputs()] == [info.name for info in model.outputs]
     assert len(report.units) == (NETWORKS[name][1] or 3)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_operator_that_no_rule_knows_is_named_and_stops_nobody(tmp_path: Path) -> None:
+    draft = Draft()
+    x = blocks(draft, stem(draft), 2)
+    determinants = draft.node("Det", x)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(
+        draft.model(draft.classify(x), also={determinants: (TensorProto.FLOAT, ("batch", CHANNELS))}).to_bytes()
+    )
+
+    _, report = run(path, None)
+
+    assert report.unruled == (draft.nodes[-4].name,)
+    assert report.unruled[0].endswith("Det")
 
 
 @pytest.mark.usefixtures("hurried")

@@ -108,7 +108,7 @@ def test_hostile_text_is_escaped_wherever_it_comes_from(admin: TestClient, servi
     told = {"dataset_id": dataset_id, "labels": {HOSTILE: HOSTILE}}
     done, failed, running = (submit_job(database, model_id, **told) for _ in range(3))
     unit = sample_report().units[0].model_copy(update={"name": HOSTILE, "reason": HOSTILE})
-    report = sample_report(units=(unit,), summary=HOSTILE, warnings=(HOSTILE,))
+    report = sample_report(units=(unit,), summary=HOSTILE, warnings=(HOSTILE,), unruled=(HOSTILE,))
     finish_job(database, services.storage, start_job(database, done), tmp_path, report)
     claim = start_job(database, failed)
     error = problem("x", HOSTILE, status=422, detail=HOSTILE, where=HOSTILE)
