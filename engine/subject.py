@@ -18,8 +18,9 @@ from engine.execution.cores import usable_cores
 from engine.execution.runtime import has_cuda
 from engine.formats import load
 from engine.graph.features import Features, find_features
-from engine.graph.fold import fold_batch_norm
+from engine.graph.folds import fold
 from engine.graph.image_input import require_image_input
+from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.measure.batches import outputs_in_batches
@@ -65,7 +66,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         images = load_images(calibration, model_input, recipe.preprocess, seed=recipe.seed, limit=IMAGES_MAX)
         split, data = climb(images, model_input, recipe.preprocess, recipe.seed)
     with progress.stage("normalise"):
-        model = fold_batch_norm(normalise(upload))
+        model = merge(fold(normalise(upload)))
         _require_same(upload, model, split.repair.take(np.arange(1)), compute)
     return Subject(
         upload=upload,

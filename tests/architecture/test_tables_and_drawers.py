@@ -19,6 +19,7 @@ from engine.commands import COMMANDS
 from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
+from engine.graph.folds import FOLDS
 from engine.graph.merges import MERGES
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,8 @@ SHARED = {
     "engine/data/synthesis": {"canvas", "draw"},
     "engine/execution/operators": {"windows"},
     "engine/formats": {"kinds", "archives"},
+    "engine/graph/folds": {"affine", "layer"},
+    "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/methods": {"study"},
 }
 
@@ -58,6 +61,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
     "engine/execution/operators": lambda: rows(OPERATORS.values()),
     "engine/formats": lambda: {importlib.import_module(row.module).__name__.split(".")[-1] for row in FORMATS.values()},
+    "engine/graph/folds": lambda: rows(FOLDS.values()),
     "engine/graph/merges": lambda: rows(MERGES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),
 }

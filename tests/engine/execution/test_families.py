@@ -20,7 +20,8 @@ from engine.check import random_inputs, relative_error
 from engine.execution.executor import Executor
 from engine.execution.runtime import open_session, run
 from engine.formats.onnx import load
-from engine.graph.fold import fold_batch_norm
+from engine.graph.folds import fold
+from engine.graph.merges import merge
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import find_units
@@ -117,7 +118,7 @@ def assert_understood(path: Path, family: str) -> None:
     wanted = run(open_session(model), inputs)["logits"]
     assert np.ptp(wanted) > 0.01
 
-    plain = fold_batch_norm(normalise(model))
+    plain = merge(fold(normalise(model)))
 
     assert (plain.inputs, plain.opset) == (model.inputs, model.opset)
     with torch.no_grad():
