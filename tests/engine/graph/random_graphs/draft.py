@@ -33,6 +33,7 @@ class Draft:
 
     def __init__(self, seed: int, opset: int, open_batch: bool) -> None:
         self.random = random.Random(seed)
+        self._noise = np.random.default_rng(seed)
         self.opset = opset
         self.batch: Size = "batch" if open_batch else BATCH
         self.shapes: dict[str, Shape] = {"image": (self.batch, 3, SIDE, SIDE)}
@@ -44,7 +45,7 @@ class Draft:
 
     def fork(self, seed: int, scope: str) -> None:
         """Begin a step: its own random numbers, and its name in the names of its nodes."""
-        self.random, self.scope = random.Random(seed), scope
+        self.random, self._noise, self.scope = random.Random(seed), np.random.default_rng(seed), scope
 
     def coin(self) -> bool:
         return self.random.random() < 0.5
@@ -161,6 +162,10 @@ class Draft:
         name = self.random.choice(["Relu", "Sigmoid", "HardSwish", "LeakyRelu", "Tanh", "Elu", "Softplus", "Mish"])
         return self.like(name, value)
 
+    def normed(self, value: str) -> str:
+        """Return the value itself or its layer norm, which ties all channels to each other."""
+        return value if self.coin() else self.layer_norm(value)
+
     def layer_norm(self, value: str) -> str:
         channels = self.channels(value, -1)
         return self.like("LayerNormalization", value, self.scale(channels), self.bias(channels), axis=-1)
@@ -192,7 +197,7 @@ class Draft:
         return [(name, TensorProto.BOOL if op_type in _ASKING else TensorProto.FLOAT) for name, op_type in made]
 
     def _normal(self, shape: Sequence[int]) -> NDArray[Any]:
-        return np.random.default_rng(self.random.getrandbits(32)).standard_normal(shape)
+        return self._noise.standard_normal(shape)
 
     def _once(self, key: tuple[Any, ...], make: Any) -> str:
         if key not in self._shared:

@@ -89,7 +89,7 @@ def shuffle(draft: Draft, x: str) -> str:
 
 def maxout(draft: Draft, x: str) -> str:
     """The larger of two neighbours among the channels."""
-    x = draft.of_multiple(x, 2)
+    x = draft.of_multiple(x, 4)
     batch, sides, half = draft.batch, draft.shapes[x][2:], draft.channels(x) // 2
     pairs = draft.reshape(x, batch, half, 2, *sides)
     return draft.node("ReduceMax", pairs, draft.numbers(2), shape=(batch, half, *sides), keepdims=0)
@@ -204,11 +204,16 @@ def pool(draft: Draft, x: str) -> str:
 
 
 def gather(draft: Draft, x: str) -> str:
-    """Channels in another order, some of them twice, some not at all."""
+    """Channels in another order: two runs that change places, of which one may come twice, or all of them at random."""
     channels = draft.channels(x)
-    picked = [draft.random.randrange(channels) for _ in range(channels)] if draft.coin() else list(range(channels))
-    draft.random.shuffle(picked)
-    return draft.node("Gather", x, draft.numbers(*picked), shape=draft.shapes[x], axis=1)
+    middle = draft.random.randrange(1, channels)
+    first, second = list(range(middle)), list(range(middle, channels))
+    picked = draft.random.choice([second + first, second + first + second, first + first, second + second])
+    if draft.random.random() < 0.2:
+        draft.random.shuffle(picked)
+    shape = (draft.batch, len(picked), *draft.shapes[x][2:])
+    gathered = draft.node("Gather", x, draft.numbers(*picked), shape=shape, axis=1)
+    return draft.conv(gathered, draft.width()) if len(picked) > 12 else gathered
 
 
 def sliced(draft: Draft, x: str) -> str:

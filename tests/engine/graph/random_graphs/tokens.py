@@ -10,7 +10,7 @@ HEADS = 2
 
 
 def mlp(draft: Draft, x: str) -> str:
-    inner = draft.linear(draft.layer_norm(x), draft.width())
+    inner = draft.linear(draft.normed(x), draft.width())
     inner = draft.like("Gelu", inner) if draft.opset >= 20 and draft.coin() else draft.activation(inner)
     return draft.like("Add", x, draft.linear(inner, draft.channels(x, 2)))
 
@@ -28,7 +28,7 @@ def gated(draft: Draft, x: str) -> str:
 
 def attention(draft: Draft, x: str) -> str:
     """Query, key and value each from a matrix of its own; keys may serve all heads."""
-    width, inner = _head_width(draft), draft.layer_norm(x)
+    width, inner = _head_width(draft), draft.normed(x)
     q = _heads(draft, draft.linear(inner, HEADS * width), HEADS)
     heads = 1 if draft.random.random() < 0.3 else HEADS
     k, v = (_heads(draft, draft.linear(inner, heads * width), heads) for _ in range(2))
@@ -40,7 +40,7 @@ def packed_attention(draft: Draft, x: str) -> str:
     """One matrix for all three, parted by a reshape to (3, heads, width) or by a split of the channels."""
     batch, tokens, _ = draft.shapes[x]
     width = _head_width(draft)
-    packed = draft.linear(draft.layer_norm(x), 3 * HEADS * width)
+    packed = draft.linear(draft.normed(x), 3 * HEADS * width)
     if draft.coin():
         q, k, v = (_heads(draft, part, HEADS) for part in draft.split(packed, *[HEADS * width] * 3, axis=2))
     else:
@@ -76,7 +76,7 @@ def native_attention(draft: Draft, x: str) -> str:
     """The operator of opset 23, with the heads as an attribute or as an axis; before that, spelled out."""
     if draft.opset < 23:
         return attention(draft, x)
-    width, inner = _head_width(draft), draft.layer_norm(x)
+    width, inner = _head_width(draft), draft.normed(x)
     q, k, v = (draft.linear(inner, HEADS * width) for _ in range(3))
     scale = {"scale": 0.3} if draft.coin() else {}
     if draft.coin():
@@ -102,7 +102,7 @@ def class_token(draft: Draft, x: str) -> str:
 
 def token_mixing(draft: Draft, x: str) -> str:
     """Tokens in the place of channels, as in MLP-Mixer."""
-    turned = draft.transpose(draft.layer_norm(x), 0, 2, 1)
+    turned = draft.transpose(draft.normed(x), 0, 2, 1)
     turned = draft.linear(draft.like("Tanh", draft.linear(turned, draft.width())), draft.channels(x, 1))
     return draft.like("Add", x, draft.transpose(turned, 0, 2, 1))
 
@@ -124,7 +124,7 @@ def patch_merging(draft: Draft, x: str) -> str:
     if tokens % 2:
         return mlp(draft, x)
     even, odd = draft.cut_out(x, 0, tokens, 1, 2), draft.cut_out(x, 1, tokens, 1, 2)
-    merged = draft.linear(draft.layer_norm(draft.concat(even, odd, axis=2)), draft.width())
+    merged = draft.linear(draft.normed(draft.concat(even, odd, axis=2)), draft.width())
     return draft.concat(merged, merged, axis=1)
 
 
