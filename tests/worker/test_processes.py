@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from core.db import Database, database_url, open_database
 from core.queue import SilentBell, dispatch, open_bell
@@ -103,7 +105,7 @@ def test_a_frozen_worker_that_wakes_up_late_changes_nothing(settings: Settings, 
     with working(settings), working(another_machine(settings)):
         until(lambda: read_job(database, job_id).fraction > 0)
         frozen = pids_of(database)[str(read_job(database, job_id).lease_owner)]
-        os.kill(frozen, signal.SIGSTOP)
+        freeze(frozen, database)
         until(lambda: is_over(database, job_id))
         before = read_job(database, job_id)
 
@@ -163,6 +165,31 @@ def test_a_celery_worker_does_its_work_without_a_broker(postgres_settings: Setti
     database.close()
 
 
+def freeze(pid: int, database: Database) -> None:
+    """Stop a process between two transactions: who sleeps with a lock in his hand makes all others wait for him."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: all(is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()))
+        if not is_a_transaction_open(database):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.02)
+
+
+def is_a_transaction_open(database: Database) -> bool:
+    """Whether anybody else writes just now."""
+    if not database.is_sqlite:
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        with database.transaction() as session:
+            return bool(session.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")))
+    with closing(sqlite3.connect(str(database.url.database), timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
 def endings(database: Database, job_id: str) -> list[str | None]:
     with database.transaction() as session:
         return list(session.scalars(select(Attempt.ending).where(Attempt.job_id == job_id).order_by(Attempt.attempt)))
@@ -183,6 +210,18 @@ def descendants(pid: int) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return state_of(Path(f"/proc/{pid}")) != "Z"
     except OSError:
         return False
+
+
+def is_stopped(thread: Path) -> bool:
+    try:
+        return state_of(thread) == "T"
+    except OSError:  # it ended meanwhile
+        return False
+
+
+def state_of(process: Path) -> str:
+    """Return the letter by which the kernel calls what a process or thread does: R, S, T, Z."""
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
