@@ -7,7 +7,7 @@ import threading
 
 from core.db import upgrade
 from core.settings import settings
-from worker.isolation import Program
+from worker.sandbox import Program
 from worker.shift import Shift
 
 

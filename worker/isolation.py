@@ -1,77 +1,31 @@
 """A child that may do little: no network, a read-only view of what it needs, one writable folder, limits, no secrets.
 
-Under bubblewrap where that works, else under resource limits alone. Knows nothing of jobs: it gives the child's lines
-and tells how it ended.
+Knows nothing of jobs: it gives the child's lines and tells how it ended. `sandbox.py` draws the walls.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import selectors
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from worker.launch import STARTED
-
-Sandbox = Literal["bubblewrap", "limits"]
-
-LAUNCHER: Final = Path(__file__).with_name("launch.py")
-SYSTEM_PATHS: Final = (
-    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/sys"),
-    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime"),
-)
-PASSED_ON: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
-"""All that the child sees of the worker's environment."""
+from worker.limits import ChildLimits, disk_use
+from worker.sandbox import Program, Sandbox, command_of, environment_of
 
 TICK_SECONDS: Final = 0.1
 DISK_LOOK_SECONDS: Final = 1.0
 LINE_BYTES, TAIL_BYTES = 16 * 1024**2, 64 * 1024
-OPEN_FILES, PROCESSES = 4096, 4096
-PAGE_BYTES: Final = 4096
-TMP_BYTES: Final = 64 * 1024**2
 OUT_OF_MEMORY: Final = re.compile(
     rb"MemoryError|bad_alloc|OutOfMemoryError|out of memory|can't allocate memory|Cannot allocate memory"
 )
-
-
-@dataclass(frozen=True)
-class ChildLimits:
-    """What one child may use; None: as much as there is."""
-
-    wall_seconds: float
-    memory_bytes: int | None  # address space; cannot be used with CUDA, which reserves far more than it takes
-    disk_bytes: int  # of any one file, enforced by the kernel; of all that its folders hold, watched from here
-    grace_seconds: float = 10  # between SIGTERM and SIGKILL
-
-    def as_rlimits(self) -> dict[str, int]:
-        cpu_seconds = int(self.wall_seconds + self.grace_seconds + 1) * (os.cpu_count() or 1)
-        rlimits = {
-            "RLIMIT_CORE": 0,
-            "RLIMIT_CPU": cpu_seconds,
-            "RLIMIT_FSIZE": self.disk_bytes,
-            "RLIMIT_NOFILE": OPEN_FILES,
-            "RLIMIT_NPROC": PROCESSES,
-        }
-        return rlimits if self.memory_bytes is None else {**rlimits, "RLIMIT_AS": self.memory_bytes}
-
-
-@dataclass(frozen=True)
-class Program:
-    """What to start, and the files that it is made of."""
-
-    command: tuple[str, ...]
-    readable: tuple[Path, ...] = ()
-    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,18 +46,6 @@ class Ending:
 
 class SandboxBroken(Exception):
     """The child ended before it became the program that it was to run: no fault of the program's."""
-
-
-@cache
-def choose_sandbox(wanted: Literal["auto", "bubblewrap", "limits"]) -> Sandbox:
-    """Return what this machine can do. Raises RuntimeError where bubblewrap is required and does not work."""
-    if wanted == "limits":
-        return "limits"
-    if _bubblewrap_works():
-        return "bubblewrap"
-    if wanted == "auto":
-        return "limits"
-    raise RuntimeError("SECATEUR_SANDBOX=bubblewrap, but `bwrap` is not installed or may not make namespaces here.")
 
 
 class Child:
@@ -131,16 +73,13 @@ class Child:
         self._tail = b""
         self._oom_kills = _oom_kills()
         self._in_bubblewrap = sandbox == "bubblewrap"
-        if self._in_bubblewrap:
-            walls = [*_walls(program.readable, gpu), *_folders(folder, shared)]
-        else:
-            walls = []
+        if not self._in_bubblewrap:
             for name, path in shared.items():
                 (folder / name).symlink_to(path)
         self._process = subprocess.Popen(
-            [*walls, *_launched([*program.command, *arguments], limits, self._in_bubblewrap)],
+            command_of(program, arguments, folder=folder, shared=shared, limits=limits, sandbox=sandbox, gpu=gpu),
             cwd=folder,
-            env=_environment(program, "/job" if self._in_bubblewrap else str(folder), gpu),
+            env=environment_of(program, folder, sandbox, gpu),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -252,20 +191,6 @@ class Child:
             return
 
 
-def disk_use(folder: Path, enough_bytes: int) -> int:
-    """Return what a folder takes on the disk, a page for each name at least; stop counting past `enough_bytes`."""
-    used = 0
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            try:
-                used += max(PAGE_BYTES, os.lstat(os.path.join(parent, name)).st_blocks * 512)
-            except OSError:  # it is gone again
-                continue
-        if used > enough_bytes:
-            break
-    return used
-
-
 def _cut_lines(rest: bytearray, chunk: bytes) -> list[bytes]:
     """Return the lines that are complete with this chunk; keep the last one's beginning in `rest`, within bounds."""
     if b"\n" not in chunk:
@@ -275,49 +200,6 @@ def _cut_lines(rest: bytearray, chunk: bytes) -> list[bytes]:
     *whole, end = (bytes(rest) + chunk).split(b"\n")
     rest[:] = end
     return whole
-
-
-def _launched(command: list[str], limits: ChildLimits, in_bubblewrap: bool) -> list[str]:
-    launcher = "/launch.py" if in_bubblewrap else str(LAUNCHER)
-    # Bubblewrap sees to it by itself that nothing outlives the worker.
-    wish = {"limits": limits.as_rlimits(), "parent": None if in_bubblewrap else os.getpid()}
-    return [sys.executable, "-I", "-S", launcher, json.dumps(wish), *command]
-
-
-def _walls(readable: tuple[Path, ...], gpu: str | None) -> list[str]:
-    """Return bubblewrap's command as far as it is the same for every folder."""
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--size", str(TMP_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the child's own, and the only one it sees
-    for path in (*SYSTEM_PATHS, sys.base_prefix, sys.prefix, *readable):
-        command += ["--ro-bind-try", str(path), str(path)]
-    for device in _nvidia_devices() if gpu is not None else []:
-        command += ["--dev-bind", device, device]
-    return [*command, "--ro-bind", str(LAUNCHER), "/launch.py"]
-
-
-def _folders(folder: Path, shared: Mapping[str, Path]) -> list[str]:
-    command = ["--bind", str(folder), "/job"]
-    for name, path in shared.items():
-        command += ["--bind", str(path), f"/job/{name}"]
-    return [*command, "--chdir", "/job", "--"]
-
-
-def _environment(program: Program, home: str, gpu: str | None) -> dict[str, str]:
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    own = {"HOME": home, "TMPDIR": home, "USER": "engine", "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": gpu or ""}
-    return {**passed_on, **own, **(program.environment or {})}
-
-
-@cache
-def _bubblewrap_works() -> bool:
-    if shutil.which("bwrap") is None:
-        return False
-    probe = [*_walls((), None), "--", sys.executable, "-I", "-S", "-c", ""]
-    return subprocess.run(probe, capture_output=True, timeout=30, check=False).returncode == 0
-
-
-def _nvidia_devices() -> list[str]:
-    return sorted(str(path) for path in Path("/dev").glob("nvidia*"))
 
 
 def _children(pid: int) -> list[int]:

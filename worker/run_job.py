@@ -34,7 +34,8 @@ from worker.files import (
     patiently,
 )
 from worker.heart import Heart, StopReason
-from worker.isolation import Child, ChildLimits, Ending
+from worker.isolation import Child, Ending
+from worker.limits import ChildLimits
 from worker.slots import Slot
 from worker.workplace import Workplace
 

@@ -9,8 +9,8 @@ import structlog
 from core.logging import configure_logging
 from core.queue import DEVICES, open_bell
 from core.settings import Settings
-from worker.isolation import Program
 from worker.lanes import Lanes
+from worker.sandbox import Program
 from worker.slots import find_slots
 from worker.sweep import Caretaker
 from worker.workplace import Workplace, engine_program

@@ -12,7 +12,7 @@ from core.db import Database, open_database
 from core.ids import new_id
 from core.settings import Settings
 from core.storage import Storage, open_storage
-from worker.isolation import Program, Sandbox, choose_sandbox
+from worker.sandbox import Program, Sandbox, choose_sandbox
 
 HOUSE = Path(__file__).resolve().parent.parent
 

@@ -22,8 +22,8 @@ from core.tables import Job, JobState
 from engine.recipe import Recipe
 from tests.conftest import make_settings
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
-from worker.isolation import Program
 from worker.run_job import run_next
+from worker.sandbox import Program
 from worker.slots import Slot
 from worker.workplace import Workplace
 

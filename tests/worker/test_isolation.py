@@ -13,7 +13,9 @@ import pytest
 
 from tests.worker.conftest import fake_engine
 from worker import isolation
-from worker.isolation import Child, ChildLimits, Ending, Program, Sandbox, choose_sandbox
+from worker.isolation import Child, Ending
+from worker.limits import ChildLimits
+from worker.sandbox import Program, Sandbox, bubblewrap_works, choose_sandbox
 
 SANDBOXES: tuple[Sandbox, ...] = ("bubblewrap", "limits") if choose_sandbox("auto") == "bubblewrap" else ("limits",)
 LIMITS = ChildLimits(wall_seconds=20, memory_bytes=1024**3, disk_bytes=1024**2, grace_seconds=0.5)
@@ -217,14 +219,14 @@ def test_a_shared_folder_is_found_under_its_name(folder: Path, sandbox: Sandbox,
 
 def test_a_required_sandbox_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    isolation._bubblewrap_works.cache_clear()
+    bubblewrap_works.cache_clear()
     choose_sandbox.cache_clear()
 
     assert choose_sandbox("auto") == "limits"
     with pytest.raises(RuntimeError, match="SECATEUR_SANDBOX"):
         choose_sandbox("bubblewrap")
 
-    isolation._bubblewrap_works.cache_clear()
+    bubblewrap_works.cache_clear()
     choose_sandbox.cache_clear()
 
 

@@ -12,8 +12,9 @@ from core.queue import SilentBell
 from core.tables import Job, Worker
 from tests.core.samples import read_job
 from tests.worker.conftest import fake_engine, is_over, submit, until
-from worker.isolation import Child, ChildLimits
+from worker.isolation import Child
 from worker.lanes import Lanes
+from worker.limits import ChildLimits
 from worker.slots import Slot
 from worker.sweep import Caretaker
 from worker.workplace import Workplace

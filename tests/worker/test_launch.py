@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from worker.isolation import LAUNCHER
+from worker.sandbox import LAUNCHER
 
 CODE = """
 import os, resource, runpy
