@@ -30,10 +30,9 @@ def convert_network(network: nn.Module, input_shape: tuple[int | None, ...]) -> 
 
     Raises ModelUnreadable where torch cannot export it so.
     """
-    sizes = [_TRIED_SIDE if size is None else size for size in input_shape]
-    open_axes = {axis: _AXIS_NAMES[axis] for axis, size in enumerate((None, *input_shape)) if size is None}
-    image = torch.zeros(_TRIED_BATCH, *sizes)
-    dims = {axis: torch.export.Dim(name) for axis, name in open_axes.items()}
+    image = torch.zeros(_TRIED_BATCH, *(_TRIED_SIDE if size is None else size for size in input_shape))
+    # Open within the bounds that the network sets, such as a least height; an axis that it fixes is an error.
+    dims = {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate((None, *input_shape)) if size is None}
     program = _tried(lambda: torch.export.export(network, (image,), dynamic_shapes=(dims,)), input_shape)
     return convert_program(program, inputs=("input",), outputs=_output_names(program))
 
