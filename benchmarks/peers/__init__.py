@@ -6,6 +6,9 @@ Each runs in a process of its own with a time limit, because on some networks th
 from __future__ import annotations
 
 import json
+import math
+import resource
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -15,6 +18,9 @@ from typing import Any
 
 SPARSITY = 0.5
 """What every peer is asked to remove: half of the channels, by magnitude."""
+
+PATIENCE = 5
+"""On a busy machine, a second of processor time takes so many by the clock at most."""
 
 PEERS = {"onnxsim": "benchmarks.peers.onnxsim_file", "torch-pruning": "benchmarks.peers.torch_pruning_module"}
 """Name on the package index -> the program that asks it. It prints one JSON object, an Answer, as its last line."""
@@ -30,12 +36,26 @@ class Answer:
 
 
 def ask(peer: str, arguments: list[str], limit_seconds: float) -> Answer:
-    """Run a peer on what the arguments name; whatever goes wrong there is an answer, too."""
+    """Run a peer on what the arguments name, within a limit of processor time; what goes wrong is an answer, too."""
+
+    def set_limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_seconds), math.ceil(limit_seconds) + 1))
+
     command = [sys.executable, "-m", PEERS[peer], *arguments]
+    unfinished = Answer(None, f"not finished in {limit_seconds:.0f} s", limit_seconds)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_seconds)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE * limit_seconds,
+            preexec_fn=set_limit,  # safe: nothing here has started a thread
+        )
     except subprocess.TimeoutExpired:
-        return Answer(None, f"not finished in {limit_seconds:.0f} s", limit_seconds)
+        return unfinished
+    if done.returncode == -signal.SIGXCPU:
+        return unfinished
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         return Answer(None, _last_line(done.stderr) or f"died with code {done.returncode}")

@@ -128,13 +128,15 @@ def draw_cuts(groups: Iterable[Group], part: int, fewest: int) -> Cuts:
 def distance(found: Outputs, expected: Outputs, uncut: Outputs | None = None) -> float:
     """Return the largest difference of any output, relative to the largest number that was expected of it.
 
-    A cut may leave an output that is nearly zero, a map of probabilities for one: `uncut` says how large it was before.
+    A cut may leave an output that is all but zero, a map of probabilities for one: a thousandth of what it was before
+    the cut, as `uncut` has it, is the least that differences are held against.
     """
     worst = 0.0
     for name, numbers in expected.items():
         if found[name].shape != numbers.shape or not np.isfinite(found[name]).all():
             return float("inf")
-        largest = max(float(np.abs(seen[name]).max(initial=1e-12)) for seen in (expected, uncut or expected))
+        floor = float(np.abs(uncut[name]).max(initial=0.0)) / 1000 if uncut else 1e-12
+        largest = max(float(np.abs(numbers).max(initial=0.0)), floor)
         worst = max(worst, float(np.abs(found[name].astype(np.float64) - numbers).max(initial=0.0)) / largest)
     return float(f"{worst:.2g}")
 

@@ -1,4 +1,4 @@
-"""A program that behaves as peers do: it answers after some chatter, crashes, says nothing or hangs."""
+"""A program that behaves as peers do: it answers after some chatter, crashes, says nothing, hangs or loops."""
 
 from __future__ import annotations
 
@@ -15,3 +15,6 @@ match sys.argv[1]:
         raise IndexError("no such channel")
     case "hang":
         time.sleep(600)
+    case "loop":
+        while True:
+            pass

@@ -35,8 +35,11 @@ def test_silence_is_an_answer() -> None:
     assert ask("a-peer", ["silence"], 60) == Answer(None, "died with code 0")
 
 
-def test_a_peer_that_hangs_is_ended() -> None:
-    assert ask("a-peer", ["hang"], 1.0) == Answer(None, "not finished in 1 s", 1.0)
+@pytest.mark.parametrize("way", ["hang", "loop"])
+def test_a_peer_that_comes_to_no_end_is_ended(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmarks.peers, "PATIENCE", 2 if way == "hang" else 600)
+
+    assert ask("a-peer", [way], 1.0) == Answer(None, "not finished in 1 s", 1.0)
 
 
 def test_a_peer_is_asked_once_for_each_network(tmp_path: Path) -> None:
