@@ -45,6 +45,7 @@ def read(data: bytes, neighbours: Neighbours) -> Model:
     del data  # a network of 2 GiB is in memory once, not twice
     check_text(proto.graph)
     pull_in(proto, neighbours)
+    _open_unknown_sizes(proto.graph)
     check_soundness(proto)
     try:
         model = Model(ir.from_proto(proto))
@@ -52,6 +53,17 @@ def read(data: bytes, neighbours: Neighbours) -> Model:
         raise ModelUnreadable(f"The graph cannot be read: {_cause(error)}. Export it again.") from error
     model.graph.sort()
     return model
+
+
+def _open_unknown_sizes(graph: onnx.GraphProto) -> None:
+    """Leave open, in place, the sizes that PaddlePaddle's exporter writes as -1 or '?' because it does not know them.
+
+    Two axes of the name '?' would be taken for equal ones.
+    """
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_value == -1 or dim.dim_param == "?":
+                dim.Clear()
 
 
 def save(model: Model, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def load(path: Path, architecture: Architecture | None = None) -> Model:
     if zipfile.is_zipfile(path):
         Archive(path).require_stored()
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what takes long to check
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
     except Exception as error:  # its reader is not made for damaged files

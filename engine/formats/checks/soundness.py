@@ -30,7 +30,8 @@ def _opset(proto: onnx.ModelProto) -> int:
     versions = [entry.version for entry in proto.opset_import if entry.domain in DOMAINS]
     if not proto.graph.node or not versions:
         raise ModelUnreadable(
-            "This is not an ONNX model: it has no nodes, or names no opset of the domain ai.onnx. Export it to ONNX first."
+            "This is not an ONNX model: it has no nodes, or names no opset of the domain ai.onnx. "
+            "Export it to ONNX first."
         )
     if len(set(versions)) > 1:
         raise ModelUnreadable(f"The model names its opset twice, as {versions}. Export it again with one.")

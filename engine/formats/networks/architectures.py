@@ -35,7 +35,7 @@ OPTIONS = frozenset(
 """What may be said to a builder: numbers and switches; none of them names a file, an address or a class."""
 
 USUAL_SIDE = 224
-_CANDIDATES = 16
+_CANDIDATES = 8
 _LIKENESS_MIN = 0.5
 
 

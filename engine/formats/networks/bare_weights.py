@@ -26,8 +26,8 @@ def load_weights(content: object, architecture: Architecture | None) -> Model:
     state = _tensors(content)
     if architecture is None:
         raise RecipeInvalid(
-            "The file holds weights and no graph, so the recipe has to say which network they belong to: "
-            f'"architecture": {{"name": "{_suggested(state)}"}}.{_looks_like(state)}',
+            "The file holds weights and no graph, so the recipe has to say which network they belong to, as in "
+            f'"architecture": {{"name": "torchvision/resnet50"}}.{_looks_like(state)}',
             where="architecture",
         )
     network = fill(architecture, state)
@@ -122,10 +122,6 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, Shape]:
 def _plain(tensor: Tensor) -> Tensor:
     """Return 32-bit numbers, whatever the file saved on space; counters stay whole."""
     return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype).contiguous()
-
-
-def _suggested(state: Mapping[str, Tensor]) -> str:
-    return next(iter(nearest(_shapes(state))), "torchvision/resnet50")
 
 
 def _looks_like(state: Mapping[str, Tensor]) -> str:
