@@ -28,16 +28,16 @@ what may be cut around them.
 def operators_page() -> str:
     """Return the whole page as Markdown."""
     lines = [_HEAD]
-    forms = _forms()
+    versions = forms()
     for family, names in FAMILIES.items():
         lines += [f"## {family.capitalize()}", "", "| operator | forms | gradient |", "| --- | --- | --- |"]
         for name in sorted(names):
-            lines.append(f"| {name} | {_told(forms[name])} | {'no' if name in WITHOUT_GRADIENT else 'yes'} |")
+            lines.append(f"| {name} | {_told(versions[name])} | {'no' if name in WITHOUT_GRADIENT else 'yes'} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _forms() -> dict[str, list[int]]:
+def forms() -> dict[str, list[int]]:
     """Return the opsets at which each operator was defined anew, oldest first."""
     found: dict[str, list[int]] = defaultdict(list)
     for schema in onnx.defs.get_all_schemas_with_history():

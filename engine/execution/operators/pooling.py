@@ -67,21 +67,15 @@ def _places_in_whole(places: Tensor, grown: Sizes, pads: Sizes, shape: Sizes, co
 
 
 def max_unpool(node: NodeView) -> Kernel:
-    """Put each value where MaxPool found it and zeros elsewhere; a larger output_shape adds zeros at the ends."""
+    """Put each value where MaxPool found it, counted in the shape that is asked for, and zeros elsewhere."""
     window, kernel = Window.of(node), tuple(node.get("kernel_shape"))
     rank = len(kernel)
     strides, pads = window.strides_for(rank), window.pads_for(rank)
 
     def run(x: Tensor, places: Tensor, output_shape: Tensor | None = None) -> Tensor:
-        sizes = [
-            (x.shape[2 + i] - 1) * strides[i] - pads[i] - pads[rank + i] + kernel[i] for i in range(rank)
-        ]  # of what was pooled, as far as can be told
-        flat = x.new_zeros(x.shape[0] * x.shape[1] * math.prod(sizes))
-        y = flat.scatter(0, places.flatten().to(x.device), x.flatten()).reshape(*x.shape[:2], *sizes)
-        if output_shape is None:
-            return y
-        ends = [wanted - size for wanted, size in zip(as_integers(output_shape)[2:], sizes, strict=True)]
-        return F.pad(y, torch_pads((*(0,) * rank, *ends)))
+        least = [(x.shape[2 + i] - 1) * strides[i] - pads[i] - pads[rank + i] + kernel[i] for i in range(rank)]
+        shape = (*x.shape[:2], *least) if output_shape is None else as_integers(output_shape)
+        return x.new_zeros(math.prod(shape)).scatter(0, places.flatten().to(x.device), x.flatten()).reshape(shape)
 
     return run
 

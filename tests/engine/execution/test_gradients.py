@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import onnx
 import onnx_ir as ir
 import pytest
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.backend.test.case.test_case import TestCase
 from torch import Tensor
@@ -18,6 +13,7 @@ from benchmarks.conformance import as_array, claimed
 from engine.execution.catalogue import SUPPORTED, WITHOUT_GRADIENT
 from engine.execution.executor import Executor
 from engine.graph.model import Model
+from tests.engine.execution.drawn import IMAGE, REGIONS, branching, drawn
 
 STEP = 1e-6
 TOLERANCE = 1e-5
@@ -35,50 +31,19 @@ SETTINGS = {
 }
 """Floating-point inputs that are not learnt from: statistics, sizes, places and fillings."""
 
-Array = NDArray[Any]
 Inputs = dict[str, Tensor]
 
 
-IMAGE: Array = np.random.default_rng(0).standard_normal((1, 2, 6, 6)).astype(np.float32)
-REGIONS: Array = np.array([[0, 0, 0, 3, 4], [0, 1, 2, 5, 5]], np.float32)
-
-
-def branching() -> TestCase:
-    """Make an If whose branches read an image from outside; x is not among the node's inputs."""
-    value = helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)
-    then, otherwise = (
-        helper.make_graph([helper.make_node("Mul", ["x", read], ["inner"])], "branch", [], [value])
-        for read in ("x", "y")
-    )
-    node = helper.make_node("If", ["c"], ["z"], then_branch=then, else_branch=otherwise)
-    infos = [helper.make_tensor_value_info("c", TensorProto.BOOL, [])]
-    infos += [helper.make_tensor_value_info(name, TensorProto.FLOAT, IMAGE.shape) for name in "xy"]
-    graph = helper.make_graph([node], "one", infos, [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)])
-    return TestCase("If", "If", None, None, model, [((np.array(False), IMAGE, 2 * IMAGE), ())], "node", 1e-3, 1e-7)
-
-
-def drawn(node: onnx.NodeProto, *arrays: Array) -> TestCase:
-    """Make a case like the standard's for an operator that has none there, or none in floating point."""
-    infos = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-        for name, array in zip(node.input, arrays, strict=True)
-    ]
-    output = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)
-    graph = helper.make_graph([node], "one", infos, [output])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)])
-    return TestCase(node.op_type, node.op_type, None, None, model, [(arrays, [])], "node", 1e-3, 1e-7)
-
-
 OWN = {
-    "Cast": drawn(helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE), IMAGE),
-    "CastLike": drawn(helper.make_node("CastLike", ["x", "like"], ["y"]), IMAGE, IMAGE),
+    "Cast": drawn(helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE), [IMAGE]),
+    "CastLike": drawn(helper.make_node("CastLike", ["x", "like"], ["y"]), [IMAGE, IMAGE]),
     "If": branching(),
-    "GlobalLpPool": drawn(helper.make_node("GlobalLpPool", ["x"], ["y"], p=3), IMAGE),
-    "MaxRoiPool": drawn(helper.make_node("MaxRoiPool", ["x", "rois"], ["y"], pooled_shape=[2, 2]), IMAGE, REGIONS),
-    "Mish": drawn(helper.make_node("Mish", ["x"], ["y"]), IMAGE),
-    "Trilu": drawn(helper.make_node("Trilu", ["x"], ["y"]), IMAGE),
+    "GlobalLpPool": drawn(helper.make_node("GlobalLpPool", ["x"], ["y"], p=3), [IMAGE]),
+    "MaxRoiPool": drawn(helper.make_node("MaxRoiPool", ["x", "rois"], ["y"], pooled_shape=[2, 2]), [IMAGE, REGIONS]),
+    "Mish": drawn(helper.make_node("Mish", ["x"], ["y"]), [IMAGE]),
+    "Trilu": drawn(helper.make_node("Trilu", ["x"], ["y"]), [IMAGE]),
 }
+"""Operators for which the standard has no case, or none in floating point."""
 
 
 def cases_of(operator: str) -> list[TestCase]:
