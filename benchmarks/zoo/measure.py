@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tempfile
 import time
@@ -31,7 +32,7 @@ SEED = 0
 ENOUGH = 0.3
 """Share of the multiply-accumulates that a cut is to take."""
 
-DEPTHS = ((2, 8), (4, 8), (8, 8), (8, 1))
+DEPTHS = ((0.75, 8), (0.5, 8), (0.25, 8), (0.125, 8), (0.125, 1))
 """How deep a cut is tried, until it takes enough: the part of each group that stays, and how many channels at least."""
 
 Arrays = dict[str, NDArray[Any]]
@@ -96,7 +97,7 @@ class _Row:
             with self._clock():
                 cuts = draw_cuts(grouping.groups, part, fewest)
                 removed = remove_channels(model, cuts)
-            self.row |= {"kept": f"1/{part}, at least {fewest}", "share": self._share(removed)}
+            self.row |= {"kept": f"{part:.3g} of each, at least {fewest}", "share": self._share(removed)}
             if self.row["share"] >= ENOUGH:
                 break
         delivered = _saved_and_loaded(removed)
@@ -115,11 +116,11 @@ class _Row:
         self.seconds += time.process_time() - started
 
 
-def draw_cuts(groups: Iterable[Group], part: int, fewest: int) -> Cuts:
-    """Choose by a fixed seed the channels that go, so that of each group one in `part` stays, and `fewest` at least."""
+def draw_cuts(groups: Iterable[Group], part: float, fewest: int) -> Cuts:
+    """Choose by a fixed seed the channels that go, so that `part` of each group stays (0 to 1), `fewest` at least."""
     choice, cuts = random.Random(SEED), {}
     for group in groups:
-        kept = max(-(-group.size // part), min(fewest, group.size), 1)
+        kept = max(math.ceil(group.size * part), min(fewest, group.size), 1)
         if kept < group.size:
             cuts[group.name] = sorted(choice.sample(range(group.size), group.size - kept))
     return cuts
@@ -128,14 +129,14 @@ def draw_cuts(groups: Iterable[Group], part: int, fewest: int) -> Cuts:
 def distance(found: Outputs, expected: Outputs, uncut: Outputs | None = None) -> float:
     """Return the largest difference of any output, relative to the largest number that was expected of it.
 
-    A cut may leave an output that is all but zero, a map of probabilities for one: a thousandth of what it was before
-    the cut, as `uncut` has it, is the least that differences are held against.
+    A cut may leave an output that is all but zero, a map of probabilities for one: a tenth of what it was before the
+    cut, as `uncut` has it, is the least that differences are held against.
     """
     worst = 0.0
     for name, numbers in expected.items():
         if found[name].shape != numbers.shape or not np.isfinite(found[name]).all():
             return float("inf")
-        floor = float(np.abs(uncut[name]).max(initial=0.0)) / 1000 if uncut else 1e-12
+        floor = float(np.abs(uncut[name]).max(initial=0.0)) / 10 if uncut else 1e-12
         largest = max(float(np.abs(numbers).max(initial=0.0)), floor)
         worst = max(worst, float(np.abs(found[name].astype(np.float64) - numbers).max(initial=0.0)) / largest)
     return float(f"{worst:.2g}")
