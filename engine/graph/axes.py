@@ -200,7 +200,7 @@ def _unify(a: Form, b: Form, why: Why) -> None:
     if a is b:
         return
     if is_frozen(a) or is_frozen(b):
-        _freeze_together(a, b, why)
+        _freeze_together(a, b)
     elif isinstance(a, Atom) or isinstance(b, Atom):
         _bind(a, b, why)
     elif a.size is None or b.size is None or a.size != b.size:
@@ -213,12 +213,12 @@ def _unify(a: Form, b: Form, why: Why) -> None:
         _unify_factors(list(a.factors), list(b.factors), why)
 
 
-def _freeze_together(a: Form, b: Form, why: Why) -> None:
+def _freeze_together(a: Form, b: Form) -> None:
     """Freeze what meets a frozen form, for that one's reason: there is no need to know what it is made of."""
     for frozen, other in ((a, b), (b, a)):
         if is_frozen(frozen):
             reasons = [atom.frozen for atom in leaves(frozen) if atom.frozen is not None]
-            freeze(other, reasons[0] if reasons else why)
+            freeze(other, reasons[0] if reasons else ALONE)
 
 
 def _bind(a: Form, b: Form, why: Why) -> None:

@@ -27,6 +27,8 @@ def attention(site: Site) -> None:
     for a, b in ((q[0], k[0]), (k[0], v[0]), (k[2], v[2])):
         site.unify(a, b)
     site.freeze(k[2], "its positions share one")
+    if site.integer("is_causal", 0):
+        site.freeze(q[2], "what a position sees depends on its place")
     if site.has(_MASK):
         broadcast(site, [q[:3] + k[2:3], site.axes(_MASK)])
     for index in range(_MASK + 1, len(site.node.inputs)):
@@ -41,16 +43,10 @@ def attention(site: Site) -> None:
 def rotary(site: Site) -> None:
     """Numbers of a head turn in pairs, so heads may go and nothing inside them."""
     axes = site.axes(0)
-    if len(axes) == 4:
-        site.freeze(axes[3], "its numbers turn in pairs")
-    else:
-        count = site.integer("num_heads", 0)
-        _, heads, _, inside = _split_heads(site, 0, count)
-        site.freeze(inside, "its numbers turn in pairs")
-        _rewrite_counts(site, {"num_heads": heads})
-    for index in range(1, len(site.node.inputs)):
-        for form in site.axes(index) if site.has(index) else ():
-            site.fix(form)
+    batch, heads, places, inside = _split_heads(site, 0, site.integer("num_heads", 0))
+    for form in (batch, places, inside):
+        site.freeze(form, "its numbers turn in pairs, by an angle for each place")
+    _rewrite_counts(site, {"num_heads": heads})
     site.write(axes)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import onnx_ir as ir
 
 from engine.graph.axes import ONE, Form, multiply
-from engine.graph.rules.site import Axes, Edit, Opaque, Site, in_range
+from engine.graph.rules.site import Edit, Opaque, Site, in_range
+from engine.graph.rules.told import elements
 
 OVERRIDING = {"Reshape", "Expand"}
 """Operators that write known sizes over those that their second input asks for, wherever the two may differ."""
@@ -73,10 +75,8 @@ def expand(site: Site) -> None:
     for axis, form in enumerate(axes):
         if form.size != 1:
             fresh[start + axis] = form
-    numbers = site.numbers(1)
-    for form in fresh:
-        if form.size is None and numbers is None:
-            site.freeze(form, "its size is worked out when the network runs")
+    if site.numbers(1) is None and len(elements(site.value(1)) or ()) != len(fresh):
+        raise Opaque("how many sizes it asks for is not known")
     _rewrite_sizes(site, 1, fresh, ones=True)
     site.write(fresh)
 
@@ -84,11 +84,10 @@ def expand(site: Site) -> None:
 def _rewrite_sizes(site: Site, index: int, forms: Sequence[Form], *, ones: bool = False) -> None:
     """Note that an input asks for these sizes; `ones` says that a 1 there asks for nothing."""
     numbers, source = site.numbers(index), site.axes(0)
-    open_axes = [axis for axis, form in enumerate(forms) if form.size is None]
-    if numbers is None and (len(open_axes) > 1 or ones):
-        for axis in open_axes:
-            site.freeze(forms[axis], "its size is worked out when the network runs")
-
+    if numbers is None and (ones or sum(form.size is None for form in forms) > 1):
+        for form in forms:
+            if form.size is None:
+                site.freeze(form, "its size is worked out when the network runs")
     told = _told(site, index)
 
     def edit(edit: Edit) -> None:
@@ -109,28 +108,27 @@ def _rewrite_sizes(site: Site, index: int, forms: Sequence[Form], *, ones: bool 
     site.on_cut(edit)
 
 
-def _told(site: Site, index: int) -> Axes:
-    """Return the axes whose sizes an input tells, where Shape makes it."""
-    producer = site.value(index).producer()
-    source = producer.inputs[0] if producer is not None and producer.op_type == "Shape" else None
-    return () if source is None else site.flow.axes.get(source) or ()
+def _told(site: Site, index: int) -> list[Form]:
+    """Return the axes whose sizes Shape tells to an input."""
+    sources = [element for element in elements(site.value(index)) or () if isinstance(element, tuple)]
+    return [(site.flow.axes[value] or ())[axis] for value, axis in sources if site.flow.axes.get(value)]
 
 
 def _override(edit: Edit, index: int, forms: Sequence[Form], *, may_infer: bool) -> None:
     """Put known sizes over those that are worked out when the network runs; a single open one may be inferred."""
-    known = np.array([form.size is not None for form in forms])
-    sizes = np.array([-1 if form.size is None else edit.count(form) for form in forms], np.int64)
-    if may_infer and (~known).sum() <= 1:
-        edit.set_input(index, edit.add_constant(sizes))
+    sizes = [-1 if form.size is None else edit.count(form) for form in forms]
+    if may_infer and sizes.count(-1) <= 1:
+        edit.set_input(index, edit.add_constant(np.array(sizes, np.int64)))
         return
     asked = edit.node.inputs[index]
     assert asked is not None
-    where = ir.node(
-        "Where", [edit.add_constant(known), edit.add_constant(sizes), asked], name=f"{edit.node.name}.sizes"
-    )
-    where.outputs[0].dtype, where.outputs[0].shape = ir.DataType.INT64, ir.Shape([len(forms)])
-    edit.model.graph.insert_before(edit.node, where)
-    edit.set_input(index, where.outputs[0])
+    pieces = []
+    for is_open, axes in groupby(range(len(forms)), lambda axis: forms[axis].size is None):
+        places = list(axes)
+        numbers = edit.add_constant(np.array(places if is_open else [sizes[axis] for axis in places], np.int64))
+        pieces.append(edit.add_node("Gather", [asked, numbers], ir.Shape([len(places)])) if is_open else numbers)
+    joined = edit.add_node("Concat", pieces, ir.Shape([len(forms)]), axis=0)
+    edit.set_input(index, joined)
 
 
 def _axes_given(site: Site, rank: int | None) -> list[int] | None:

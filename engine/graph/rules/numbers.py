@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import onnx_ir as ir
 
 from engine.graph.axes import Form, is_frozen
 from engine.graph.rules.layout import OVERRIDING
-from engine.graph.rules.site import Opaque, Site, in_range, is_constant
+from engine.graph.rules.pooling import is_kept
+from engine.graph.rules.site import Axes, Opaque, Site, in_range
+from engine.graph.rules.told import Source, elements, final_uses, reaches_output
 
 
 def made_of_numbers(site: Site) -> None:
@@ -22,12 +22,12 @@ def made_of_numbers(site: Site) -> None:
 
 
 def shape(site: Site) -> None:
-    """Shape tells the sizes of axes: those that somebody uses have to stay what they are."""
+    """Shape tells the sizes of axes: those that somebody calculates with have to stay what they are."""
+    read, value = site.value(0), site.node.outputs[0]
     axes = site.axes(0)
-    told = list(axes)[site.integer("start", 0) : site.integer("end", len(axes))]
-    for place in _places_used(site.node.outputs[0], told):
-        if not is_frozen(told[place]):
-            site.freeze(told[place], "its size is told by Shape")
+    for axis in range(len(axes)) if reaches_output(value) else _axes_counted_with(read, value, axes):
+        if not is_frozen(axes[axis]):
+            site.freeze(axes[axis], "its size is told by Shape")
     site.fix_output()
 
 
@@ -57,20 +57,27 @@ def triangle(site: Site) -> None:
     site.write(axes)
 
 
-def _places_used(value: ir.Value, told: Sequence[Form]) -> set[int]:
-    """Return the places of a vector of sizes that are read: all of them where a reader does not say which."""
-    places = range(len(told))
-    used: set[int] = set(places) if value.is_graph_output() else set()
-    for use in value.uses():
-        if use.node.op_type in OVERRIDING and use.idx == 1:
-            used |= {place for place in places if told[place].size is None}
-        else:
-            picked = _constant(use.node.inputs[1]) if use.node.op_type == "Gather" and use.idx == 0 else None
-            used |= set(places) if picked is None else {places[number] for number in picked}
-    return used
+def _axes_counted_with(read: ir.Value, told: ir.Value, axes: Axes) -> set[int]:
+    """Return the axes of `read` whose told size is used by anything that would not notice the change by itself."""
+    counted: set[int] = set()
+    for node, index in final_uses(told):
+        found = elements(node.inputs[index])
+        if found is None:
+            return set(range(len(axes)))
+        for place, element in enumerate(found):
+            if isinstance(element, tuple) and element[0] is read:
+                axis = element[1]
+                if not _is_noticed(node, index, place, element, axes[axis]):
+                    counted.add(axis)
+    return counted
 
 
-def _constant(value: ir.Value | None) -> list[int] | None:
-    if value is None or not is_constant(value) or value.const_value is None:
-        return None
-    return [int(number) for number in value.const_value.numpy().reshape(-1)]
+def _is_noticed(node: ir.Node, index: int, place: int, element: Source, form: Form) -> bool:
+    """Tell whether a node takes a told size for what it is: a target to be written over, or a size to be kept."""
+    if node.op_type == "Resize" and index == 3:
+        return is_kept(node, place, element)
+    shape = node.outputs[0].shape
+    if node.op_type not in OVERRIDING or index != 1 or shape is None:
+        return False
+    asked = elements(node.inputs[1]) or []
+    return form.size is not None and isinstance(shape[len(shape) - len(asked) + place], int)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
 from engine.graph.axes import ONE, Atom, Form, multiply
 from engine.graph.rules.site import Edit, Opaque, Site
+from engine.graph.rules.told import Source, elements
 
 
 def pool(site: Site) -> None:
@@ -69,40 +74,49 @@ def space_to_depth(site: Site) -> None:
 
 def resize(site: Site) -> None:
     """Axes whose scale is 1 pass; the sizes that it asks for are rewritten where these shrink."""
-    axes, fresh = site.axes(0), site.output_axes()
-    named = site.integers("axes")
-    resized = set(range(len(axes))) if named is None else {axis % len(axes) for axis in named}
+    axes = site.axes(0)
+    fresh, order = site.output_axes(rank=len(axes)), _order(site.node, len(axes))
     if site.string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         raise Opaque("it crops")
-    untouched = _untouched(site, len(axes)) | (set(range(len(axes))) - resized)
-    found = list(axes)
-    for axis in range(len(axes)):
-        if axis not in untouched:
-            site.fix(axes[axis])
+    kept = (set(range(len(axes))) - set(order)) | _kept(site, order)
+    for axis, form in enumerate(axes):
+        if axis not in kept:
+            site.fix(form)
             site.fix(fresh[axis])
-            found[axis] = fresh[axis]
-    order = list(range(len(axes))) if named is None else [axis % len(axes) for axis in named]
+    sizes = site.numbers(3) if site.has(3) else None
 
     def edit(edit: Edit) -> None:
-        sizes = site.numbers(3) if site.has(3) else None
-        if sizes is not None:
-            asked = [edit.count(axes[axis]) if edit.changes(axes[axis]) else sizes[i] for i, axis in enumerate(order)]
-            if asked != sizes:
-                edit.set_numbers(3, asked)
+        if sizes and edit.changes(*axes):
+            edit.set_numbers(3, [edit.count(axes[axis]) if axis in kept else sizes[i] for i, axis in enumerate(order)])
 
     site.on_cut(edit)
-    site.write(found)
+    site.write([form if axis in kept else fresh[axis] for axis, form in enumerate(axes)])
 
 
-def _untouched(site: Site, rank: int) -> set[int]:
+def is_kept(node: ir.Node, place: int, element: Source) -> bool:
+    """Tell whether this size that Resize asks for is the one that the axis has anyhow, as Shape tells."""
+    read = node.inputs[0]
+    assert read is not None
+    order = _order(node, len(read.shape or ()))
+    stretches = node.attributes.get_string("keep_aspect_ratio_policy", "stretch") == "stretch"
+    return stretches and read is element[0] and place < len(order) and order[place] == element[1]
+
+
+def _order(node: ir.Node, rank: int) -> list[int]:
+    """Return the axes that scales and sizes are for."""
+    named = node.attributes.get("axes")
+    return list(range(rank)) if named is None else [int(axis) % rank for axis in named.as_ints()]
+
+
+def _kept(site: Site, order: Sequence[int]) -> set[int]:
     """Return the axes that are known to keep their size, given by scales or by sizes."""
-    axes, named = site.axes(0), site.integers("axes")
-    order = list(range(rank)) if named is None else [axis % rank for axis in named]
+    axes = site.axes(0)
     if site.string("keep_aspect_ratio_policy", "stretch") != "stretch":
         return set()
     if site.has(3) and not _is_empty(site, 3):
-        sizes = site.numbers(3)
-        return set() if sizes is None else {axis for i, axis in enumerate(order) if axes[axis].size == sizes[i]}
+        asked = list(enumerate(elements(site.value(3)) or ()))
+        told = {order[i] for i, size in asked if isinstance(size, tuple) and is_kept(site.node, i, size)}
+        return told | {order[i] for i, size in asked if isinstance(size, int) and axes[order[i]].size == size}
     if not site.has(2) or not site.is_constant(2):
         return set()
     tensor = site.value(2).const_value

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from engine.graph.axes import ONE, Atom, Form, Why, freeze, is_frozen, unify
-from engine.graph.edits import add_initialiser
+from engine.graph.edits import add_initialiser, free_name
 from engine.graph.kept import Kept
 from engine.graph.model import Model
 
@@ -85,6 +85,15 @@ class Edit:
     def add_constant(self, array: NDArray[np.generic]) -> ir.Value:
         """Return a new initialiser."""
         return add_initialiser(self.model, f"{self.node.name}.numbers", array)
+
+    def add_node(self, op_type: str, inputs: Sequence[ir.Value], shape: ir.Shape, **attributes: int) -> ir.Value:
+        """Return what a new node in front of this one makes: a vector of numbers."""
+        name = free_name(f"{self.node.name}.{op_type}", set(self.model.values()))
+        node = ir.node(op_type, inputs, attributes, name=name)
+        made = node.outputs[0]
+        made.name, made.dtype, made.shape = name, ir.DataType.INT64, shape
+        self.model.graph.insert_before(self.node, node)
+        return made
 
 
 class Site:
