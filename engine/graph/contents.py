@@ -287,6 +287,22 @@ def _of_one(open_too: bool, numeric: Callable[[Array], Array]) -> Rule:
     return rule
 
 
+def _of_floats(numeric: Callable[[Array], Array]) -> Rule:
+    """Make a rule for numbers alone."""
+    return lambda node, inputs: np.asarray(numeric(_numeric(inputs, 0)), _numeric(inputs, 0).dtype)
+
+
+def _matmul(node: ir.Node, inputs: Sequence[Array | None]) -> Array:
+    return np.asarray(_numeric(inputs, 0) @ _numeric(inputs, 1))
+
+
+def _numeric(inputs: Sequence[Array | None], index: int) -> Array:
+    array = _required(inputs, index)
+    if is_open(array):
+        raise Undecided
+    return array
+
+
 def _quotient(a: Array, b: Array) -> Array:
     """Divide as ONNX does: integers towards zero."""
     if a.dtype.kind not in "iu":
@@ -330,6 +346,7 @@ def _decided(answer: bool | None) -> bool:
 _COMPARISONS = {np.equal, np.less, np.greater, np.less_equal, np.greater_equal}
 
 CONTENTS: dict[str, Rule] = {
+    "Abs": _of_floats(np.abs),
     "Add": _of_two(lambda a, b: a + b, np.add),
     "And": lambda node, inputs: np.logical_and(_first(inputs), _required(inputs, 1)),
     "Cast": _cast,
@@ -338,6 +355,7 @@ CONTENTS: dict[str, Rule] = {
     "ConstantOfShape": _constant_of_shape,
     "Div": _of_two(_open_quotient, _quotient),
     "Equal": _of_two(lambda a, b: _decided(is_equal(a, b)), np.equal),
+    "Exp": _of_floats(np.exp),
     "Expand": _expand,
     "Floor": _of_one(True, np.floor),
     "Gather": _gather,
@@ -346,6 +364,8 @@ CONTENTS: dict[str, Rule] = {
     "Identity": lambda node, inputs: _first(inputs),
     "Less": _of_two(lambda a, b: _decided(is_less(a, b)), np.less),
     "LessOrEqual": _of_two(lambda a, b: not _decided(is_less(b, a)), np.less_equal),
+    "Log": _of_floats(np.log),
+    "MatMul": _matmul,
     "Max": _of_several(larger, np.maximum),
     "Min": _of_several(smaller, np.minimum),
     "Mod": _remainder,
@@ -355,12 +375,16 @@ CONTENTS: dict[str, Rule] = {
     "Or": lambda node, inputs: np.logical_or(_first(inputs), _required(inputs, 1)),
     "Range": _range,
     "ReduceProd": _reduce_prod,
+    "Relu": _of_floats(lambda array: np.maximum(array, 0)),
     "Reshape": _reshape,
     "ScatterND": _scatter,
+    "Sigmoid": _of_floats(lambda array: 1 / (1 + np.exp(-array))),
     "Slice": _slice,
     "Split": _split,
+    "Sqrt": _of_floats(np.sqrt),
     "Squeeze": _squeeze,
     "Sub": _of_two(lambda a, b: a - b, np.subtract),
+    "Tanh": _of_floats(np.tanh),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": _where,

@@ -22,25 +22,25 @@ _LOST_BEFORE = {"Hardmax": 13}
 logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
 
 
-def lift(model: Model) -> tuple[Model, str | None]:
-    """Return a copy at opset 18 or later, or at the opset it has and the reason why it cannot be lifted.
+def lift(model: Model, opset: int = OPSET) -> tuple[Model, str | None]:
+    """Return a copy at this opset or later, or at the one it has and the reason why it cannot be lifted.
 
     Names, inputs and outputs stay. Raises ModelUnreadable where an opset before 11 cannot be lifted.
     """
-    if model.opset >= OPSET:
+    if model.opset >= opset:
         return model.copy(), None
     problem = _known_problem(model)
     if problem is None:
-        lifted = _converted(model)
+        lifted = _converted(model, opset)
         if lifted is not None:
             return lifted, None
         problem = "ONNX's converter does not lift it"
     if model.opset < OLDEST_OPSET:
         raise ModelUnreadable(
-            f"The network has opset {model.opset}, and lifting it to {OPSET} failed: {problem}. "
+            f"The network has opset {model.opset}, and lifting it to {opset} failed: {problem}. "
             f"Export it again with opset {OLDEST_OPSET} or later."
         )
-    return model.copy(), f"The network stays at opset {model.opset}: {problem}. Export it with opset {OPSET} or later."
+    return model.copy(), f"The network stays at opset {model.opset}: {problem}. Export it with opset {opset} or later."
 
 
 def _known_problem(model: Model) -> str | None:
@@ -50,9 +50,9 @@ def _known_problem(model: Model) -> str | None:
     return None
 
 
-def _converted(model: Model) -> Model | None:
+def _converted(model: Model, opset: int) -> Model | None:
     copy = model.copy()
-    ConvertVersionPass(OPSET, fallback=True)(copy.ir)
+    ConvertVersionPass(opset, fallback=True)(copy.ir)
     lifted = Model(copy.ir)
-    is_whole = lifted.opset == OPSET and (lifted.inputs, lifted.outputs) == (model.inputs, model.outputs)
+    is_whole = lifted.opset == opset and (lifted.inputs, lifted.outputs) == (model.inputs, model.outputs)
     return lifted if is_whole else None

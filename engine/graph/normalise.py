@@ -1,4 +1,4 @@
-"""One plain form for every upload: one opset, constants folded, no-ops gone, shapes known.
+"""One plain form for every upload: one opset, constants folded, no-ops gone, idioms as operators, shapes known.
 
 What it computes stays the same.
 """
@@ -12,9 +12,12 @@ from onnx_ir.passes.common import IdentityEliminationPass, RemoveInitializersFro
 
 from engine.errors import ModelUnsafe
 from engine.graph.edits import remove_dead, replace_value
+from engine.graph.idioms import find, recognise
 from engine.graph.lift import OLDEST_OPSET, lift
 from engine.graph.model import Model
 from engine.graph.simplify import simplify
+
+GELU_OPSET = 20
 
 OLDEST_IR_VERSION = 4
 """The first in which an initialiser need not be an input as well."""
@@ -49,10 +52,13 @@ def normalise(model: Model) -> Model:
     plain, note = lift(plain)
     if plain.opset != model.opset:
         simplify(plain)
+    if _pays_to_lift(plain):
+        plain = lift(plain, GELU_OPSET)[0]
     _drop_dropout(plain)
     IdentityEliminationPass()(plain.ir)
     remove_dead(plain)
     _refuse_huge(plain)
+    recognise(plain)
     plain = Model(plain.ir)  # names the nodes that folding made
     plain.ir.meta[_NOTES] = () if note is None else (note,)
     return plain
@@ -61,6 +67,11 @@ def normalise(model: Model) -> Model:
 def notes(plain: Model) -> tuple[str, ...]:
     """Return what normalising could not do for this network, as sentences; empty for most."""
     return tuple(plain.ir.meta.get(_NOTES, ()))
+
+
+def _pays_to_lift(model: Model) -> bool:
+    """Say whether a GELU by tanh is spelled out: as one operator it takes ONNX Runtime a third of the time."""
+    return model.opset < GELU_OPSET and any(place.attributes["approximate"] == "tanh" for place in find(model, "Gelu"))
 
 
 def _refuse_huge(model: Model) -> None:

@@ -28,7 +28,8 @@ def test_outputs_stay_the_same(name: str) -> None:
 
     onnx.checker.check_model(plain.to_bytes(), full_check=True)
     found = run(open_session(plain), inputs)
-    assert (plain.inputs, plain.outputs, plain.opset) == (model.inputs, model.outputs, max(model.opset, OPSET))
+    assert (plain.inputs, plain.outputs) == (model.inputs, model.outputs)
+    assert plain.opset >= OPSET
     for output, values in wanted.items():
         assert np.abs(found[output] - values).max() <= TOLERANCE * np.abs(values).max()
 
