@@ -32,7 +32,7 @@ def conv_linear(model: Model, node: ir.Node) -> Offer | None:
     if stencil is None or reads is None or sizes is None or only_reader(conv.outputs[0]) is not row:
         return None
     places = math.prod(stencil.sizes_after(sizes))
-    if stencil.outputs * places != layer.weight.shape[0]:
+    if stencil.outputs * places != layer.inputs:
         return None
 
     def apply() -> None:
@@ -40,13 +40,12 @@ def conv_linear(model: Model, node: ir.Node) -> Offer | None:
         model.graph.insert_before(row, flat)
         flat.outputs[0].shape = ir.Shape([reads.shape[0] if reads.shape else None, stencil.inputs * math.prod(sizes)])
         flat.outputs[0].type = reads.type
-        merged = _in_one(stencil, layer, sizes, flat.outputs[0])
-        write_linear(model, merged, layer.makes, str(node.name), layer.weight.dtype)
+        write_linear(model, layer, flat.outputs[0], *_in_one(stencil, layer, sizes))
 
     return Offer(
         nodes=(str(conv.name), str(row.name), *(str(part.name) for part in layer.nodes)),
-        macs_before=stencil.weight.size * places + layer.weight.size,
-        macs_after=stencil.inputs * math.prod(sizes) * layer.weight.shape[1],
+        macs_before=stencil.weight.size * places + layer.inputs * layer.outputs,
+        macs_after=stencil.inputs * math.prod(sizes) * layer.outputs,
         apply=apply,
     )
 
@@ -61,13 +60,13 @@ def _is_a_row(row: ir.Node, node: ir.Node) -> bool:
     return whole and only_reader(made) is node
 
 
-def _in_one(stencil: Stencil, layer: Linear, sizes: tuple[int, ...], reads: ir.Value) -> Linear:
-    """Return the matrix that reads the image itself: each column slid back over the image."""
-    after = stencil.sizes_after(sizes)
-    columns = layer.weight.T.astype(np.float64).reshape(-1, stencil.outputs, *after)  # (out, channel, *map)
+def _in_one(stencil: Stencil, layer: Linear, sizes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the matrix that reads the image itself, each column slid back over the image, and the bias."""
+    after, matrix = stencil.sizes_after(sizes), layer.weight.astype(np.float64)
+    columns = matrix.T.reshape(-1, stencil.outputs, *after)  # (out, channel, *map)
     weight = _slide_back(stencil, columns, sizes).reshape(len(columns), -1).T
-    constant = np.broadcast_to(stencil.constant, (stencil.outputs, *after)).reshape(-1) @ layer.weight
-    return Linear((), reads, layer.makes, weight, constant if layer.bias is None else constant + layer.bias)
+    constant = np.broadcast_to(stencil.constant, (stencil.outputs, *after)).reshape(-1) @ matrix
+    return weight, np.asarray(constant if layer.bias is None else constant + layer.bias)
 
 
 def _slide_back(stencil: Stencil, columns: Array, sizes: tuple[int, ...]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -13,21 +14,30 @@ from engine.graph.model import Model
 
 @dataclass(frozen=True)
 class Linear:
-    """`makes` = `reads` @ `weight` + `bias`; weight is (in, out), bias broadcasts and ends in 1 or out numbers.
+    """`makes` = `reads` @ `weight` + `bias`; bias broadcasts and ends in 1 or as many numbers as there are outputs.
 
-    `nodes` are the product and, where the bias is added by a node of its own, that node.
+    `nodes` are the product and, where the bias is added by a node of its own, that node. The weight is looked at only
+    where it is asked for: rules see many layers, and most of them stay as they are.
     """
 
     nodes: tuple[ir.Node, ...]
     reads: ir.Value
     makes: ir.Value
-    weight: Array
+    inputs: int
+    outputs: int
     bias: Array | None
 
     @property
-    def is_matrix(self) -> bool:
-        """Say whether rows of numbers go in, with no axis but the batch."""
-        return self.reads.shape is not None and len(self.reads.shape) == 2
+    def weight(self) -> Array:
+        """The matrix, (in, out), with what a Gemm multiplies it by."""
+        node = self.nodes[0]
+        matrix = array_of(node.inputs[1])
+        factor = matrix.dtype.type(node.attributes.get_float("alpha", 1.0))
+        return (matrix.T if node.attributes.get_int("transB", 0) == 1 else matrix) * factor
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        return array_of(self.nodes[0].inputs[1]).dtype
 
     @property
     def tokens(self) -> int | None:
@@ -43,14 +53,14 @@ def read_linear(node: ir.Node) -> Linear | None:
         return _gemm(node)
     if node.op_type != "MatMul" or node.inputs[0] is None or not is_constant(node.inputs[1]):
         return None
-    weight = array_of(node.inputs[1])
-    if weight.ndim != 2:
+    sizes = _sizes(node.inputs[1])
+    if sizes is None:
         return None
     product = node.outputs[0]
     add = only_reader(product)
     bias = None if add is None else _bias(add, product)
     nodes = (node,) if add is None or bias is None else (node, add)
-    return Linear(nodes, node.inputs[0], nodes[-1].outputs[0], weight, bias)
+    return Linear(nodes, node.inputs[0], nodes[-1].outputs[0], *sizes, bias)
 
 
 def linear_before(value: ir.Value | None) -> Linear | None:
@@ -62,22 +72,24 @@ def linear_before(value: ir.Value | None) -> Linear | None:
     return found if found is not None and found.makes is value else None
 
 
-def write_linear(model: Model, layer: Linear, old: ir.Value, name: str, dtype: np.dtype[np.floating]) -> None:
-    """Let a linear layer make what `old` was: a Gemm where only rows come in, else a product and, if any, its bias."""
-    weight = add_initialiser(model, f"{name}.weight", layer.weight.astype(dtype))
-    bias = layer.bias if layer.bias is not None and layer.bias.any() else None
-    if layer.is_matrix and (bias is None or bias.size in (1, layer.weight.shape[1])):
-        row = np.zeros(0) if bias is None else np.broadcast_to(bias.reshape(-1), layer.weight.shape[1:])
-        added = [add_initialiser(model, f"{name}.bias", row.astype(dtype))] if bias is not None else []
-        make_instead(model, old, [ir.node("Gemm", [layer.reads, weight, *added], name=name)])
+def write_linear(model: Model, layer: Linear, reads: ir.Value, weight: Array, bias: Array | None) -> None:
+    """Let one node make what `layer` made, and that under its name: a Gemm where only rows come in, else a product.
+
+    A bias is added to a product by a node of its own; all keeps the element type that the layer had.
+    """
+    name, dtype, old = str(layer.nodes[0].name), layer.dtype, layer.makes
+    matrix = add_initialiser(model, f"{name}.weight", weight.astype(dtype))
+    bias = bias.astype(dtype) if bias is not None and bias.any() else None
+    if reads.shape is not None and len(reads.shape) == 2 and (bias is None or bias.size in (1, weight.shape[1])):
+        row = None if bias is None else np.broadcast_to(bias.reshape(-1), weight.shape[1:])
+        added = [] if row is None else [add_initialiser(model, f"{name}.bias", row)]
+        make_instead(model, old, [ir.node("Gemm", [reads, matrix, *added], name=name)])
         return
-    nodes = [ir.node("MatMul", [layer.reads, weight], name=name)]
+    nodes = [ir.node("MatMul", [reads, matrix], name=name)]
     if bias is not None:
         product = nodes[0].outputs[0]
         product.shape, product.type = old.shape, old.type
-        nodes.append(
-            ir.node("Add", [product, add_initialiser(model, f"{name}.bias", bias.astype(dtype))], name=f"{name}_bias")
-        )
+        nodes.append(ir.node("Add", [product, add_initialiser(model, f"{name}.bias", bias)], name=f"{name}_bias"))
     make_instead(model, old, nodes)
 
 
@@ -87,13 +99,19 @@ def _gemm(node: ir.Node) -> Linear | None:
         return None
     if bias is not None and not is_constant(bias):
         return None
-    weight = array_of(node.inputs[1])
-    weight = weight.T if node.attributes.get_int("transB", 0) == 1 else weight
-    scaled = weight * weight.dtype.type(node.attributes.get_float("alpha", 1.0))
-    added = None if bias is None else array_of(bias) * weight.dtype.type(node.attributes.get_float("beta", 1.0))
+    sizes = _sizes(node.inputs[1])
+    if sizes is None:
+        return None
+    inputs, outputs = sizes[::-1] if node.attributes.get_int("transB", 0) == 1 else sizes
+    added = None if bias is None else np.asarray(array_of(bias) * np.float32(node.attributes.get_float("beta", 1.0)))
     if added is not None and added.ndim > 1 and added.shape[0] != 1:
         return None  # a row for each image: the batch would be fixed
-    return Linear((node,), node.inputs[0], node.outputs[0], scaled, added)
+    return Linear((node,), node.inputs[0], node.outputs[0], inputs, outputs, added)
+
+
+def _sizes(matrix: ir.Value | None) -> tuple[int, int] | None:
+    sizes = () if matrix is None or matrix.const_value is None else matrix.const_value.shape.numpy()
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
 
 
 def _bias(add: ir.Node, product: ir.Value) -> Array | None:

@@ -21,26 +21,22 @@ def linear_linear(model: Model, node: ir.Node) -> Offer | None:
     before, after = first, second
 
     def apply() -> None:
-        write_linear(model, _in_one(before, after), after.makes, str(node.name), after.weight.dtype)
+        weight = before.weight.astype(np.float64) @ after.weight
+        write_linear(model, after, before.reads, weight, _sum(_carried(before, after), after.bias))
 
     return Offer(
         nodes=tuple(str(part.name) for part in (*first.nodes, *second.nodes)),
-        macs_before=(first.weight.size + second.weight.size) * tokens,
-        macs_after=first.weight.shape[0] * second.weight.shape[1] * tokens,
+        macs_before=(first.inputs * first.outputs + second.inputs * second.outputs) * tokens,
+        macs_after=first.inputs * second.outputs * tokens,
         apply=apply,
     )
-
-
-def _in_one(first: Linear, second: Linear) -> Linear:
-    weight = first.weight.astype(np.float64) @ second.weight
-    return Linear((), first.reads, second.makes, weight, _sum(_carried(first, second), second.bias))
 
 
 def _carried(first: Linear, second: Linear) -> Array | None:
     """Return what the first bias becomes behind the second matrix."""
     if first.bias is None:
         return None
-    wide = np.broadcast_to(first.bias, (*first.bias.shape[:-1], first.weight.shape[1]))
+    wide = np.broadcast_to(first.bias, (*first.bias.shape[:-1], first.outputs))
     return np.asarray(wide.astype(np.float64) @ second.weight)
 
 

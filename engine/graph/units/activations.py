@@ -8,7 +8,7 @@ from engine.graph.edits import is_constant, only_reader
 from engine.graph.merges import MERGES
 from engine.graph.model import Model
 from engine.graph.units.unit import Unit
-from engine.graph.units.view import View, has_same_shape, is_closed
+from engine.graph.units.view import View, is_closed
 
 _ACTIVATIONS = {
     *("Celu", "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu"),
@@ -40,7 +40,7 @@ def _source_of(view: View, target: ir.Value) -> ir.Value | None:
     if only_reader(target) is None:
         return None
     for source in view.dominators(target):
-        if not has_same_shape(source, target):
+        if not view.has_same_shape(source, target):
             return None
         region = view.region(source, target) or set()
         kinds = {node.op_type for node in region - view.static}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import onnx_ir as ir
 
 from engine.graph.units.unit import Unit
-from engine.graph.units.view import View, has_same_shape, is_closed
+from engine.graph.units.view import View, is_closed
 
 
 def find_branches(view: View) -> list[Unit]:
@@ -25,7 +25,7 @@ def _branch_at(view: View, join: ir.Node) -> Unit | None:
     if join.op_type != "Add" or None in join.inputs:
         return None
     source, branch = sorted((value for value in join.inputs if value is not None), key=view.position)
-    if view.is_static(source) or view.is_static(branch) or not has_same_shape(source, branch, join.outputs[0]):
+    if view.is_static(source) or view.is_static(branch) or not view.has_same_shape(source, branch, join.outputs[0]):
         return None
     region = view.region(source, branch)
     if region is None or not _is_private(branch) or not is_closed(region, branch) or not _reads_a_weight(region):

@@ -11,7 +11,7 @@ from engine.graph.edits import only_reader
 from engine.graph.features import find_features
 from engine.graph.model import Model
 from engine.graph.units.unit import Unit
-from engine.graph.units.view import View, has_same_shape, is_closed
+from engine.graph.units.view import View, is_closed
 
 _AFFINE = {"Add", "BatchNormalization", "Div", "Mul", "Sub"}
 
@@ -55,7 +55,7 @@ def _shortest(
 ) -> tuple[set[ir.Node], ir.Value | None]:
     """Return the shortest run that ends here and where it starts, None where the way back meets other units first."""
     for source in view.dominators(target):
-        if source.dtype != target.dtype or not has_same_shape(source, target):
+        if source.dtype != target.dtype or not view.has_same_shape(source, target):
             continue
         region = view.region(source, target)
         if region is None or region & taken or any(block <= region for block in blocks):
@@ -69,7 +69,7 @@ def _with_constants(view: View, target: ir.Value, region: set[ir.Node]) -> tuple
     """Return the target behind the bias or norm that follows, and the region with it."""
     while (node := only_reader(target)) is not None and node.op_type in _AFFINE:
         constants = [value for value in node.inputs if value is not target]
-        if not all(map(view.is_static, constants)) or not has_same_shape(target, node.outputs[0]):
+        if not all(map(view.is_static, constants)) or not view.has_same_shape(target, node.outputs[0]):
             break
         target, region = node.outputs[0], region | {node}
     return target, region

@@ -22,6 +22,7 @@ class View:
         self.static: set[ir.Node] = set()
         self._dominator: dict[ir.Value, ir.Value | None] = {}
         self._depth: dict[ir.Value, int] = {}
+        self._shapes: dict[ir.Value, tuple[int | str, ...] | None] = {}
         for node in graph:
             if node.op_type in _SHAPE_READERS or all(self.is_static(value) for value in node.inputs):
                 self.static.add(node)
@@ -57,6 +58,14 @@ class View:
                 found.add(node)
                 open_values += [value for value in node.inputs if value is not None]
         return found
+
+    def has_same_shape(self, *values: ir.Value) -> bool:
+        """Say whether all shapes are known to agree: same rank, same numbers, same names where a size has no number."""
+        for value in values:
+            if value not in self._shapes:
+                self._shapes[value] = _shape_of(value)
+        first = self._shapes[values[0]]
+        return first is not None and all(self._shapes[value] == first for value in values)
 
     def in_order(self, region: Iterable[ir.Node]) -> list[ir.Node]:
         return sorted(region, key=lambda node: self.positions[str(node.name)])
@@ -130,17 +139,11 @@ def is_closed(region: set[ir.Node], target: ir.Value) -> bool:
     )
 
 
-def has_same_shape(*values: ir.Value) -> bool:
-    """Say whether all shapes are known to agree: same rank, same numbers, same names where a size has no number."""
-    shapes = [value.shape for value in values]
-    if any(shape is None for shape in shapes):
-        return False
-    first, *others = [tuple(shape) for shape in shapes if shape is not None]
-    return all(len(other) == len(first) and all(map(_is_same_size, first, other)) for other in others)
-
-
-def _is_same_size(a: int | ir.SymbolicDim, b: int | ir.SymbolicDim) -> bool:
-    return a == b and (isinstance(a, int) or a.value is not None)
+def _shape_of(value: ir.Value) -> tuple[int | str, ...] | None:
+    """Return sizes, and names where a size has no number; None where a size has neither."""
+    sizes = [size if isinstance(size, int) else size.value for size in value.shape or ()]
+    numbers = tuple(size for size in sizes if size is not None)
+    return numbers if value.shape is not None and len(numbers) == len(sizes) else None
 
 
 def _readers(node: ir.Node | None) -> set[ir.Node]:
