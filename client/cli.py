@@ -29,7 +29,7 @@ main = typer.Typer(
     name="secateur",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Make a trained ONNX network smaller and measurably faster with a Secateur service.\n\n"
+    help="Make a trained network smaller and measurably faster with a Secateur service.\n\n"
     "Exit codes: 0 done; 1 the job failed or brought no gain; 2 wrong usage; 3 server unreachable; "
     "4 the server refused; 130 left with Ctrl-C (the job goes on).",
 )
@@ -40,7 +40,12 @@ err = Console(stderr=True, highlight=False)
 @main.command("compress")
 def compress_command(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="The trained network, .onnx.", exists=True, dir_okay=False)],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="The trained network: .onnx, .pt2, or weights as .safetensors or .pth.", exists=True, dir_okay=False
+        ),
+    ],
     calibration: options.Calibration = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the result.")] = Path("pruned.onnx"),
     latency_ratio: options.LatencyRatio = None,
@@ -50,6 +55,7 @@ def compress_command(
     units: options.Units = None,
     min_agreement: options.MinAgreement = None,
     recipe: options.RecipeFile = None,
+    architecture: options.Architecture = None,
     batch: options.Batch = None,
     threads: options.Threads = None,
     provider: options.Provider = None,

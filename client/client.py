@@ -15,7 +15,7 @@ import httpx2
 from client.connection import Connection
 from client.downloads import download
 from client.errors import UsageError
-from client.packing import packed
+from client.packing import packed, packed_model
 from client.resources import Artifact, Job, read_artifact, read_job
 from client.uploads import Advance, upload
 
@@ -65,9 +65,10 @@ class Client:
         self.connection.close()
 
     def upload_model(self, path: Path, *, on_bytes: Advance | None = None) -> str:
-        """Upload a trained network and return its model id."""
-        upload_id = upload(self.connection, path, on_bytes=on_bytes)
-        return self._post_id("/v1/models", upload_id, path.name)
+        """Upload a trained network, with the `.onnx.data` file beside it if there is one, and return its model id."""
+        with packed_model(path) as file:
+            upload_id = upload(self.connection, file, on_bytes=on_bytes)
+            return self._post_id("/v1/models", upload_id, file.name)
 
     def upload_dataset(self, path: Path, *, on_bytes: Advance | None = None) -> str:
         """Upload calibration images (folder, .zip, .npz, .npy) and return their dataset id."""

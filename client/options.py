@@ -24,6 +24,10 @@ Calibration = Annotated[
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="A recipe as JSON; options go over it.", exists=True, dir_okay=False)
 ]
+Architecture = Annotated[
+    str | None,
+    typer.Option(help="Which network a file of bare weights belongs to: torchvision/resnet50.", metavar="NAME"),
+]
 
 LatencyRatio = Annotated[
     float | None, typer.Option(help="Latency over the original's: 0.7 turns 10 ms into 7.", rich_help_panel=_TARGET)

@@ -1,10 +1,10 @@
-"""Makes one file of a folder of images: the same folder gives the same bytes, so that an upload can be recognised."""
+"""Makes one file of what lies in several: the same files give the same bytes, so that an upload can be recognised."""
 
 from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,26 +25,21 @@ def packed(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
         # resolve() gives '.' and '..' the name that the user sees
         archive = Path(folder) / f"{path.resolve().name or 'images'}.zip"
-        _write_zip(path, archive)
+        _write_zip(archive, {image.relative_to(path).as_posix(): image for image in _images_in(path)})
         yield archive
 
 
-def _write_zip(folder: Path, archive: Path) -> None:
-    """Store images by sorted path with one fixed date; they are compressed already."""
-    images = _images_in(folder)
-    if not images:
-        raise UsageError(
-            "The folder has no images.",
-            where=str(folder),
-            what_to_do=f"Images end in one of: {' '.join(sorted(IMAGE_SUFFIXES))}.",
-        )
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
-        for image in images:
-            entry = zipfile.ZipInfo(image.relative_to(folder).as_posix(), date_time=ZIP_EPOCH)
-            entry.external_attr = 0o644 << 16
-            with image.open("rb") as source, target.open(entry, "w", force_zip64=True) as sink:
-                while chunk := source.read(1024**2):
-                    sink.write(chunk)
+@contextmanager
+def packed_model(path: Path) -> Iterator[Path]:
+    """Yield the file itself, or a temporary zip of it and of the weights that PyTorch's exporter put beside it."""
+    weights = path.with_name(f"{path.name}.data")
+    if path.suffix.lower() != ".onnx" or not weights.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
+        archive = Path(folder) / f"{path.stem}.zip"
+        _write_zip(archive, {path.name: path, weights.name: weights})
+        yield archive
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -57,4 +52,21 @@ def _images_in(folder: Path) -> list[Path]:
         and not path.is_symlink()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
+    if not found:
+        raise UsageError(
+            "The folder has no images.",
+            where=str(folder),
+            what_to_do=f"Images end in one of: {' '.join(sorted(IMAGE_SUFFIXES))}.",
+        )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _write_zip(archive: Path, files: Mapping[str, Path]) -> None:
+    """Store files under their names, with one fixed date; images and weights do not get smaller."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+        for name, file in files.items():
+            entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
+            entry.external_attr = 0o644 << 16
+            with file.open("rb") as source, target.open(entry, "w", force_zip64=True) as sink:
+                while chunk := source.read(1024**2):
+                    sink.write(chunk)

@@ -24,6 +24,7 @@ def recipe_of(path: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
         target={key: read[key] for key in (*TARGET_KEYS, "min_agreement")},
         preprocess={key: read[key] for key in PREPROCESS_KEYS},
         deploy={key: read[key] for key in DEPLOY_KEYS},
+        architecture={"name": read["architecture"]},
         top={key: read[key] for key in TOP_KEYS},
     )
 
@@ -34,11 +35,12 @@ def build_recipe(
     target: Mapping[str, float | None],
     preprocess: Mapping[str, Any],
     deploy: Mapping[str, Any],
+    architecture: Mapping[str, Any],
     top: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Lay the options that were given over the recipe file; None means 'not given'. At most one target."""
     recipe = dict(base) | _given(top)
-    for name, options in (("preprocess", preprocess), ("deploy", deploy)):
+    for name, options in (("preprocess", preprocess), ("deploy", deploy), ("architecture", architecture)):
         if given := _given(options):
             recipe[name] = dict(recipe.get(name) or {}) | given
     if chosen := _target(target):

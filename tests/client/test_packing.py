@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client import UsageError
-from client.packing import packed
+from client.packing import packed, packed_model
 
 
 @pytest.fixture
@@ -49,6 +49,26 @@ def test_a_link_is_not_followed_out_of_the_folder(folder: Path, tmp_path: Path) 
 def test_a_file_is_taken_as_it_is(folder: Path) -> None:
     with packed(folder / "notes.txt") as same:
         assert same == folder / "notes.txt"
+
+
+def test_weights_beside_a_network_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    (tmp_path / "net.onnx.data").write_bytes(b"weights")
+
+    with packed_model(tmp_path / "net.onnx") as archive, zipfile.ZipFile(archive) as found:
+        assert archive.name == "net.zip"
+        assert {name: found.read(name) for name in found.namelist()} == {
+            "net.onnx": b"graph",
+            "net.onnx.data": b"weights",
+        }
+
+
+def test_a_network_in_one_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "net.pth").write_bytes(b"weights")
+    (tmp_path / "net.pth.data").write_bytes(b"notes")
+
+    with packed_model(tmp_path / "net.pth") as same:
+        assert same == tmp_path / "net.pth"
 
 
 @pytest.mark.parametrize("name", ["absent", "empty"])

@@ -13,7 +13,7 @@ from client.recipes import build_recipe, numbers, read_recipe
 
 
 def build(base: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"target": {}, "preprocess": {}, "deploy": {}, "top": {}}
+    empty: dict[str, Any] = {"target": {}, "preprocess": {}, "deploy": {}, "architecture": {}, "top": {}}
     return build_recipe(base or {}, **(empty | parts))
 
 
@@ -31,6 +31,14 @@ def test_options_go_over_the_recipe_file_and_leave_the_rest_of_it() -> None:
         "deploy": {"batch": 1, "threads": 2},
         "seed": 5,
     }
+
+
+def test_an_architecture_keeps_the_options_of_the_file() -> None:
+    base = {"architecture": {"name": "torchvision/resnet18", "options": {"num_classes": 10}}}
+
+    recipe = build(base, architecture={"name": "torchvision/resnet34"})
+
+    assert recipe == {"architecture": {"name": "torchvision/resnet34", "options": {"num_classes": 10}}}
 
 
 def test_a_floor_alone_keeps_the_target_of_the_file() -> None:
