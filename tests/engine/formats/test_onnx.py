@@ -96,6 +96,17 @@ def test_other_files_are_refused(path: Path, data: bytes, words: str) -> None:
         load(path)
 
 
+def test_sizes_of_minus_one_or_a_question_mark_are_open(path: Path) -> None:
+    """As PaddlePaddle's exporter writes what it does not know; a shared name would say that height is width."""
+    proto = onnx.load_model_from_string(residual().to_bytes())
+    batch, _, height, width = proto.graph.input[0].type.tensor_type.shape.dim
+    batch.dim_value = -1
+    height.dim_param = width.dim_param = "?"
+    path.write_bytes(proto.SerializeToString())
+
+    assert load(path).inputs[0].shape == (None, 3, None, None)
+
+
 def test_a_zip_is_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("notes.txt", b"")
