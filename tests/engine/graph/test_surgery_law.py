@@ -93,7 +93,8 @@ def test_an_operator_without_a_rule_changes_nothing() -> None:
         op_types = sorted({node.op_type for node in model.graph})
         op_type = op_types[which % len(op_types)]
         nodes = [node for node in model.graph if node.op_type == op_type]
-        touched = {value.name for node in nodes for value in (*node.inputs, *node.outputs) if value.producer()}
+        values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
+        touched = {value.name for value in values if value.producer() is not None}
         with patch.dict(RULES):
             del RULES[op_type]
             grouping = find_groups(model)
