@@ -39,7 +39,7 @@ class Service:
         return int(self.url.rpartition(":")[2])
 
     def client(self, key: str | None = None) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=20)
+        return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=60)
 
     def new_key(self, scopes: Sequence[str] = ("read", "write"), project_id: str = "prj_default", **more: Any) -> str:
         with self.database.transaction() as session:
@@ -70,11 +70,12 @@ def running_service(settings: Settings) -> Iterator[Service]:
         yield Service(f"http://127.0.0.1:{port}", services, key or "")
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
+        assert not thread.is_alive(), "the web process does not end"
         services.database.close()
 
 
-def wait_until(is_true: Any, seconds: float = 10.0) -> None:
+def wait_until(is_true: Any, seconds: float = 60.0) -> None:
     """Wait for a condition; fail when it does not come true."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -23,14 +23,14 @@ def add_worker(service: Service, sandbox: str = "limits") -> None:
 
 
 def test_a_process_that_answers_is_alive(service: Service) -> None:
-    assert httpx2.get(service.url + "/healthz").json() == {"status": "ok"}
+    assert httpx2.get(service.url + "/healthz", timeout=30).json() == {"status": "ok"}
 
 
 def test_ready_means_database_storage_and_a_worker(any_service: Service) -> None:
-    before = httpx2.get(any_service.url + "/readyz")
+    before = httpx2.get(any_service.url + "/readyz", timeout=30)
     add_worker(any_service)
 
-    after = httpx2.get(any_service.url + "/readyz")
+    after = httpx2.get(any_service.url + "/readyz", timeout=30)
 
     problem = assert_problem(before, 503, "not-ready", "workers")
     assert before.headers["Retry-After"]
@@ -43,11 +43,11 @@ def test_ready_means_database_storage_and_a_worker(any_service: Service) -> None
 def test_a_worker_without_the_wanted_sandbox_is_not_ready(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service.services.settings, "sandbox", "bubblewrap")
     add_worker(service)
-    weak = httpx2.get(service.url + "/readyz")
+    weak = httpx2.get(service.url + "/readyz", timeout=30)
     add_worker(service, "bubblewrap")
 
     assert_problem(weak, 503, "not-ready", "wrk_1", "sandbox")
-    assert httpx2.get(service.url + "/readyz").status_code == 200
+    assert httpx2.get(service.url + "/readyz", timeout=30).status_code == 200
 
 
 def test_a_database_that_does_not_answer_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +56,9 @@ def test_a_database_that_does_not_answer_is_told(service: Service, monkeypatch: 
 
     monkeypatch.setattr(service.database, "fetch_all", broken)
 
-    problem = assert_problem(httpx2.get(service.url + "/readyz"), 503, "not-ready", "database")
+    problem = assert_problem(httpx2.get(service.url + "/readyz", timeout=30), 503, "not-ready", "database")
     assert not problem["checks"]["database"]["ok"]
-    assert httpx2.get(service.url + "/healthz").status_code == 200
+    assert httpx2.get(service.url + "/healthz", timeout=30).status_code == 200
 
 
 def test_a_storage_that_does_not_answer_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_storage_that_does_not_answer_is_told(service: Service, monkeypatch: p
 
     monkeypatch.setattr(service.services.storage, "exists", broken)
 
-    assert_problem(httpx2.get(service.url + "/readyz"), 503, "not-ready", "storage")
+    assert_problem(httpx2.get(service.url + "/readyz", timeout=30), 503, "not-ready", "storage")
 
 
 def test_requests_are_counted_by_route(service: Service) -> None:

@@ -90,7 +90,7 @@ def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[
     key = server.lines[1].rpartition(" ")[2].strip()
 
     me = httpx2.get(server.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30)
-    wait_until(lambda: httpx2.get(server.url + "/readyz").status_code == 200, 30)
+    wait_until(lambda: httpx2.get(server.url + "/readyz", timeout=30).status_code == 200)
 
     assert me.json()["scopes"] == ["admin", "read", "write"]
     assert set(children_of(server.process.pid)) == {"app", "worker"}
@@ -98,8 +98,8 @@ def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[
 
     again = servers()
 
-    wait_until(lambda: is_up(again.url), 30)
-    assert httpx2.get(again.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    wait_until(lambda: is_up(again.url))
+    assert httpx2.get(again.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code == 200
     assert stop(again) == 0
     assert key not in (tmp_path / "log").read_text()
 
@@ -115,13 +115,13 @@ def test_a_web_process_that_dies_is_started_again_on_the_same_address(server: Ru
 
 
 def test_no_child_outlives_it(server: Running) -> None:
-    wait_until(lambda: is_up(server.url), 30)
+    wait_until(lambda: is_up(server.url))
     pids = list(children_of(server.process.pid).values())
 
     server.process.kill()
     server.process.wait()
 
-    wait_until(lambda: not any(_is_running(pid) for pid in pids), 30)
+    wait_until(lambda: not any(_is_running(pid) for pid in pids))
 
 
 def _is_running(pid: int) -> bool:
