@@ -78,6 +78,12 @@ def test_a_ring_is_a_message_with_nothing_but_the_jobs_id(sqlite_settings: Setti
     assert json.loads(message)["content-type"] == "application/json"
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.queue.SOCKET_TIMEOUT_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_broker_that_is_not_there_is_a_broken_bell(sqlite_settings: Settings) -> None:
     bell = open_bell(with_broker(sqlite_settings, f"redis://127.0.0.1:{free_port()}/0"))
 
@@ -85,6 +91,7 @@ def test_a_broker_that_is_not_there_is_a_broken_bell(sqlite_settings: Settings) 
         bell.ring("job_1", "cpu")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_broker_that_does_not_answer_costs_seconds_not_hours(sqlite_settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         bell = open_bell(with_broker(sqlite_settings, f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"))
