@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-SIDE, WIDTH, BLOCKS = 16, 24, 6
+SIDE, WIDTH, BLOCKS = 8, 8, 3
 
 
 class Draft:
@@ -53,7 +53,7 @@ class Draft:
 
 
 def residual_network() -> bytes:
-    """Six residual branches whose voice is weak, so that the network can do without some of them."""
+    """Three residual branches whose voice is weak, so that the network can do without some of them."""
     draft = Draft()
     features = draft.add("Relu", draft.conv("image", 1, WIDTH))
     for _ in range(BLOCKS):

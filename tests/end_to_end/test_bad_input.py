@@ -24,8 +24,8 @@ MODELS = {
     "nothing-to-cut": (samples.plain_network, "nothing-to-cut"),
 }
 DATASETS = {
-    "wrong-size": (lambda: samples.arrays(8, 1, 8, 8), "calibration-mismatch"),
-    "wrong-channels": (lambda: samples.arrays(8, 5, 16, 16), "calibration-mismatch"),
+    "wrong-size": (lambda: samples.arrays(8, 1, 2 * samples.SIDE, 2 * samples.SIDE), "calibration-mismatch"),
+    "wrong-channels": (lambda: samples.arrays(8, 5, samples.SIDE, samples.SIDE), "calibration-mismatch"),
     "no-images": (samples.zip_without_images, "calibration-unreadable"),
 }
 RECIPES: dict[str, tuple[dict[str, Any], str]] = {
@@ -110,7 +110,7 @@ def test_a_wrong_key_opens_nothing(deployment: Deployment, key: str) -> None:
 def test_a_wrong_sha256_is_refused(deployment: Deployment) -> None:
     headers = {"Authorization": f"Bearer {deployment.key}", "X-Content-Sha256": "0" * 64}
 
-    answer = httpx2.put(f"{deployment.url}/v1/files?filename=x.onnx", content=b"bytes", headers=headers)
+    answer = httpx2.put(f"{deployment.url}/v1/files?filename=x.onnx", content=b"bytes", headers=headers, timeout=30)
 
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -121,7 +121,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(deployment: Deployme
     headers = {"Authorization": f"Bearer {deployment.key}"}
     asked = {"filename": "huge.onnx", "size_bytes": 2**50, "sha256": "0" * 64}
 
-    answer = httpx2.post(f"{deployment.url}/v1/uploads", json=asked, headers=headers)
+    answer = httpx2.post(f"{deployment.url}/v1/uploads", json=asked, headers=headers, timeout=30)
 
     assert answer.status_code == 413
     assert answer.json()["code"] == "upload-too-large"
