@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 MOST_PIECES = 512
 """A form that falls into more pieces than this is frozen: whoever cuts that fine cuts single numbers."""
 
+MOST_CUTS = 48
+"""How often a part of a part may be parted. An axis turned by one position would go on until nothing is left."""
+
 
 @dataclass(frozen=True)
 class Why:
@@ -32,13 +35,15 @@ class Atom:
     """A class of `size` positions, each of which can go by itself, wherever the atom occurs.
 
     `size` is None for an axis that is open until the network runs; `symbol` names it. A frozen atom says why. An atom
-    that turned out to have parts, or to be another atom, is `bound` to a form of the same size.
+    that turned out to have parts, or to be another atom, is `bound` to a form of the same size. `cuts` tells how many
+    borders made it what it is.
     """
 
     size: int | None
     symbol: str | None = None
     frozen: Why | None = None
     bound: Form | None = field(default=None, repr=False)
+    cuts: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +164,9 @@ def _factors(form: Form) -> tuple[Form, ...]:
 
 def _split_atom(atom: Atom, at: int) -> tuple[Form, Form]:
     assert atom.size is not None
-    left, right = Atom(at, frozen=atom.frozen), Atom(atom.size - at, frozen=atom.frozen)
+    if atom.cuts >= MOST_CUTS:
+        raise TooFine
+    left, right = (Atom(size, frozen=atom.frozen, cuts=atom.cuts + 1) for size in (at, atom.size - at))
     atom.bound = add([left, right])
     return left, right
 

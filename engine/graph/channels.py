@@ -55,17 +55,33 @@ def kept_after(model: Model, flow: Flow, cuts: Cuts) -> Kept:
 
 
 def _slice_weights(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None:
+    """Slice each constant. A vector that its readers need in several lengths is kept once for each of these."""
     nodes = smaller.nodes()
     for name, value in model.graph.initializers.items():
         if not is_vector(value):
-            axes = flow.axes.get(value)
-            if axes is not None and any(kept.changes(form) for form in axes):
+            axes = flow.axes.get(value) or ()
+            if any(kept.changes(form) for form in axes):
                 smaller.set_weight(name, _sliced(model, name, axes, kept))
             continue
-        for use in value.uses():
-            use_axes = flow.uses.get((use.node, use.idx), ())
-            if any(kept.changes(form) for form in use_axes):
-                _give_own(smaller, nodes[str(use.node.name)], use.idx, _sliced(model, name, use_axes, kept))
+        for axes, readers in _lengths_needed(value, flow, kept):
+            array = _sliced(model, name, axes, kept)
+            if len(readers) == len(value.uses()) and not value.is_graph_output():
+                smaller.set_weight(name, array)
+            else:
+                own = add_initialiser(smaller, name, array)
+                for node, index in readers:
+                    nodes[node].replace_input_with(index, own)
+
+
+def _lengths_needed(value: ir.Value, flow: Flow, kept: Kept) -> list[tuple[Axes, list[tuple[str, int]]]]:
+    """Return, for each way in which a vector is to be sliced, its axes and the readers: node and place among inputs."""
+    found: dict[bytes, tuple[Axes, list[tuple[str, int]]]] = {}
+    for use in value.uses():
+        axes = flow.uses.get((use.node, use.idx), ())
+        if any(kept.changes(form) for form in axes):
+            key = b"".join(kept.mask(form).tobytes() for form in axes)
+            found.setdefault(key, (axes, []))[1].append((str(use.node.name), use.idx))
+    return list(found.values())
 
 
 def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> NDArray[np.generic]:
@@ -74,16 +90,6 @@ def _sliced(model: Model, name: str, axes: Axes, kept: Kept) -> NDArray[np.gener
         if kept.changes(form):
             array = np.compress(kept.mask(form), array, axis=axis)
     return array
-
-
-def _give_own(smaller: Model, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
-    """Give one reader of a constant its own, smaller one: the constant itself where no other reads it."""
-    value = node.inputs[index]
-    assert value is not None
-    if len(value.uses()) == 1 and not value.is_graph_output():
-        smaller.set_weight(str(value.name), array)
-    else:
-        node.replace_input_with(index, add_initialiser(smaller, str(value.name), array))
 
 
 def _set_shapes(model: Model, smaller: Model, flow: Flow, kept: Kept) -> None:

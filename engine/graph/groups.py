@@ -67,12 +67,13 @@ def find_groups(model: Model) -> Grouping:
     places: dict[Atom, list[Place]] = {atom: [] for atom in named.values()}
     found: dict[tuple[object, Atom], Indices] = {}
     for value, axis, form in _all_axes(model, flow):
-        for atom in dict.fromkeys(leaves(form)):
-            if atom in places:
-                key = (_key(form), atom)
-                if key not in found:
-                    found[key] = positions(form, atom)
-                places[atom].append(Place(str(value.name), axis, found[key]))
+        free = [atom for atom in dict.fromkeys(leaves(form)) if atom in places]
+        structure = _key(form) if free else None
+        for atom in free:
+            key = (structure, atom)
+            if key not in found:
+                found[key] = positions(form, atom)
+            places[atom].append(Place(str(value.name), axis, found[key]))
     readers = _readers(flow)
     groups = [Group(name, atom.size or 0, tuple(places[atom]), readers.get(atom, ())) for name, atom in named.items()]
     return Grouping(tuple(groups), tuple(_frozen(model, flow)), tuple(flow.unknown))

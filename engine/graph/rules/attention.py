@@ -31,9 +31,6 @@ def attention(site: Site) -> None:
         site.freeze(q[2], "what a position sees depends on its place")
     if site.has(_MASK):
         broadcast(site, [q[:3] + k[2:3], site.axes(_MASK)])
-    for index in range(_MASK + 1, len(site.node.inputs)):
-        for form in site.axes(index) if site.has(index) else ():
-            site.fix(form)
     in_four = len(site.axes(_Q)) == 4
     site.sums_over(_Q, 3 if in_four else 2)
     site.write([*q[:3], v[3]] if in_four else [q[0], q[2], multiply([q[1], v[3]])])
