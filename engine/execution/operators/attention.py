@@ -73,14 +73,15 @@ def _attend(
     form: _Form, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, offset: int, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Return the result and the scores that are to be shown: those of PyTorch's one kernel where none are."""
-    plain = form.shown is None and not form.softcap and form.precision in (None, q.dtype)
-    if plain and mask is None and lengths is None and not offset and form.window == (-1, -1):
-        y = F.scaled_dot_product_attention(
-            q, k, v, is_causal=form.causal, scale=form.scale, enable_gqa=q.shape[1] != k.shape[1]
-        )
-        return y, q
-    bias = _bias(form, q, k.shape[2], mask, offset, lengths)
-    return _attend_in_steps(form, q, k, v, bias)
+    free = mask is None and lengths is None and not offset and form.window == (-1, -1)
+    bias = None if free else _bias(form, q, k.shape[2], mask, offset, lengths)
+    learns_mask = bias is not None and bias.requires_grad and torch.is_grad_enabled()  # the kernel does not
+    if form.shown is not None or form.softcap or form.precision not in (None, q.dtype) or learns_mask:
+        bias = _bias(form, q, k.shape[2], mask, offset, lengths) if bias is None else bias
+        return _attend_in_steps(form, q, k, v, bias)
+    shared = q.shape[1] != k.shape[1]
+    causal = form.causal and free  # otherwise the bias says so
+    return F.scaled_dot_product_attention(q, k, v, bias, is_causal=causal, scale=form.scale, enable_gqa=shared), q
 
 
 def _bias(form: _Form, q: Tensor, keys: int, mask: Tensor | None, offset: int, lengths: Tensor | None) -> Tensor:
