@@ -21,6 +21,7 @@ from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
 from engine.graph.folds import FOLDS
 from engine.graph.merges import MERGES
+from engine.graph.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,7 @@ SHARED = {
     "engine/formats": {"kinds", "archives"},
     "engine/graph/folds": {"affine", "layer"},
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
+    "engine/graph/rules": {"site", "told"},
     "engine/methods": {"study"},
 }
 
@@ -63,6 +65,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/formats": lambda: {importlib.import_module(row.module).__name__.split(".")[-1] for row in FORMATS.values()},
     "engine/graph/folds": lambda: rows(FOLDS.values()),
     "engine/graph/merges": lambda: rows(MERGES.values()),
+    "engine/graph/rules": lambda: rows(RULES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),
 }
 
