@@ -60,13 +60,11 @@ def _split_heads(site: Site, index: int, count: int) -> Axes:
 
 
 def _same_heads(site: Site, q: Form, k: Form, v: Form) -> None:
-    """Make the heads of all three one; where several of Q share one of K, which do is not agreed upon: all stay."""
+    """Make the heads of all three one; where several of Q share one of K, head h of Q reads h // count of K."""
     site.unify(k, v)
-    if q.size == k.size:
-        site.unify(q, k)
-        return
-    for form in (q, k):
-        site.freeze(form, "several heads share keys and values")
+    if q.size is None or k.size is None or q.size % k.size:
+        raise Opaque("its heads cannot be told")
+    site.unify(q, multiply([k, Atom(q.size // k.size)]))
 
 
 def _rewrite(site: Site, q: Axes, k: Axes) -> None:

@@ -850,9 +850,9 @@ def attention_native_in_four_axes() -> Model:
     return between_layers(middle, out=6, opset=23)
 
 
-@case(8, 4, 4)
+@case(8, 2, 2, 4, 4)
 def attention_with_shared_keys() -> Model:
-    """Four heads read the keys of two: which reads which is left alone, places inside a head may go."""
+    """Four heads read the keys of two: keys with all that read them, and the first or second that read each."""
 
     def middle(draft: Draft, x: str) -> str:
         q = draft.node("MatMul", x, draft.weight(8, 16, scale=0.5))
