@@ -108,8 +108,8 @@ def _number(step: Step, index: int) -> float | None:
 
 def _attend(scale: float, softmax: Kernel) -> Kernel:
     def run(q: Tensor, k_across: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        learns_mask = mask is not None and mask.requires_grad and torch.is_grad_enabled()  # the kernel does not
-        if learns_mask or q.dim() != 4 or not q.shape[:2] == k_across.shape[:2] == v.shape[:2]:
+        mask = None if mask is None else mask.to(q.device)
+        if q.dim() != 4 or not q.shape[:2] == k_across.shape[:2] == v.shape[:2] or not _fits(mask, q, k_across):
             scores = q @ k_across * scale
             shares: Tensor = softmax(scores if mask is None else scores + mask)
             return shares @ v
@@ -117,6 +117,16 @@ def _attend(scale: float, softmax: Kernel) -> Kernel:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
     return run
+
+
+def _fits(mask: Tensor | None, q: Tensor, k_across: Tensor) -> bool:
+    """Say whether PyTorch's kernel takes the mask: one that it need not learn and that makes the scores no larger."""
+    if mask is None:
+        return True
+    learns = mask.requires_grad and torch.is_grad_enabled()
+    scores = (*q.shape[:3], k_across.shape[3])
+    spread = all(ours in (1, theirs) for ours, theirs in zip(reversed(mask.shape), reversed(scores), strict=False))
+    return not learns and mask.dim() <= 4 and spread
 
 
 def _gelu(flow: _Flow, erf: Step) -> _Found | None:
@@ -128,22 +138,24 @@ def _gelu(flow: _Flow, erf: Step) -> _Found | None:
     factor, x = _factor(inner)
     if factor is None or not math.isclose(factor, math.sqrt(0.5), rel_tol=1e-6):
         return None
-    steps, place, halved = [inner, erf, added], added.writes[0], False
-    for _ in range(2):
-        product = flow.reader(place, "Mul")
-        if product is None:
-            return None
-        half, _ = _factor(product)
-        other = next((read for read in product.reads if read != place), place)
-        before = flow.maker(other, "Mul")
-        steps, place = [*steps, product], product.writes[0]
-        if half == 0.5:
-            halved = True
-        elif before is not None and _factor(before) == (0.5, x):
-            return _Found((before, *steps), Step(F.gelu, (x,), product.writes, product.node))
-        elif other != x:
-            return None
-    return _Found(tuple(steps), Step(F.gelu, (x,), steps[-1].writes, steps[-1].node)) if halved else None
+    steps = [inner, erf, added]
+    first = flow.reader(added.writes[0], "Mul")
+    before = flow.maker(_other(first, added.writes[0]), "Mul") if first is not None else None
+    if first is not None and before is not None and _factor(before) == (0.5, x):
+        return _Found((before, *steps, first), Step(F.gelu, (x,), first.writes, first.node))
+    second = flow.reader(first.writes[0], "Mul") if first is not None else None
+    if first is None or second is None:
+        return None
+    by_half = [_factor(first)[0] == 0.5, _factor(second)[0] == 0.5]
+    by_x = [_other(first, added.writes[0]) == x, _other(second, first.writes[0]) == x]
+    if not (by_half == [True, False] and by_x[1]) and not (by_half == [False, True] and by_x[0]):
+        return None
+    return _Found((*steps, first, second), Step(F.gelu, (x,), second.writes, second.node))
+
+
+def _other(product: Step, place: int) -> int:
+    """Return what a product of two multiplies a place by; the place itself where it squares it."""
+    return product.reads[1 - product.reads.index(place)]
 
 
 PATTERNS: dict[str, Callable[[_Flow, Step], _Found | None]] = {"Softmax": _attention, "Erf": _gelu}

@@ -79,6 +79,23 @@ def attention_that_learns_its_mask(draft: Draft) -> str:
     return draft.node("MatMul", draft.node("Softmax", masked, axis=-1), "image")
 
 
+def gelu_times_its_input(draft: Draft) -> str:
+    half = draft.node("Mul", "image", draft.constant(0.5))
+    return draft.node("Mul", half, draft.node("Mul", "image", one_and_erf(draft)))
+
+
+def gelu_halved_twice(draft: Draft) -> str:
+    half = draft.node("Mul", "image", draft.constant(0.5))
+    return draft.node("Mul", half, draft.node("Mul", one_and_erf(draft), draft.constant(0.5)))
+
+
+def mask_that_makes_more_of_the_scores(draft: Draft) -> str:
+    one = draft.node("ReduceMax", "image", draft.constant([0], np.int64), keepdims=1)
+    few = draft.node("MatMul", one, draft.node("Transpose", one, perm=[0, 1, 3, 2]))
+    masked = draft.node("Add", few, "image")
+    return draft.node("MatMul", draft.node("Softmax", masked, axis=-1), one)
+
+
 def softmax_over_another_axis(draft: Draft) -> str:
     return draft.node("MatMul", draft.node("Softmax", scores(draft), axis=2), "image")
 
@@ -94,8 +111,9 @@ def shared_scores(draft: Draft) -> str:
 
 
 UNLIKE: list[Spelling] = [
-    *(doubled_gelu, gelu_of_another_width, gelu_of_another_value),
+    *(doubled_gelu, gelu_of_another_width, gelu_of_another_value, gelu_times_its_input, gelu_halved_twice),
     *(softmax_over_another_axis, softmax_on_the_right, shared_scores, attention_that_learns_its_mask),
+    mask_that_makes_more_of_the_scores,
 ]
 
 
