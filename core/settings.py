@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     inspect_memory_bytes: int = Field(
         default=8 * 1024**3, description="Address space: torch, for uploads that are not ONNX, reserves half of it."
     )
-    inspect_seconds: float = 60
+    inspect_seconds: float = Field(default=180, description="ONNX takes seconds; what torch has to convert, a minute.")
     job_grace_seconds: float = Field(default=120, description="Added to a recipe's budget before the child is killed.")
 
     stop_grace_seconds: float = Field(default=10, description="Between asking the child to end and killing it.")

@@ -44,8 +44,16 @@ _LEFT_OUT: dict[str, Callable[[], object]] = {
     "treespec_namedtuple_fields": dict,  # classes
     "custom_obj_values": dict,
 }
-_TEXTS = {"as_string", "as_strings", "torch_version", "min_val", "max_val", "type", "verifiers", "dialect"}
-_PLAIN_TEXT = re.compile(r"[\w .+\-/:,]{0,200}\Z")
+_ARGUMENT_TEXT = re.compile(r"[ -~]{0,1000}\Z")
+"""What an operator is told in words, such as the sums of einsum; torch quotes it wherever it writes code."""
+
+_NOTE = re.compile(r"[\w .+\-/:,]{0,200}\Z")
+_TEXTS = {
+    **dict.fromkeys(("as_string", "as_strings"), _ARGUMENT_TEXT),
+    **dict.fromkeys(("torch_version", "min_val", "max_val", "verifiers", "dialect"), _NOTE),
+    **dict.fromkeys(("parameter_name", "buffer_name", "tensor_constant_name", "fqn", "target_name"), _PATH),
+}
+"""What a text under a key may be; under any other it is the name of a value, which gets into code."""
 
 _CONTAINERS = {None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"}
 _FUNCTIONS = {
@@ -104,7 +112,9 @@ def _entry(name: str, value: Any, where: str) -> Any:
         )
     if not _PATH.match(name):
         raise _unsafe(name, where, "name")
-    return "cpu" if name == "device" and isinstance(value, str) else _checked(value, name, where)
+    if name in ("device", "as_device"):
+        return {"type": "cpu", "index": None}  # a network exported on a GPU is read without one
+    return _checked(value, name, where)
 
 
 def _place(part: dict[str, Any], where: str) -> str:
@@ -121,13 +131,9 @@ def _text(text: str, key: str, where: str) -> str:
     if key in ("in_spec", "out_spec"):
         _check_structure(text, where)
         return text
-    if key in _TEXTS:
-        if not _PLAIN_TEXT.match(text):
-            raise _unsafe(text, where, "text")
-        return "cpu" if key == "type" else text  # a network exported on a GPU is read without one
-    path_like = key in ("parameter_name", "buffer_name", "tensor_constant_name", "fqn", "target_name")
-    if not (_PATH if path_like else _IDENTIFIER).match(text) or keyword.iskeyword(text):
-        raise _unsafe(text, where, "name")
+    pattern = _TEXTS.get(key, _IDENTIFIER)
+    if not pattern.match(text) or (pattern is _IDENTIFIER and keyword.iskeyword(text)):
+        raise _unsafe(text, where, "name" if pattern in (_IDENTIFIER, _PATH) else "text")
     return text
 
 
@@ -190,9 +196,7 @@ def _check_structure(text: str, where: str) -> None:
 def _are_keys(context: object) -> bool:
     """Tell whether a container's description is nothing, or the plain names of its entries."""
     found = json.loads(context) if isinstance(context, str) else context
-    return found is None or (
-        isinstance(found, list) and all(isinstance(k, str) and _PLAIN_TEXT.match(k) for k in found)
-    )
+    return found is None or (isinstance(found, list) and all(isinstance(k, str) and _NOTE.match(k) for k in found))
 
 
 def _list(value: object, where: str) -> list[Any]:

@@ -84,6 +84,15 @@ def test_a_program_computes_what_it_did(saved: Path, members: dict[str, bytes], 
     assert torch.equal(found.module()(image), torch.export.load(saved).module()(image))
 
 
+def test_a_program_of_a_gpu_is_read_without_one(members: dict[str, bytes], read: Callable[..., Any]) -> None:
+    on_gpu = members[GRAPH].replace(b'"type": "cpu", "index": null', b'"type": "cuda", "index": 0')
+
+    found = read({**members, GRAPH: on_gpu})
+
+    assert b"cuda" in on_gpu
+    assert found.module()(torch.ones(2, 8)).device.type == "cpu"
+
+
 @pytest.mark.parametrize("name", ["data/sample_inputs/model.pt", "data/extra/notes.txt", "data/aotinductor/model/m.so"])
 def test_what_is_not_understood_is_left_behind(
     members: dict[str, bytes], read: Callable[..., Any], tmp_path: Path, name: str
@@ -159,6 +168,7 @@ HOSTILE: dict[str, tuple[Change, type[ModelError], str]] = {
     "code for a name": (rename("x); import os; (y"), ModelUnsafe, "not a name"),
     "a keyword for a name": (rename("lambda"), ModelUnsafe, "not a name"),
     "a line for a name": (rename("x\nimport os"), ModelUnsafe, "not a name"),
+    "text that is none": (argument("as_string", "a\nimport os"), ModelUnsafe, "not a text"),
     "a class as an argument": (structure(leaf("mine.Thing")), OperatorUnsupported, "mine.Thing"),
     "a module to import": (structure(leaf("collections.defaultdict", "{}")), OperatorUnsupported, "defaultdict"),
     "an enumeration": (structure(leaf("builtins.dict", [{"__enum__": True}])), OperatorUnsupported, "dict"),
