@@ -11,7 +11,8 @@ from engine.graph.kept import Indices
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.rules import RULES
-from tests.engine.graph.rules.cases import CASES, between_convs, normalised
+from tests.engine.graph.rules.cases import CASES, normalised
+from tests.engine.graph.rules.cases.drafting import between_convs
 from tests.networks import Draft, residual, transformer
 
 

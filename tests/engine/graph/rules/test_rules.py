@@ -14,7 +14,8 @@ from engine.graph.groups import Grouping, find_groups
 from engine.graph.ignore import ignore_channels
 from engine.graph.model import Model
 from engine.graph.rules import RULES
-from tests.engine.graph.rules.cases import CASES, PIXELS, normalised, operators_in_cases
+from tests.engine.graph.rules.cases import CASES, normalised, operators_in_cases
+from tests.engine.graph.rules.cases.drafting import PIXELS
 
 TOLERANCE = 1e-5
 
