@@ -2,7 +2,8 @@
 
 One row a model and opset: does the executor agree with ONNX Runtime, what can be removed, does a real cut stay valid
 and keep the surgery law; beside it what onnxsim and Torch-Pruning make of the same network. One JSON line a row on
-standard output, a Markdown table at the end; both are kept with commit and machine. Rows of a commit are done once.
+standard output, a Markdown table at the end; both are kept with commit and machine. Rows of a commit are done once,
+and a version of a peer is asked once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,9 @@ def main() -> None:
     started, rows = time.monotonic(), []
     for done, specimen in enumerate(asked):
         _say_where(specimen, done, len(asked), time.monotonic() - started)
-        row = memory.row(specimen) or memory.keep(_row(specimen, options))
-        rows.append(row)
-        print(json.dumps(row), flush=True)
+        row = memory.row(specimen) or memory.keep(_row(specimen))
+        rows.append({**row, "peers": {peer: asdict(_ask(peer, specimen, options)) for peer in options.peers}})
+        print(json.dumps(rows[-1]), flush=True)
     text = f"{table(rows)}\n\n{here.sentence()}"
     print(text)
     keep(options.name, here, rows, text)
@@ -75,22 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _row(specimen: Specimen, options: argparse.Namespace) -> Row:
+def _row(specimen: Specimen) -> Row:
     row: Row = {"name": specimen.name, "kind": specimen.kind, "opset": specimen.opset}
     try:
         path = specimen.path()
     except Exception as error:  # an export that fails is a row like any other
         return {**row, "error": f"no file: {error}"}
-    row |= measure(path, specimen.shape)
-    answers = {peer: _ask(peer, specimen, path, options) for peer in options.peers}
-    return {**row, "peers": {peer: answer.__dict__ for peer, answer in answers.items()}}
+    return row | measure(path, specimen.shape)
 
 
-def _ask(peer: str, specimen: Specimen, path: Path, options: argparse.Namespace) -> Answer:
+def _ask(peer: str, specimen: Specimen, options: argparse.Namespace) -> Answer:
     """Ask a peer for the same network: onnxsim by its file, Torch-Pruning, which reads no ONNX, by its module."""
     memory, seconds = options.cache / "peers", options.limit_seconds
     if peer == "onnxsim":
-        sizes = [str(size) for size in specimen.shape or ()]
+        path, sizes = specimen.path(), [str(size) for size in specimen.shape or ()]
         return ask_once(peer, [str(path), *sizes], seconds, memory, path.stem)
     if specimen.kind != "torchvision":
         return Answer(None, "takes torch modules, no ONNX")
