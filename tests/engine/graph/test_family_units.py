@@ -16,9 +16,8 @@ from tests.families import export, make
 
 RUNS: dict[str, tuple[list[int], int]] = {
     "vgg": ([1, 1], 0),  # the second layer between two poolings
-    "shufflenet": ([1] * 18, 0),  # 1x1, 3x3, 1x1; where the 3x3 shrinks the map, the 1x1s, and the shortcut's
+    "shufflenet": ([1] * 15, 0),  # of five blocks 1x1, 3x3, 1x1; where the 3x3 shrinks the map, the shortcut's 1x1
     "densenet": ([5], 4),  # the second block gives back the 32 channels of the pooling; behind each bottleneck
-    "googlenet": ([1, 6, 6, 6], 1),  # a 1x1 of the stem, three inceptions as wide as what they read; behind the 1x1
     "mobilenet_v2": ([1, 1, 1], 1),  # depthwise layers of stride 1; between the last 1x1 and the pooling
     "convnext": ([1, 2] * 3, 3),  # of each block the depthwise layer and the two linear ones; between these
     "vit": ([1, 1], 2),  # the projection that closes each attention; within each MLP

@@ -109,21 +109,16 @@ def assert_renaming_changes_nothing(model: Model, seed: int) -> None:
     assert [signature(renamed, unit) for unit in found] == [signature(model, unit) for unit in units]
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", NETWORKS)
-def test_renaming_everything_gives_the_same_units(name: str, seed: int) -> None:
-    assert_renaming_changes_nothing(normalise(NETWORKS[name][0]()), seed)
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_renaming_a_random_graph_gives_the_same_units(seed: int) -> None:
-    assert_renaming_changes_nothing(random_graph(seed), seed)
+def test_renaming_everything_gives_the_same_units(name: str) -> None:
+    assert_renaming_changes_nothing(normalise(NETWORKS[name][0]()), seed=len(name))
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_units_of_a_random_graph_lie_apart_or_inside_each_other(seed: int) -> None:
-    """Whichever go, the graph stays valid: nothing that is half of one unit is half of another."""
+    """Whatever things are called, the units are the same; whichever go, the graph stays valid."""
     model = random_graph(seed)
+    assert_renaming_changes_nothing(model, seed)
     units = find_units(model)
     parts = [{*unit.nodes, unit.join} for unit in units]
 
@@ -209,3 +204,19 @@ def test_branches_are_what_a_method_leaves_out_and_runs_where_there_is_none() ->
 
     assert [unit.kind for unit in blocks(with_skips)] == ["branch"] * 3
     assert [unit.kind for unit in blocks(without)] == ["run"] * 3
+
+
+def test_a_block_of_several_ways_is_one_run() -> None:
+    """An inception as wide as what it reads: no way of it alone gives back that shape."""
+    draft = Draft()
+    x = stem(draft)
+    pooled = draft.node("MaxPool", x, kernel_shape=[3, 3], pads=[1] * 4)
+    narrow = draft.node("Relu", draft.conv(x, CHANNELS, 3, kernel=1))
+    ways = [draft.conv(x, CHANNELS, 2, kernel=1), draft.conv(narrow, 3, 4), draft.conv(pooled, CHANNELS, 2, kernel=1)]
+    model = normalise(draft.model(draft.classify(draft.node("Relu", draft.node("Concat", *ways, axis=1)))))
+
+    (unit,) = find_units(model)
+
+    assert unit.kind == "run"
+    kinds = Counter(model.nodes()[node].op_type for node in (*unit.nodes, unit.join))
+    assert kinds == Counter({"Conv": 4, "MaxPool": 1, "Relu": 1, "Concat": 1})
