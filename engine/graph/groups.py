@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import onnx_ir as ir
 
-from engine.graph.axes import Atom, Form, Product, Sum, Why, leaves, resolve
+from engine.graph.axes import Atom, Form, Why, leaves
 from engine.graph.flow import follow
 from engine.graph.kept import Indices, positions
 from engine.graph.model import Model
@@ -16,11 +17,17 @@ from engine.graph.rules.site import Axes, Flow, is_vector
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a group lies: positions[c] are the indices along this axis of this value that go with channel c."""
+    """Where a group lies: along this axis of this value, whose form has the group's atom in it."""
 
     value: str
     axis: int
-    positions: Indices
+    form: Form = field(repr=False)
+    atom: Atom = field(repr=False)
+
+    @cached_property
+    def positions(self) -> Indices:
+        """Return shape (size, n): positions[c] are the indices along the axis that go with channel c."""
+        return positions(self.form, self.atom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +72,10 @@ def find_groups(model: Model) -> Grouping:
     flow = follow(model)
     named = name_atoms(model, flow)
     places: dict[Atom, list[Place]] = {atom: [] for atom in named.values()}
-    found: dict[tuple[object, Atom], Indices] = {}
     for value, axis, form in _all_axes(model, flow):
-        free = [atom for atom in dict.fromkeys(leaves(form)) if atom in places]
-        structure = _key(form) if free else None
-        for atom in free:
-            key = (structure, atom)
-            if key not in found:
-                found[key] = positions(form, atom)
-            places[atom].append(Place(str(value.name), axis, found[key]))
+        for atom in dict.fromkeys(leaves(form)):
+            if atom in places:
+                places[atom].append(Place(str(value.name), axis, form, atom))
     readers = _readers(flow)
     groups = [Group(name, atom.size or 0, tuple(places[atom]), readers.get(atom, ())) for name, atom in named.items()]
     return Grouping(tuple(groups), tuple(_frozen(model, flow)), tuple(flow.unknown))
@@ -116,14 +118,6 @@ def _all_axes(model: Model, flow: Flow) -> Iterator[tuple[ir.Value, int, Form]]:
             for axis, form in enumerate(flow.axes.get(value) or ()):
                 if form.size is not None:
                     yield value, axis, form
-
-
-def _key(form: Form) -> object:
-    """Return what two forms share exactly where they have the same structure of the same atoms."""
-    form = resolve(form)
-    if isinstance(form, Sum):
-        return ("+", *map(_key, form.parts))
-    return ("*", *map(_key, form.factors)) if isinstance(form, Product) else form
 
 
 def _readers(flow: Flow) -> dict[Atom, tuple[str, ...]]:
