@@ -66,6 +66,13 @@ def mobilenet_v3() -> nn.Module:
     return MobileNetV3(setting, last_channel=64, num_classes=10)
 
 
+def mnasnet() -> nn.Module:
+    network = MNASNet(0.35, num_classes=10)
+    network.layers = nn.Sequential(*network.layers[:10], nn.Conv2d(16, 64, 1), nn.BatchNorm2d(64), nn.ReLU())
+    network.classifier = nn.Linear(64, 10)
+    return network
+
+
 def efficientnet() -> nn.Module:
     row = partial(MBConvConfig, width_mult=1.0, depth_mult=1.0)
     return EfficientNet(
@@ -110,7 +117,7 @@ def vit() -> nn.Module:
 
 
 def swin() -> nn.Module:
-    return SwinTransformer([4, 4], 24, [2, 2], [2, 4], [4, 4], num_classes=10)
+    return SwinTransformer([4, 4], 24, [2, 1], [2, 4], [4, 4], num_classes=10)
 
 
 def swin_v2() -> nn.Module:
@@ -154,12 +161,12 @@ FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "resnext": lambda: ResNet(Bottleneck, [2, 1, 1, 1], num_classes=10, groups=8, width_per_group=4),
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v3": mobilenet_v3,
-    "mnasnet": lambda: MNASNet(0.35, num_classes=10),
+    "mnasnet": mnasnet,
     "efficientnet": efficientnet,
     "efficientnet_v2": efficientnet_v2,
     "regnet_x": lambda: regnet(None),
     "regnet_y": lambda: regnet(0.25),
-    "shufflenet": lambda: ShuffleNetV2([2, 2, 2], [24, 48, 96, 192, 256], num_classes=10),
+    "shufflenet": lambda: ShuffleNetV2([2, 2, 1], [24, 48, 96, 192, 256], num_classes=10),
     "squeezenet": lambda: models.squeezenet1_1(num_classes=10),
     "googlenet": googlenet,
     "densenet": lambda: DenseNet(8, (2, 2), 16, num_classes=10),

@@ -106,9 +106,13 @@ def _resize_by_axes(inference: Inference, node: ir.Node, constants: Constants) -
     before = inference.shape(node.inputs[0])
     if sizes is None or before is None or not is_open(sizes) or "axes" in node.attributes:
         return
+    if node.attributes.get_string("coordinate_transformation_mode", "") == "tf_crop_and_resize":
+        return  # it cuts regions out of the other axes too
     axes = [axis for axis, size in enumerate(sizes.tolist()) if size != before[axis]]
     asked = [sizes[axis] for axis in axes]
-    if axes and all(isinstance(size, int) for size in asked) and node.inputs[1] is None:
+    if axes and all(isinstance(size, int) for size in asked):
+        node.replace_input_with(1, None)  # empty tensors, in older opsets
+        node.replace_input_with(2, None)
         node.attributes["axes"] = ir.AttrInt64s("axes", axes)
         node.replace_input_with(3, constants.add(f"{node.outputs[0].name}_sizes", np.asarray(asked, np.int64)))
 
