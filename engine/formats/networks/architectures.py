@@ -149,7 +149,7 @@ def _find(full_name: str) -> tuple[Registry, str]:
         raise RecipeInvalid(
             f"architecture.name: '{library}' is no library of this server; it has {', '.join(known)}.", where=full_name
         )
-    if name not in known[library].names():
+    if name.partition(".")[0] not in known[library].names():  # timm says after a dot how a network was trained
         hint = _hint(name, known[library].names())
         raise RecipeInvalid(f"architecture.name: {library} has no '{name}' for images.{hint}", where=full_name)
     return known[library], name

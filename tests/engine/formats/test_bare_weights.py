@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,6 +121,26 @@ def test_what_does_not_fit_is_named(state: State, name: str, monkeypatch: pytest
 def test_an_architecture_that_does_not_exist_is_refused(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeInvalid, match=words):
         skeleton(Architecture(name=name, options=options))
+
+
+def test_timm_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never for weights of its own, and by the name that a network has with its training or without."""
+    asked: list[dict[str, Any]] = []
+    timm = ModuleType("timm")
+    timm.__spec__ = ModuleSpec("timm", None)
+    vars(timm).update(
+        list_models=lambda: ["tiny"],
+        create_model=lambda name, **options: asked.append({"name": name, **options}) or torch.nn.Conv2d(3, 4, 1),
+        get_pretrained_cfg=lambda name: SimpleNamespace(input_size=(3, 96, 96)),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    architecture = Architecture(name="timm/tiny.in1k", options={"num_classes": 4})
+
+    network = skeleton(architecture)
+
+    assert asked == [{"name": "tiny.in1k", "pretrained": False, "num_classes": 4}]
+    assert all(parameter.is_meta for parameter in network.parameters())
+    assert input_shape(architecture) == (3, 96, 96)
 
 
 NO_STATE: dict[str, tuple[object, type[EngineError], str]] = {
