@@ -79,7 +79,7 @@ def _unit(view: View, source: ir.Value, target: ir.Value, region: set[ir.Node]) 
     join = target.producer()
     assert join is not None
     return Unit(
-        name=str(join.name),
+        name=str(view.in_order(view.holds_weights(region))[-1].name),
         source=str(source.name),
         target=str(target.name),
         nodes=tuple(str(node.name) for node in view.in_order(region - {join})),

@@ -19,7 +19,7 @@ class Unit:
 
     A branch: `target` = `source` + `branch`, the sum made by the node `join`. A run or an activation: `join` is the
     last of its nodes and makes `target`, which is also its `branch`. `nodes` are the others, in the graph's order.
-    `name` is the join's, as the user gave it.
+    `name` is the join's, as the user gave it; a run's is that of its last layer, which folding a norm does not change.
     """
 
     name: str

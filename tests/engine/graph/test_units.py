@@ -9,6 +9,7 @@ from collections.abc import Callable
 import onnx
 import pytest
 
+from engine.graph.folds import fold
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.shapes import infer_shapes
@@ -179,6 +180,7 @@ def test_a_run_names_its_parts() -> None:
 
     assert [model.nodes()[node].op_type for node in (*first.nodes, first.join)] == ["Conv", "BatchNormalization"]
     assert model.nodes()[first.join].outputs[0].name == first.target == first.branch
+    assert [unit.name for unit in of_kind(fold(model), "run")] == [unit.name for unit in of_kind(model, "run")]
 
 
 def test_a_spelled_out_activation_is_one_unit() -> None:
