@@ -89,14 +89,17 @@ def multiply(factors: Sequence[Form]) -> Form:
 
 def resolve(form: Form) -> Form:
     """Return the form with all that was learnt about its atoms put in at the top."""
+    passed = []
+    while isinstance(form, Atom) and form.bound is not None:
+        passed.append(form)
+        form = form.bound
     if isinstance(form, Sum):
-        return add(form.parts)
-    if isinstance(form, Product):
-        return multiply(form.factors)
-    if form.bound is None:
-        return form
-    form.bound = resolve(form.bound)
-    return form.bound
+        form = add(form.parts)
+    elif isinstance(form, Product):
+        form = multiply(form.factors)
+    for atom in passed:  # the next one to ask takes one step
+        atom.bound = form
+    return form
 
 
 def leaves(form: Form) -> Iterator[Atom]:
@@ -229,8 +232,8 @@ def _freeze_together(a: Form, b: Form) -> None:
 
 
 def _bind(a: Form, b: Form, why: Why) -> None:
-    """Let the atom of the two be the other form."""
-    atom, form = (a, b) if isinstance(a, Atom) else (b, a)
+    """Let the atom of the two be the other form; of two atoms the second."""
+    atom, form = (b, a) if isinstance(b, Atom) else (a, b)
     assert isinstance(atom, Atom)
     if atom.size != form.size or any(leaf is atom for leaf in leaves(form)):
         freeze(atom, why)

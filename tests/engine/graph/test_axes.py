@@ -153,3 +153,14 @@ def test_too_many_pieces_are_frozen() -> None:
     unify(add([first, rest]), add([rest, first]), WHY)
 
     assert is_frozen(whole)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_long_row_of_axes_that_are_one_is_no_trouble(newest_first: bool) -> None:
+    """As many sums as a network has blocks, however many: each makes one more axis the same as all before."""
+    atoms = [Atom(8) for _ in range(3000)]
+
+    for older, newer in pairwise(atoms):
+        unify(*((newer, older) if newest_first else (older, newer)), WHY)
+
+    assert len({resolve(atom) for atom in atoms}) == 1
