@@ -13,10 +13,12 @@ from torch import Tensor
 
 from engine.errors import OperatorUnsupported
 from engine.execution.executor import Executor
+from engine.execution.operators import control
 from engine.execution.runtime import open_session, run
 from engine.graph.extract import extract
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from tests.engine.execution.drawn import looping
 from tests.networks import (
     CHANNELS,
     NETWORKS,
@@ -144,6 +146,45 @@ def test_scalars_bounds_and_shapes_are_not_trained() -> None:
         model = normalise(NETWORKS[name][0]())
 
         assert all(parameter.numel() > 1 for parameter in Executor(model).parameters())
+
+
+def test_a_mask_is_not_trained() -> None:
+    """Minus infinity says what is not to be seen; the same tensor without it may as well be a bias."""
+    for hidden, trained in ((-np.inf, 0), (-1.0, 1)):
+        draft = Draft()
+        mask = draft.constant(np.triu(np.full((16, 16), hidden), 1))
+        model = draft.model(draft.node("Softmax", draft.node("Add", "image", mask)), output_shape=("batch", 3, 16, 16))
+
+        assert len(list(Executor(model).parameters())) == trained
+
+
+def test_channels_may_lie_first_or_last_in_memory() -> None:
+    model = normalise(residual())
+    (name,) = (info.name for info in model.outputs)
+    first, last = Executor(model, channels_last=False), Executor(model, channels_last=True)
+
+    outputs = [executor(tensors(model))[name] for executor in (first, last)]
+    for output in outputs:
+        output.square().sum().backward()
+
+    assert torch.allclose(*outputs, rtol=PARITY, atol=PARITY)
+    for ours, theirs in zip(first.parameters(), last.parameters(), strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        assert torch.allclose(ours.grad, theirs.grad, rtol=PARITY, atol=PARITY * float(ours.grad.abs().max()))
+    kernels = [parameter for parameter in last.parameters() if parameter.dim() == 4]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
+def test_a_loop_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "TURNS_MAX", 2)
+    case = looping(21)
+    names = (info.name for info in case.model.graph.input)
+    inputs = {name: torch.tensor(array) for name, array in zip(names, case.data_sets[0][0], strict=True)}
+
+    with pytest.raises(OperatorUnsupported, match="'Loop_1': Loop with more than 2 turns"):
+        Executor(Model(ir.from_proto(case.model)))(inputs)
 
 
 def test_a_layer_with_one_channel_is_trained() -> None:
