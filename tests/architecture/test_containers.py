@@ -160,7 +160,7 @@ def test_the_lock_without_torch_still_holds_the_rest(dockerfile: str) -> None:
 
     kept = [line for line in lines if not re.search(pattern[1], line)]
 
-    assert [line for line in kept if re.match(r"torch|triton|nvidia|cuda", line)] == []
+    assert [line for line in kept if re.match(r"(torch|torchvision|triton)==|nvidia|cuda", line)] == []
     assert {line.partition("==")[0].lower() for line in kept} >= {
         "numpy",
         "onnx",
