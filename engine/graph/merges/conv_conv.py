@@ -6,8 +6,8 @@ import onnx_ir as ir
 
 from engine.graph.edits import Array, array_of, only_reader
 from engine.graph.merges.convolution import fits, read_stencil, write_stencil
-from engine.graph.merges.offer import Offer, places_of, spatial_sizes
-from engine.graph.merges.stencil import Stencil, can_compose, compose, composed_macs
+from engine.graph.merges.offer import Offer, known, places_of, spatial_sizes
+from engine.graph.merges.stencil import Stencil, adds_along_border, can_compose, compose, composed_macs
 from engine.graph.model import Model
 
 _SLIDES = {"Conv", "AveragePool"}
@@ -28,7 +28,7 @@ def conv_conv(model: Model, node: ir.Node) -> Offer | None:
     if reads is None or sizes is None or not can_compose(first, second, sizes):
         return None
     has_map = adds_along_border(first, second)
-    if has_map and not fits(second, spatial_sizes(made) or []):
+    if has_map and not fits(second.outputs, second.sizes_after(first.sizes_after(known(sizes) or ()))):
         return None
     middle, last = places_of(before.outputs[0], made, second.strides)
 
@@ -49,14 +49,9 @@ def _convolution_before(node: ir.Node) -> ir.Node | None:
     if node.op_type not in _SLIDES or node.inputs[0] is None:
         return None
     before = node.inputs[0].producer()
-    is_ours = before is not None and before.op_type in _SLIDES and only_reader(node.inputs[0]) is node
-    return before if is_ours and "Conv" in (node.op_type, before.op_type if before else "") else None
-
-
-def adds_along_border(first: Stencil, second: Stencil) -> bool:
-    """Say whether two in one add a constant that differs along the border."""
-    bordered = any(second.before) or any(second.after)
-    return not first.has_uniform_constant or (bordered and bool(first.constant.any()))
+    if before is None or before.op_type not in _SLIDES or only_reader(node.inputs[0]) is not node:
+        return None
+    return before if "Conv" in (before.op_type, node.op_type) else None
 
 
 def macs_of(node: ir.Node, stencil: Stencil, places: int) -> int:

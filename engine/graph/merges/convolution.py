@@ -25,9 +25,9 @@ def read_stencil(node: ir.Node) -> Stencil | None:
     return _READERS[node.op_type](node)
 
 
-def fits(stencil: Stencil, sizes: Sequence[int | None]) -> bool:
-    """Say whether a constant along the border of an output of these sizes is small enough to be kept."""
-    return None in sizes or stencil.outputs * math.prod(size or 1 for size in sizes) <= MAP_ELEMENTS_MAX
+def fits(channels: int, sizes: Sequence[int]) -> bool:
+    """Say whether a constant along the border of a map of these sizes is small enough to be kept."""
+    return channels * math.prod(sizes) <= MAP_ELEMENTS_MAX
 
 
 def write_stencil(model: Model, stencil: Stencil, reads: ir.Value, old: ir.Value, like: Array, name: str) -> None:

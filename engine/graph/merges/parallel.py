@@ -14,7 +14,7 @@ import onnx_ir as ir
 from engine.graph.edits import is_constant, only_reader
 from engine.graph.merges.conv_conv import macs_of, weight_of
 from engine.graph.merges.convolution import fits, read_stencil, write_stencil
-from engine.graph.merges.offer import Offer, count_places, spatial_sizes
+from engine.graph.merges.offer import Offer, count_places, known, spatial_sizes
 from engine.graph.merges.stencil import (
     Stencil,
     add,
@@ -107,7 +107,7 @@ def _offer(model: Model, node: ir.Node, joins: list[ir.Node], branches: list[Bra
     if len(found) < len(branches) or not can_add(found):
         return None
     has_map = not all(stencil.has_uniform_constant for stencil in found)
-    if has_map and not fits(found[0], spatial_sizes(made) or []):
+    if has_map and not fits(found[0].outputs, found[0].sizes_after(known(sizes) or ())):
         return None
     places = count_places(made)
     nodes = {str(part.name) for branch in branches for part in branch.nodes} | {str(join.name) for join in joins}

@@ -82,9 +82,13 @@ def can_compose(first: Stencil, second: Stencil, sizes: Sequence[int | None]) ->
         return False
     if not all(_sees_nothing(first, second, axis, size) for axis, size in enumerate(sizes)):
         return False
+    return None not in sizes or not adds_along_border(first, second)
+
+
+def adds_along_border(first: Stencil, second: Stencil) -> bool:
+    """Say whether what two in one add differs along the border, case (4)."""
     bordered = any(second.before) or any(second.after)
-    needs_sizes = not first.has_uniform_constant or (bordered and bool(first.constant.any()))
-    return not needs_sizes or None not in sizes
+    return not first.has_uniform_constant or (bordered and bool(first.constant.any()))
 
 
 def _sees_nothing(first: Stencil, second: Stencil, axis: int, size: int | None) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from engine.check import random_inputs
 from engine.execution.runtime import open_session, run
 from engine.graph.edits import remove_dead
-from engine.graph.merges import MERGES, find_offers, merge
+from engine.graph.merges import MERGES, convolution, find_offers, merge
 from engine.graph.merges.offer import Offer
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
@@ -150,6 +150,17 @@ def test_what_is_exact_is_offered_and_nothing_else(name: str) -> None:
             assert_same(found, model, (9, 7))
 
     assert offered == [known_size, open_size]
+
+
+def test_a_constant_along_a_large_border_is_not_put_into_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = Draft()
+    x = conv(draft, conv(draft, "image", (4, 4, 1, 1)), (4, 4, 3, 3), 1)
+    model = finish(draft, x, ("batch", 4, 8, 8))
+    allowed = len(offers_of(model, "conv_conv"))
+
+    monkeypatch.setattr(convolution, "MAP_ELEMENTS_MAX", 4 * 8 * 8 - 1)
+
+    assert (allowed, len(offers_of(model, "conv_conv"))) == (1, 0)
 
 
 def test_a_merge_that_costs_more_is_offered_and_not_made() -> None:
