@@ -35,6 +35,8 @@ def _follow_node(flow: Flow, node: ir.Node, opset: int) -> None:
         site.commit()
     except Opaque as refusal:
         _freeze_node(flow, node, str(refusal))
+    except (IndexError, ValueError, StopIteration) as error:  # fewer axes or numbers than the operator has to have
+        _freeze_node(flow, node, f"its inputs do not fit it: {error}")
 
 
 def _freeze_node(flow: Flow, node: ir.Node, reason: str) -> None:

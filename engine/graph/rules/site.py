@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from engine.graph.axes import ONE, Atom, Form, Why, freeze, is_frozen, unify
+from engine.graph.axes import ONE, Atom, Form, Why, freeze, unify
 from engine.graph.edits import add_initialiser, free_name
 from engine.graph.kept import Kept
 from engine.graph.model import Model
@@ -109,6 +109,9 @@ class Site:
 
     def commit(self) -> None:
         """Let the flow have what the rule noted, once it is through. Inputs that it did not follow are frozen."""
+        for value in self.node.outputs:
+            if value.name and value not in self.flow.axes:
+                raise Opaque(f"the rule says nothing of output '{value.name}'")
         for index in range(len(self.node.inputs)):
             if self.has(index) and index not in self._followed:
                 for form in self._axes(index) or ():
@@ -116,9 +119,6 @@ class Site:
         self.flow.readers += self._readers
         if self._edits:
             self.flow.edits[str(self.node.name)] = self._edits
-        for value in self.node.outputs:
-            if value.name and value not in self.flow.axes:
-                raise Opaque(f"the rule says nothing of output '{value.name}'")
 
     # what the node reads
 
@@ -260,10 +260,6 @@ def in_range(axis: int, rank: int) -> int:
     if not -rank <= axis < max(rank, 1):
         raise Opaque(f"axis {axis} is not one of {rank}")
     return axis + rank if axis < 0 else axis
-
-
-def frozen_axes(axes: Sequence[Form]) -> bool:
-    return all(is_frozen(form) for form in axes)
 
 
 def _new_form(size: int | ir.SymbolicDim) -> Form:

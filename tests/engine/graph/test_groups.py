@@ -107,6 +107,16 @@ def test_a_rule_that_does_not_fit_freezes_too_and_says_why() -> None:
     assert "'...chw->...chw' is not a plain list of letters" in {found.reason for found in grouping.frozen}
 
 
+def test_a_node_that_is_no_good_freezes_too() -> None:
+    """A convolution of a vector: nothing runs it, and yet it has to be talked about."""
+    draft = Draft()
+    model = draft.model(draft.node("Conv", "image", draft.weight(8, 3, 1, 1)), ("batch",))
+
+    (frozen,) = {(found.node, found.reason) for found in find_groups(model).frozen}
+
+    assert frozen == ("node_0_Conv", "its inputs do not fit it: tuple index out of range")
+
+
 def test_what_a_body_reads_from_around_it_is_frozen() -> None:
     """The If reads its condition alone; its two bodies read the channels."""
     draft = Draft()

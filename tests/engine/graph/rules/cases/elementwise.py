@@ -52,6 +52,7 @@ _UNARY: Mapping[str, int] = {
     ),
     **dict.fromkeys(["HardSwish", "Identity"], 14),
     **dict.fromkeys(["Mish", "Gelu"], 20),
+    "Swish": 24,
 }
 
 for _op, _opset in _UNARY.items():
