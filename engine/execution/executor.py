@@ -46,8 +46,8 @@ class Executor(nn.Module):
     Floating-point initialisers that carry weights are Parameters, one for each initialiser however many nodes read it;
     `weight_names` tells which is which. Running statistics of batch norm are buffers; scalars, bounds, shapes and
     indices are constants. Integers stay on the CPU. Images and kernels lie in memory with their channels last where
-    `channels_last` says so: on the CPU unless told otherwise, where forward and backward of 17 torchvision families
-    took 0.74 to 1.0 of the time, and of DeepLab 1.09. Raises OperatorUnsupported.
+    `channels_last` says so: on the CPU unless told otherwise, where it pays (`python -m benchmarks.executor` measures
+    it). Raises OperatorUnsupported.
     """
 
     def __init__(self, model: Model, device: str | torch.device = "cpu", *, channels_last: bool | None = None) -> None:
