@@ -28,11 +28,14 @@ PEERS = {"onnxsim": "benchmarks.peers.onnxsim_file", "torch-pruning": "benchmark
 
 @dataclass(frozen=True)
 class Answer:
-    """`share` of the MACs that went, 0 to 1, None where nothing usable came; `note` says why."""
+    """`share` of the MACs that went, 0 to 1, None where nothing usable came; `note` says why.
+
+    `seconds` of processor time, None where they were not measured.
+    """
 
     share: float | None
     note: str = ""
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 def ask(peer: str, arguments: list[str], limit_seconds: float) -> Answer:

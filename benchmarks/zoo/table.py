@@ -85,7 +85,9 @@ def _cells(row: Row) -> list[str]:
 def _peer(answer: dict[str, Any] | None) -> str:
     if answer is None:
         return "not asked"
-    return answer["note"] if answer["share"] is None else f"{answer['share']:.0%}, {answer['seconds']:.1f} s"
+    if answer["share"] is None:
+        return str(answer["note"])
+    return f"{answer['share']:.0%}" + ("" if answer["seconds"] is None else f", {answer['seconds']:.1f} s")
 
 
 def _line(cells: Sequence[str]) -> str:
