@@ -49,12 +49,13 @@ def _summary(rows: Sequence[Row]) -> str:
     good = sum(map(is_good, rows))
     families = {row["name"] for row in rows if row["kind"] == "torchvision"}
     whole = [name for name in families if all(is_good(row) for row in rows if row["name"] == name)]
-    peers = [f"{peer} {sum(_answered(row, peer) for row in rows)}" for peer in PEERS]
+    asked = {peer: [row for row in rows if peer in row.get("peers", {})] for peer in PEERS}
+    peers = [f"{peer} {sum(_answered(row, peer) for row in asked[peer])} of {len(asked[peer])}" for peer in PEERS]
     return (
         f"{good} of {len(rows)} rows: executor within {PARITY:g} of ONNX Runtime before and after the cut, at least "
         f"{_ENOUGH_ELSEWHERE:.0%} of the MACs gone ({ENOUGH['stranger']:.0%} of strangers' files), removed equal to "
         f"ignored within {LAW:g}. {len(whole)} of {len(families)} families so at every opset. "
-        f"Usable results with that share gone: {', '.join(peers)}."
+        f"Usable results of peers with that share gone: {', '.join(peers)}."
     )
 
 
@@ -73,7 +74,7 @@ def _cells(row: Row) -> list[str]:
         f"{row['parity']:.1e}",
         ", ".join(f"{count} {kind}" for kind, count in sorted(row["units"].items())) or "0",
         str(row["groups"]),
-        f"{row['largest_share']:.0%}",
+        f"{row['largest_share']:.1%}",
         f"{row['share']:.0%} ({row['kept']})",
         f"{row['cut_parity']:.1e}",
         f"{row['law']:.1e}",
