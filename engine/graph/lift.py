@@ -54,5 +54,11 @@ def _converted(model: Model, opset: int) -> Model | None:
     copy = model.copy()
     ConvertVersionPass(opset, fallback=True)(copy.ir)
     lifted = Model(copy.ir)
-    is_whole = lifted.opset == opset and (lifted.inputs, lifted.outputs) == (model.inputs, model.outputs)
-    return lifted if is_whole else None
+    places = [
+        *zip((*lifted.graph.inputs, *lifted.graph.outputs), (*model.graph.inputs, *model.graph.outputs), strict=True)
+    ]
+    if lifted.opset != opset or any((new.name, new.dtype) != (old.name, old.dtype) for new, old in places):
+        return None
+    for new, old in places:
+        new.shape = old.shape  # the converter tells what the file leaves open
+    return lifted
