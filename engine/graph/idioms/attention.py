@@ -110,8 +110,10 @@ def _less_made_up(node: ir.Node) -> tuple[ir.Value | None, ir.Value | None]:
         return node.inputs[0], None
     first, second = node.inputs[-2:]
     carrier, brought = (second, first) if _is_constant(first) or not _leads_to_product(first) else (first, second)
-    is_mask = node.op_type in ("Add", "Sub", "Where") and number(brought) is None
-    return carrier, (node.inputs[0] if node.op_type == "Where" else brought) if is_mask else None
+    if node.op_type == "Where":
+        return carrier, node.inputs[0]
+    is_mask = node.op_type in ("Add", "Sub") and number(brought) is None
+    return carrier, brought if is_mask else None
 
 
 def _leads_to_product(value: ir.Value | None) -> bool:
@@ -147,8 +149,10 @@ def _turned(value: ir.Value | None) -> tuple[ir.Value | None, list[ir.Node]]:
 
 
 def _past_view(transpose: ir.Node, nodes: list[ir.Node]) -> tuple[ir.Value | None, list[ir.Node]]:
-    """Take in the Reshape that makes batch and heads one axis, where the Transpose knows no more axes."""
+    """Take in the Reshape that makes batch and heads one axis, where the Transpose knows no more, and a scale."""
     view = maker(transpose.inputs[0], "Reshape")
     if view is None or len(transpose.attributes.get_ints("perm", ()) or ()) != 3 or numbers(view.inputs[1]) is None:
-        return transpose.inputs[0], nodes[::-1]
-    return view.inputs[0], [view, *nodes[::-1]]
+        keys, scale = _unscaled(transpose.inputs[0])
+        return keys, [*scale, *nodes[::-1]]
+    keys, scale = _unscaled(view.inputs[0])
+    return keys, [*scale, view, *nodes[::-1]]
