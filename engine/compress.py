@@ -181,7 +181,10 @@ def _deliver(
 
 
 def _warnings(subject: Subject, fidelity: Fidelity | None, clock: Clock) -> tuple[str, ...]:
-    found = []
+    found = list(subject.notes)
+    if subject.model.opset != subject.upload.opset:
+        opsets = f"opset {subject.model.opset}; the one that was sent has {subject.upload.opset}"
+        found.append(f"A network that was cut is delivered at {opsets}. The runtime must know it.")
     if fidelity is None:
         found.append("Accuracy and agreement are unmeasured: no real image was left to test on.")
     elif fidelity.images < FEW_TESTS:

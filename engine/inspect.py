@@ -9,11 +9,12 @@ from pathlib import Path
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
 from engine.formats import load
+from engine.graph.bodies import every_node
 from engine.graph.features import find_features
 from engine.graph.groups import Frozen, Group, Grouping, find_groups
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
-from engine.graph.normalise import normalise
+from engine.graph.normalise import normalise, notes
 from engine.graph.units import Unit, find_units, signature
 from engine.inspection import (
     Applicability,
@@ -46,13 +47,14 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
     blocking = [*_find_blocking(plain), *_method_blocking(lacking, recipe)]
     if recipe is not None and blocking:
         raise blocking[0]
-    kinds = Counter(node.op_type for node in plain.graph)
+    kinds = Counter(node.op_type for node in every_node(plain.graph))
     grouping = find_groups(plain)
     return Inspection(
         inputs=tuple(_tensor(info) for info in model.inputs),
         outputs=tuple(_tensor(info) for info in model.outputs),
         opset=model.opset,
-        operators=dict(sorted(Counter(node.op_type for node in model.graph).items())),
+        delivered_opset=plain.opset,
+        operators=dict(sorted(Counter(node.op_type for node in every_node(model.graph)).items())),
         parameters=figures.parameters,
         macs=figures.macs,
         uncounted=figures.uncounted,
@@ -63,6 +65,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         groups=tuple(_group(plain, group) for group in grouping.groups),
         barriers=tuple(_barriers(grouping)),
         unruled=grouping.unknown,
+        notes=notes(plain),
         methods=tuple(_applicability(name, error) for name, error in lacking.items()),
         blocking=tuple(_blocker(error) for error in blocking),
     )
@@ -72,7 +75,7 @@ def _find_blocking(model: Model) -> Iterator[EngineError]:
     """Yield what would stop any job: its input, operators that the executor does not run, its outputs."""
     unknown = [
         OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
-        for node in model.graph
+        for node in every_node(model.graph)
         if node.op_type not in SUPPORTED
     ]
     found = (_error_of(require_image_input, model), *unknown, _error_of(find_features, model))

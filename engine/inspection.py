@@ -64,13 +64,15 @@ class Inspection(Strict):
     """The verdict. Operators are the upload's own; units, groups and barriers those of its normalised form.
 
     `uncounted` names the operators whose multiply-accumulates were not counted. `unruled` are the nodes whose operator
-    no rule knows, so that every channel beside them stays. `batch_norm_folded`: there are convolutions and no norm of
-    any kind, as exporters leave it.
+    no rule knows, so that every channel beside them stays. A cut network is delivered at `delivered_opset`; `notes`
+    says what stood in the way of its plain form. `batch_norm_folded`: there are convolutions and no norm of any kind,
+    as exporters leave it.
     """
 
     inputs: tuple[InspectedTensor, ...]
     outputs: tuple[InspectedTensor, ...]
     opset: int
+    delivered_opset: int
     operators: dict[str, int]
     parameters: int
     macs: int
@@ -82,5 +84,6 @@ class Inspection(Strict):
     groups: tuple[InspectedGroup, ...]
     barriers: tuple[Barrier, ...]
     unruled: tuple[str, ...]
+    notes: tuple[str, ...]
     methods: tuple[Applicability, ...]
     blocking: tuple[Blocker, ...]

@@ -247,6 +247,7 @@ def test_every_form_of_network_goes_all_the_way(name: str, count: int, tmp_path:
     after = onnxruntime.InferenceSession(delivered)
     assert [value.name for value in after.get_outputs()] == [info.name for info in model.outputs]
     assert len(report.units) == (NETWORKS[name][1] or 3)
+    assert any("opset" in warning for warning in report.warnings) == (model.opset < 18)
 
 
 @pytest.mark.usefixtures("hurried")

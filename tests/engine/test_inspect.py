@@ -14,7 +14,7 @@ from engine.formats.onnx import save
 from engine.graph.model import Model
 from engine.inspect import NEEDS, inspect_model
 from engine.recipe import METHODS, Recipe
-from tests.networks import NETWORKS, Draft, dense, residual, residual_with_batch_norm
+from tests.networks import NETWORKS, Draft, blocks, dense, residual, residual_with_batch_norm, stem
 
 
 def saved(model: Model, folder: Path) -> Path:
@@ -96,6 +96,25 @@ def test_every_method_of_a_recipe_says_what_it_needs() -> None:
 def test_a_recipe_turns_what_blocks_into_the_error_of_the_job(tmp_path: Path) -> None:
     with pytest.raises(NothingToCut):
         inspect_model(saved(dense(), tmp_path), Recipe())
+
+
+def test_an_old_network_is_said_to_come_back_at_a_newer_opset(tmp_path: Path) -> None:
+    found = inspect_model(saved(NETWORKS["old_opset"][0](), tmp_path))
+
+    assert found.opset < 18
+    assert found.delivered_opset == 18
+    assert found.notes == ()
+
+
+def test_what_could_not_be_lifted_is_noted(tmp_path: Path) -> None:
+    """ONNX's converter gets Hardmax before opset 13 wrong, so that such a network keeps its opset."""
+    draft = Draft(opset=11)
+    scores = draft.classify(blocks(draft, stem(draft), 1))
+
+    found = inspect_model(saved(draft.model(draft.node("Hardmax", scores)), tmp_path))
+
+    assert (found.opset, found.delivered_opset) == (11, 11)
+    assert "Hardmax" in found.notes[0]
 
 
 def test_what_blocks_is_named(tmp_path: Path) -> None:
