@@ -54,7 +54,7 @@ def remove_dead(model: Model) -> None:
 
 def add_initialiser(model: Model, stem: str, array: NDArray[np.generic]) -> ir.Value:
     """Add an array under a name that is free."""
-    tensor = ir.tensor(np.ascontiguousarray(array), name=free_name(stem, set(model.values())))
+    tensor = ir.tensor(np.ascontiguousarray(array), name=free_name(stem, model.names()))
     value = ir.Value(
         name=tensor.name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype)
     )
@@ -99,6 +99,10 @@ def array_of(value: ir.Value | None) -> Array:
 
 
 def only_reader(value: ir.Value) -> ir.Node | None:
-    """Return the node that alone reads a value, once; None where there are others or the value is an output."""
+    """Return the node that alone reads a value, once; None where there are others or the value is an output.
+
+    A node inside of another one is no such reader: nothing is moved in there.
+    """
     uses = list(value.uses())
-    return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
+    alone = len(uses) == 1 and not value.is_graph_output() and uses[0].node.graph is value.graph
+    return uses[0].node if alone else None

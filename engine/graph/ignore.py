@@ -36,7 +36,7 @@ def _blind(model: Model, node: ir.Node, reader: Reader, mask: NDArray[np.bool_])
     zero = add_initialiser(model, f"{node.name}.zero", np.zeros((), dtype.numpy()))
     seen = add_initialiser(model, f"{node.name}.mask", mask)
     where = ir.node("Where", [seen, value, zero], name=f"{node.name}.blind_{reader.index}_{reader.axis}")
-    where.outputs[0].name = free_name(str(where.name), set(model.values()))
+    where.outputs[0].name = free_name(str(where.name), model.names())
     where.outputs[0].dtype, where.outputs[0].shape = dtype, value.shape
     model.graph.insert_before(node, where)
     node.replace_input_with(reader.index, where.outputs[0])

@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from engine.graph.bodies import bodies
 from engine.graph.contents import contents_of, holds_a_graph, is_open, of_sizes
 from engine.graph.shape_rules import SHAPES, Known, Shape, Unknown
 from engine.graph.sizes import Open, Size, axis
@@ -77,6 +78,8 @@ class Inference:
         if node.op_type == "Constant" and node.domain == "":
             self._constant(node)
             return
+        for body in bodies(node):
+            self._visit_body(body)
         for value, shape, dtype in zip(node.outputs, *self._outputs_of(node), strict=True):
             if dtype is not None:
                 self._types[value] = dtype
@@ -101,7 +104,23 @@ class Inference:
             self.hold(node.outputs[0], tensor.numpy())
             self._types[node.outputs[0]] = tensor.dtype
 
+    def _visit_body(self, body: ir.Graph) -> None:
+        for value in body.inputs:
+            self._believe(value)
+        for node in body:
+            self.visit(node)
+
+    def _of_branches(self, node: ir.Node) -> tuple[Sequence[Shape | None], Sequence[ir.DataType | None]]:
+        """Return what both branches of an If give alike."""
+        then, otherwise = (body.outputs for body in bodies(node))
+        shapes = [
+            self.shape(a) if self.shape(a) == self.shape(b) else None for a, b in zip(then, otherwise, strict=True)
+        ]
+        return shapes, [self.dtype(value) for value in then]
+
     def _outputs_of(self, node: ir.Node) -> tuple[Sequence[Shape | None], Sequence[ir.DataType | None]]:
+        if node.op_type == "If" and not node.domain:
+            return self._of_branches(node)
         shapes = [self.shape(value) for value in node.inputs if value is not None]
         rule = SHAPES.get(node.op_type) if node.domain == "" else None
         if rule is not None and not any(shape is None for shape in shapes):

@@ -7,6 +7,7 @@ import logging
 from onnxscript.version_converter import ConvertVersionPass
 
 from engine.errors import ModelUnreadable
+from engine.graph.bodies import bodies
 from engine.graph.model import Model
 
 OPSET = 18
@@ -47,6 +48,8 @@ def _known_problem(model: Model) -> str | None:
     for node in model.graph:
         if not node.domain and model.opset < _LOST_BEFORE.get(node.op_type, 0):
             return f"node '{node.name}', {node.op_type}, would change its meaning"
+        if bodies(node):
+            return f"node '{node.name}', {node.op_type}, holds graphs, in which the converter leaves nodes as they are"
     return None
 
 

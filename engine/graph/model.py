@@ -9,6 +9,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from engine.graph.bodies import bodies, every_node
+
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -20,7 +22,7 @@ class TensorInfo:
 
 
 class Model:
-    """An ONNX model whose nodes all have unique names.
+    """An ONNX model whose nodes all have unique names, those inside of nodes too.
 
     `ir` is the live graph. Tensors are shared between copies and never changed in place: `set_weight` puts a new one.
     """
@@ -28,7 +30,8 @@ class Model:
     def __init__(self, ir_model: ir.Model) -> None:
         self.ir = ir_model
         _name_default_domain(ir_model.graph.opset_imports)
-        _name_nodes(ir_model.graph)
+        outside = list(ir_model.graph)
+        _name_nodes([*outside, *(node for node in every_node(outside) if node.graph is not ir_model.graph)])
 
     @property
     def graph(self) -> ir.Graph:
@@ -61,6 +64,14 @@ class Model:
         found = {value.name: value for value in (*self.graph.inputs, *self.graph.initializers.values())}
         found.update({value.name: value for node in self.graph for value in node.outputs})
         return {name: value for name, value in found.items() if name}
+
+    def names(self) -> set[str]:
+        """Return the names that values bear, inside of nodes too: a new value needs another one."""
+        found = set(self.values())
+        for body in (body for node in every_node(self.graph) for body in bodies(node)):
+            made = (value for node in body for value in node.outputs)
+            found.update(str(value.name) for value in (*body.inputs, *body.initializers.values(), *made))
+        return found
 
     def nodes(self) -> dict[str, ir.Node]:
         """Return every node by name, in the graph's order."""

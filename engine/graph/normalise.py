@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import math
 
+import onnx_ir as ir
 from onnx_ir.passes.common import IdentityEliminationPass, RemoveInitializersFromInputsPass, TopologicalSortPass
 
 from engine.errors import ModelUnsafe
-from engine.graph.edits import remove_dead, replace_value
+from engine.graph.bodies import bodies, every_node
+from engine.graph.edits import free_name, remove_dead, replace_value
 from engine.graph.idioms import find, recognise
 from engine.graph.lift import OLDEST_OPSET, lift
 from engine.graph.model import Model
@@ -46,7 +48,7 @@ def normalise(model: Model) -> Model:
     RemoveInitializersFromInputsPass()(plain.ir)
     plain.ir.ir_version = max(plain.ir.ir_version, OLDEST_IR_VERSION)
     TopologicalSortPass()(plain.ir)
-    IdentityEliminationPass()(plain.ir)
+    _drop_identities(plain)
     if plain.opset >= OLDEST_OPSET:
         simplify(plain)  # first, as the converter is slow on the thousands of constants that exporters leave
     plain, note = lift(plain)
@@ -55,7 +57,7 @@ def normalise(model: Model) -> Model:
     if _pays_to_lift(plain):
         plain = lift(plain, GELU_OPSET)[0]
     _drop_dropout(plain)
-    IdentityEliminationPass()(plain.ir)
+    _drop_identities(plain)
     remove_dead(plain)
     _refuse_huge(plain)
     recognise(plain)
@@ -76,7 +78,7 @@ def _pays_to_lift(model: Model) -> bool:
 
 def _refuse_huge(model: Model) -> None:
     """Refuse a graph that makes a tensor too large for any machine out of a few bytes; open sizes count as one."""
-    for node in model.graph:
+    for node in every_node(model.graph):
         for value in node.outputs:
             sizes = [size if isinstance(size, int) else 1 for size in value.shape or ()]
             most = LONGEST_VECTOR if len(sizes) == 1 else MOST_ELEMENTS
@@ -86,6 +88,22 @@ def _refuse_huge(model: Model) -> None:
                     f"At most {most} are run.",
                     where=node.name,
                 )
+
+
+def _drop_identities(model: Model) -> None:
+    """Remove Identity nodes; but a body goes on making what it gives, and does not hand on what it reads outside."""
+    found = [body for node in every_node(model.graph) for body in bodies(node)]
+    names = [[value.name for value in body.outputs] for body in found]
+    IdentityEliminationPass()(model.ir)
+    for body, told in zip(found, names, strict=True):
+        own = {*body.inputs, *body.initializers.values(), *(value for node in body for value in node.outputs)}
+        for place, value in enumerate(body.outputs):
+            if value not in own:
+                keeper = ir.node("Identity", [value])
+                keeper.outputs[0].name = free_name(str(told[place]), model.names())
+                keeper.outputs[0].shape, keeper.outputs[0].type = value.shape, value.type
+                body.append(keeper)
+                body.outputs[place] = keeper.outputs[0]
 
 
 def _drop_dropout(model: Model) -> None:

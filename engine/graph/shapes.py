@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from engine.graph.bodies import every_node
 from engine.graph.inference import Inference
 from engine.graph.model import Model
 
@@ -20,8 +21,8 @@ def infer_shapes(model: Model) -> None:
 
 
 def write_shapes(model: Model, inference: Inference) -> None:
-    """Write, in place, what an inference has found about the values of this graph."""
-    for node in model.graph:
+    """Write, in place, what an inference has found about the values of this graph, inside of its nodes too."""
+    for node in every_node(model.graph):
         for value in node.outputs:
             if not value.is_graph_output() or value.shape is None:
                 _write(value, inference)

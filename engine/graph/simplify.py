@@ -8,19 +8,21 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.optimizer import fold_constants
 
+from engine.graph.bodies import bodies
 from engine.graph.contents import is_open
 from engine.graph.edits import remove_dead, replace_value
 from engine.graph.inference import Inference, constant_of
 from engine.graph.model import Model
 from engine.graph.shape_rules import ELEMENT_BY_ELEMENT, broadcast
 from engine.graph.shapes import write_shapes
+from engine.graph.taken_branch import take_branch
 from engine.graph.views import Constants, straighten
 
 _LONGEST_ALIKE = 64
 """Elements of a tensor of open sizes up to which another one that always holds the same is looked for."""
 
-_THROUGH_CONSTANTS = {"If", "SequenceConstruct", "SequenceAt", "SplitToSequence", "ConcatFromSequence"}
-"""What onnxscript's optimiser resolves once it reads constants: branches that are never taken, lists of tensors."""
+_LISTS = {"SequenceConstruct", "SequenceAt", "SplitToSequence", "ConcatFromSequence"}
+"""Lists of tensors, which onnxscript's optimiser resolves once it reads constants."""
 
 
 def simplify(model: Model) -> None:
@@ -30,11 +32,24 @@ def simplify(model: Model) -> None:
     first value that always holds the same is read by all; a Reshape with one open size left reads a constant target.
     """
     inference = _walk(model)
-    if _THROUGH_CONSTANTS & {node.op_type for node in model.graph}:
+    while _take_branches(model, inference):
+        inference = _walk(model)
+    if _LISTS & {node.op_type for node in model.graph} and not any(map(bodies, model.graph)):
         fold_constants(model.ir, onnx_shape_inference=False, input_size_limit=0)
         inference = _walk(model)
     remove_dead(model)
     write_shapes(model, inference)
+
+
+def _take_branches(model: Model, inference: Inference) -> bool:
+    """Put a branch in the place of each If whose condition is known; say whether there was one."""
+    found = False
+    for node in [node for node in model.graph if node.op_type == "If" and not node.domain]:
+        condition = inference.contents(node.inputs[0])
+        if condition is not None and not is_open(condition) and condition.size == 1:
+            take_branch(model, node, condition)
+            found = True
+    return found
 
 
 def _walk(model: Model) -> Inference:

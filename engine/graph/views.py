@@ -26,7 +26,7 @@ class Constants:
 
     def __init__(self, model: Model) -> None:
         self._graph = model.graph
-        self._taken = set(model.values())
+        self._taken = model.names()
 
     def add(self, stem: str, array: Array, tensor: ir.TensorProtocol | None = None) -> ir.Value:
         """Add a constant; its name is the stem itself where that is free."""

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 from onnxscript.optimizer import fold_constants
 
+from engine.graph.bodies import bodies, every_node
 from engine.graph.model import Model
 from engine.measure.macs import is_counted, macs_of
 from engine.report import Cost
@@ -37,7 +38,8 @@ def count(model: Model, image_shapes: Mapping[str, Sequence[int]] | None = None)
 
     One multiply-accumulate is one multiplication and one addition of an operator that has a rule in
     `engine.measure.macs`, taps that fall on padding included; a bias is not counted. `uncounted` names every other
-    operator that calculates, element-wise ones and pooling too, and a counted one whose shapes could not be told.
+    operator that calculates, element-wise ones and pooling too, and a counted one whose shapes could not be told. What
+    a branch or a loop holds is named and not counted: how often that runs is known at each run alone.
     Parameters are the elements of floating-point tensors of at least one dimension, running statistics included.
     """
     resolved = _with_shapes(model, image_shapes or {})
@@ -48,6 +50,9 @@ def count(model: Model, image_shapes: Mapping[str, Sequence[int]] | None = None)
             uncounted.add(f"{node.op_type} (shape unknown)" if is_counted(node) else _full_name(node))
         else:
             macs += found
+        uncounted.update(
+            f"{_full_name(inner)} in {node.op_type}" for inner in every_node([node]) if _calculates(inner, node)
+        )
     return Count(_parameters(model), macs // _fixed_batch(model), tuple(sorted(uncounted)))
 
 
@@ -73,13 +78,19 @@ def _with_shapes(model: Model, image_shapes: Mapping[str, Sequence[int]]) -> Mod
     return copy
 
 
+def _calculates(inner: ir.Node, holder: ir.Node) -> bool:
+    return inner is not holder and not bodies(inner) and macs_of(inner) != 0
+
+
 def _full_name(node: ir.Node) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
 def _parameters(model: Model) -> int:
-    tensors = [value.const_value for value in model.graph.initializers.values()]
-    tensors += [node.attributes["value"].as_tensor() for node in model.graph if _is_constant_tensor(node)]
+    nodes = list(every_node(model.graph))
+    graphs = [model.graph, *(body for node in nodes for body in bodies(node))]
+    tensors = [value.const_value for graph in graphs for value in graph.initializers.values()]
+    tensors += [node.attributes["value"].as_tensor() for node in nodes if _is_constant_tensor(node)]
     return sum(
         int(math.prod(tensor.shape.numpy()))
         for tensor in tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from engine.graph.folds.affine import Affine, read_affine
-from engine.graph.folds.layer import Layer, change_inputs, layer_at
+from engine.graph.folds.layer import Layer, change_inputs, layer_reading
 from engine.graph.model import Model
 
 
@@ -34,7 +34,7 @@ def _ends_a_product(affine: Affine) -> bool:
 
 def _readers(affine: Affine) -> list[Layer]:
     """Return the layers that read the result, none where anything else reads it or one of them cannot take it."""
-    found = [layer_at(use.node) if use.idx == 0 else None for use in affine.makes.uses()]
+    found = [layer_reading(affine.makes, use.node, use.idx) for use in affine.makes.uses()]
     layers = [layer for layer in found if layer is not None and _takes(layer, affine)]
     return layers if len(layers) == len(found) else []
 

@@ -51,6 +51,11 @@ def layer_at(node: ir.Node) -> Layer | None:
     return Layer(node, None, axis=1) if plain else None
 
 
+def layer_reading(value: ir.Value, node: ir.Node, place: int) -> Layer | None:
+    """Return the layer that reads a value as its data; a layer inside of another node is none that could change."""
+    return layer_at(node) if place == 0 and node.graph is value.graph else None
+
+
 def layer_making(value: ir.Value) -> Layer | None:
     """Return the layer that makes a value, bias included."""
     node = value.producer()

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.edits import Array, array_of, is_constant, set_constant
-from engine.graph.folds.layer import Layer, change_inputs, layer_at
+from engine.graph.folds.layer import Layer, change_inputs, layer_reading
 from engine.graph.model import Model
 
 
@@ -39,7 +39,7 @@ def _is_over_channels(node: ir.Node) -> bool:
 
 def _readers(made: ir.Value, shift: Array) -> list[Layer]:
     """Return the linear layers that read the norm, none where anything else does or one has no place for a bias."""
-    found = [layer_at(use.node) if use.idx == 0 and use.node.op_type != "Conv" else None for use in made.uses()]
+    found = [None if use.node.op_type == "Conv" else layer_reading(made, use.node, use.idx) for use in made.uses()]
     layers = [layer for layer in found if layer is not None and (layer.takes_bias or not shift.any())]
     return layers if len(layers) == len(found) and not made.is_graph_output() else []
 

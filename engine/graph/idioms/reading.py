@@ -28,12 +28,12 @@ def maker(value: ir.Value | None, *op_types: str) -> ir.Node | None:
 
 
 def only_reader(value: ir.Value, *op_types: str) -> ir.Node | None:
-    """Return the only node that reads a value, if it is of one of these types and the value is no output."""
+    """Return the only node beside it that reads a value, if it is of one of these types and the value is no output."""
     readers = {use.node for use in value.uses()}
     if value.is_graph_output() or len(readers) != 1:
         return None
     (node,) = readers
-    return node if node.op_type in op_types and not node.domain else None
+    return node if node.op_type in op_types and not node.domain and node.graph is value.graph else None
 
 
 def other(node: ir.Node, value: ir.Value) -> ir.Value | None:

@@ -88,7 +88,7 @@ class Edit:
 
     def add_node(self, op_type: str, inputs: Sequence[ir.Value], shape: ir.Shape, **attributes: int) -> ir.Value:
         """Return what a new node in front of this one makes: a vector of numbers."""
-        name = free_name(f"{self.node.name}.{op_type}", set(self.model.values()))
+        name = free_name(f"{self.node.name}.{op_type}", self.model.names())
         node = ir.node(op_type, inputs, attributes, name=name)
         made = node.outputs[0]
         made.name, made.dtype, made.shape = name, ir.DataType.INT64, shape

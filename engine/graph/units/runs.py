@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from engine.errors import OperatorUnsupported
+from engine.graph.bodies import bodies
 from engine.graph.edits import only_reader
 from engine.graph.features import find_features
 from engine.graph.model import Model
@@ -22,8 +23,9 @@ def find_runs(model: Model, view: View, branches: Sequence[Unit]) -> list[Unit]:
     A run lies between two values of equal shape and type where (1) the first, the source, lies on every path to the
     second, the target; (2) nothing between them is read from outside; (3) a convolution or linear layer lies between
     them; (4) these are not all that a branch has, as the branch is the better unit then; (5) features follow from the
-    target: what only the class scores follow from is the head, whose loss no feature would show. Constants that are
-    multiplied with the target or added to it, a bias or a norm, go with it.
+    target: what only the class scores follow from is the head, whose loss no feature would show; (6) no node in it
+    holds a graph, which may read the source where nothing else does. Constants that are multiplied with the target or
+    added to it, a bias or a norm, go with it.
     """
     found: list[Unit] = []
     taken: set[ir.Node] = set()
@@ -58,7 +60,7 @@ def _shortest(
         if source.dtype != target.dtype or not view.has_same_shape(source, target):
             continue
         region = view.region(source, target)
-        if region is None or region & taken or any(block <= region for block in blocks):
+        if region is None or region & taken or any(block <= region for block in blocks) or any(map(bodies, region)):
             break
         if view.holds_weights(region) and is_closed(region, target):
             return region, source

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import onnx_ir as ir
 
+from engine.graph.bodies import bodies
 from engine.graph.model import Model
 
 Kind = Literal["branch", "run", "activation"]
@@ -38,16 +40,25 @@ def contains(outer: Unit, inner: Unit) -> bool:
 
 def signature(model: Model, unit: Unit) -> str:
     """Return a string that isomorphic units share: same operators, attributes, weight and activation shapes."""
-    nodes, numbers = model.nodes(), {unit.source: "source"}
-    lines = []
-    for name in unit.nodes if unit.kind == "branch" else (*unit.nodes, unit.join):
-        node = nodes[name]
+    nodes, names = model.nodes(), unit.nodes if unit.kind == "branch" else (*unit.nodes, unit.join)
+    lines = _lines([nodes[name] for name in names], {unit.source: "source"})
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _lines(nodes: Iterable[ir.Node], numbers: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each node; behind it, those of its bodies. `numbers` grows by what they make."""
+    for node in nodes:
         reads = [_read_as(value, numbers) for value in node.inputs]
-        attributes = sorted(_attribute_as(attribute) for attribute in node.attributes.values())
+        plain = [found for found in node.attributes.values() if found.type != ir.AttributeType.GRAPH]
+        attributes = sorted(_attribute_as(attribute) for attribute in plain)
         for value in node.outputs:
             numbers[str(value.name)] = str(len(numbers))
-        lines.append(f"{node.domain}.{node.op_type} {attributes} {reads} {[_shape_as(v) for v in node.outputs]}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        yield f"{node.domain}.{node.op_type} {attributes} {reads} {[_shape_as(v) for v in node.outputs]}"
+        for body in bodies(node):
+            for value in body.inputs:
+                numbers[str(value.name)] = str(len(numbers))
+            yield from _lines(body, numbers)
+            yield f"{[_read_as(value, numbers) for value in body.outputs]}"
 
 
 def _read_as(value: ir.Value | None, numbers: dict[str, str]) -> str:

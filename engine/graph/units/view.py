@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
+from engine.graph.bodies import bodies, every_node, reads
+
 _SHAPE_READERS = {"Shape", "Size"}
 _CONTRACTIONS = {"Conv", "ConvTranspose", "DeformConv", "Einsum", "Gemm", "GRU", "LSTM", "MatMul", "RNN"}
 
@@ -24,7 +26,7 @@ class View:
         self._depth: dict[ir.Value, int] = {}
         self._shapes: dict[ir.Value, tuple[int | str, ...] | None] = {}
         for node in graph:
-            if node.op_type in _SHAPE_READERS or all(self.is_static(value) for value in node.inputs):
+            if node.op_type in _SHAPE_READERS or all(self.is_static(value) for value in reads(node)):
                 self.static.add(node)
             else:
                 self._place(node)
@@ -56,7 +58,7 @@ class View:
             node = open_values.pop().producer()
             if node is not None and node not in found:
                 found.add(node)
-                open_values += [value for value in node.inputs if value is not None]
+                open_values += [value for value in reads(node) if value is not None]
         return found
 
     def has_same_shape(self, *values: ir.Value) -> bool:
@@ -83,7 +85,7 @@ class View:
                 return None
             if node not in region:
                 region.add(node)
-                open_values += [value for value in node.inputs if value is not None]
+                open_values += [value for value in reads(node) if value is not None]
         return region | self._own_static_nodes(region)
 
     def holds_weights(self, region: Iterable[ir.Node]) -> frozenset[ir.Node]:
@@ -98,9 +100,9 @@ class View:
 
     def _place(self, node: ir.Node) -> None:
         """Give what a node makes its place in the tree of dominators."""
-        reads = [value for value in node.inputs if value is not None and not self.is_static(value)]
-        nearest: ir.Value | None = reads[0]
-        for value in reads[1:]:
+        carrying = [value for value in reads(node) if value is not None and not self.is_static(value)]
+        nearest: ir.Value | None = carrying[0]
+        for value in carrying[1:]:
             nearest = self._common(nearest, value)
         for made in node.outputs:
             self._dominator[made] = nearest
@@ -121,7 +123,7 @@ class View:
         own: set[ir.Node] = set()
         open_nodes = list(region)
         while open_nodes:
-            for value in open_nodes.pop().inputs:
+            for value in reads(open_nodes.pop()):
                 node = None if value is None else value.producer()
                 if node in self.static and node not in own and _readers(node) <= region | own:
                     assert node is not None
@@ -131,9 +133,10 @@ class View:
 
 
 def is_closed(region: set[ir.Node], target: ir.Value) -> bool:
-    """Say whether nothing inside is read from outside, but for the target."""
+    """Say whether nothing inside is read from outside, but for the target; the bodies of nodes inside are inside."""
+    inside = set(every_node(region)) if any(map(bodies, region)) else region
     return all(
-        value is target or (not value.is_graph_output() and all(use.node in region for use in value.uses()))
+        value is target or (not value.is_graph_output() and all(use.node in inside for use in value.uses()))
         for node in region
         for value in node.outputs
     )
