@@ -69,7 +69,7 @@ SUPPORTED = frozenset(name for names in FAMILIES.values() for name in names)
 
 def unsupported_message(node_name: str, op_type: str) -> str:
     """Say that an operator is not run and which ones are."""
-    known = ", ".join(sorted(SUPPORTED - set(FAMILIES["control"])))  # files that hold those are refused at the door
+    known = ", ".join(sorted(SUPPORTED))
     return (
         f"Node '{node_name}': the operator ai.onnx.{op_type} is not supported. Export the network with these: {known}."
     )

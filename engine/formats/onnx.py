@@ -9,6 +9,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.formats.checks.bodies import every_graph
 from engine.formats.checks.external import Folder, Neighbours, pull_in
 from engine.formats.checks.soundness import check_soundness
 from engine.formats.checks.text import check_text
@@ -60,7 +61,7 @@ def _open_unknown_sizes(graph: onnx.GraphProto) -> None:
 
     Two axes of the name '?' would be taken for equal ones.
     """
-    for value in (*graph.input, *graph.output, *graph.value_info):
+    for value in (value for inner in every_graph(graph) for value in (*inner.input, *inner.output, *inner.value_info)):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_value == -1 or dim.dim_param == "?":
                 dim.Clear()

@@ -11,6 +11,7 @@ from typing import IO, Protocol
 import onnx
 
 from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.formats.checks.bodies import bodies
 
 MOST_BYTES = (1 << 31) - 1
 """Of all external weights together: a small file may name the same bytes a thousand times."""
@@ -64,13 +65,15 @@ def pull_in(proto: onnx.ModelProto, neighbours: Neighbours) -> None:
 
 
 def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Yield each tensor of a graph: initialisers and those that are attributes of nodes."""
+    """Yield each tensor of a graph: initialisers, those that are attributes of nodes, and those of graphs inside."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+        for body in bodies(node):
+            yield from tensors_of(body)
 
 
 def _pull_in(tensor: onnx.TensorProto, neighbours: Neighbours, room: int) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import onnx
 from onnx import numpy_helper
 
 from engine.errors import ModelUnreadable
+from engine.formats.checks.bodies import names_made, names_read
 from engine.formats.checks.nodes import fault
 
 Sizes = tuple[int | None, ...]
@@ -20,14 +21,35 @@ _NUMBERS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.IN
 
 
 class Known:
-    """What the file tells about values: element types, sizes, and the numbers of short stored tensors."""
+    """What the file tells about the values of one graph: element types, sizes, the numbers of short stored tensors.
 
-    def __init__(self, proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
-        self._stored = {tensor.name: tensor for tensor in proto.graph.initializer}
-        self._stored.update({node.output[0]: node.attribute[0].t for node in proto.graph.node if _is_stored(node)})
-        inferred = self._inferred(proto, nodes)
+    Of a body, `around` is what is known of the values outside that it reads.
+    """
+
+    _types: dict[str, onnx.TypeProto.Tensor]
+
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        graph: onnx.GraphProto,
+        nodes: Sequence[onnx.NodeProto],
+        around: Known | None = None,
+    ) -> None:
+        self._stored = {tensor.name: tensor for tensor in graph.initializer}
+        self._stored.update({node.output[0]: node.attribute[0].t for node in graph.node if _is_stored(node)})
+        captured = set[str]()
+        if around is not None:
+            captured = set[str]().union(*map(names_read, graph.node)) - names_made(graph)
+            self._stored.update({name: around._stored[name] for name in captured & around._stored.keys()})
+        inputs = [value for value in graph.input if value.type.HasField("tensor_type") or around is None]
+        inputs += [around.told(name) for name in sorted(captured & around._types.keys())] if around is not None else []
+        inferred = self._inferred(proto, inputs, nodes)
         told = (*inferred.input, *inferred.output, *inferred.value_info)
         self._types = {value.name: value.type.tensor_type for value in told if value.type.HasField("tensor_type")}
+
+    def told(self, name: str) -> onnx.ValueInfoProto:
+        """Return what is known of a value as a file tells it."""
+        return onnx.ValueInfoProto(name=name, type=onnx.TypeProto(tensor_type=self._types[name]))
 
     def type_of(self, name: str) -> str | None:
         """Return the element type as the standard spells it: "tensor(float)"."""
@@ -48,12 +70,14 @@ class Known:
             return None
         return [float(number) for number in numpy_helper.to_array(tensor).flatten()]
 
-    def _inferred(self, proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> onnx.GraphProto:
+    def _inferred(
+        self, proto: onnx.ModelProto, inputs: Iterable[onnx.ValueInfoProto], nodes: Iterable[onnx.NodeProto]
+    ) -> onnx.GraphProto:
         """Follow sizes and types from the inputs, on a graph without the weights' contents."""
         bare = onnx.ModelProto(ir_version=max(proto.ir_version, 4), opset_import=proto.opset_import)
         bare.graph.name = "bare"
         bare.graph.node.extend(node for node in nodes if not _is_stored(node))
-        bare.graph.input.extend(value for value in proto.graph.input if value.name not in self._stored)
+        bare.graph.input.extend(value for value in inputs if value.name not in self._stored)
         for name, tensor in self._stored.items():
             bare.graph.input.append(onnx.helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims)))
             if _is_short(tensor):

@@ -12,8 +12,10 @@ from itertools import zip_longest
 
 import onnx
 
+from engine.formats.checks.bodies import bodies
 from engine.formats.checks.facts import Known, Read, Sizes, agree, as_text
 from engine.formats.checks.nodes import fault
+from engine.formats.checks.order import in_order
 
 OLDEST_OPSET = 11
 """Before it some operators read their inputs by other rules; what is older is lifted after it has been read."""
@@ -21,15 +23,23 @@ OLDEST_OPSET = 11
 _LARGEST_SCALE = 1 << 16
 
 
-def check_fits(proto: onnx.ModelProto, nodes: list[onnx.NodeProto], opset: int) -> None:
-    """Raise ModelUnreadable, naming the node, where sizes or types contradict; `nodes` in an order that can run."""
-    known = Known(proto, nodes)
+def check_fits(proto: onnx.ModelProto, opset: int) -> None:
+    """Raise ModelUnreadable, naming the node, where sizes or types contradict, or where nodes wait for each other."""
+    _forget_stale(proto.graph, _check_graph(proto, proto.graph, None, opset))
+
+
+def _check_graph(proto: onnx.ModelProto, graph: onnx.GraphProto, around: Known | None, opset: int) -> Known:
+    """Check the nodes of a graph and of all bodies in it; return what is known of its values."""
+    nodes = in_order(graph)
+    known = Known(proto, graph, nodes, around)
     for node in nodes:
         _check_types(node, known, opset)
         read = Read(node, known)
         if opset >= OLDEST_OPSET and node.op_type in FITS:
             FITS[node.op_type](read)
-    _forget_stale(proto.graph, known)
+        for body in bodies(node):
+            _check_graph(proto, body, known, opset)
+    return known
 
 
 def _check_types(node: onnx.NodeProto, known: Known, opset: int) -> None:
@@ -214,6 +224,34 @@ def _scaled(read: Read) -> None:
         read.require_that(sane, f"is given the scales or sizes {numbers}")
 
 
+def _branches(read: Read) -> None:
+    """Both branches take nothing and give what the node gives."""
+    for body in bodies(read.node):
+        _require_counts(read, body, 0, len(read.node.output), exactly=True)
+
+
+def _looped(read: Read) -> None:
+    """A body takes the turn, whether to go on, and the states; it gives all but the turn, and what is stacked."""
+    states = len(read.node.input) - 2
+    for body in bodies(read.node):
+        _require_counts(read, body, states + 2, 1 + max(states, len(read.node.output)))
+
+
+def _scanned(read: Read) -> None:
+    """A body takes the states and a slice of whatever is scanned; it gives the states, and what is stacked."""
+    states = len(read.node.input) - read.integer("num_scan_inputs", 0)
+    read.require_that(0 <= states < len(read.node.input), f"scans {len(read.node.input) - states} inputs")
+    for body in bodies(read.node):
+        _require_counts(read, body, len(read.node.input), max(states, len(read.node.output)))
+
+
+def _require_counts(read: Read, body: onnx.GraphProto, inputs: int, outputs: int, *, exactly: bool = False) -> None:
+    taken, given = len(body.input), len(body.output)
+    read.require_that(taken == inputs, f"holds a graph of {taken} inputs, where it gives {inputs}")
+    fits = given == outputs if exactly else given >= outputs
+    read.require_that(fits, f"holds a graph of {given} outputs, where it wants {outputs}")
+
+
 FITS: dict[str, Callable[[Read], None]] = {
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
@@ -230,4 +268,7 @@ FITS: dict[str, Callable[[Read], None]] = {
     "Reshape": _reshaped,
     **dict.fromkeys(("Expand", "Tile", "ConstantOfShape"), _grown),
     **dict.fromkeys(("Resize", "Upsample"), _scaled),
+    "If": _branches,
+    "Loop": _looped,
+    "Scan": _scanned,
 }

@@ -8,6 +8,7 @@ import onnx
 from onnx import AttributeProto, checker
 
 from engine.errors import ModelUnreadable, OperatorUnsupported
+from engine.formats.checks.bodies import every_graph
 
 DOMAINS = {"", "ai.onnx"}
 
@@ -17,19 +18,19 @@ _MAY_CUT = {"Pad"}
 """Operators to which negative pads are given on purpose."""
 
 _LARGEST = 1 << 31
-_NO_CODE = (AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS)
+_NO_CODE = (AttributeProto.GRAPHS, AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS)
 
 
 def check_nodes(graph: onnx.GraphProto, opset: int) -> None:
     """Raise ModelUnreadable or OperatorUnsupported, naming the node, unless each stands by itself."""
     context = checker.C.CheckerContext()
     context.ir_version, context.opset_imports = onnx.IR_VERSION, {"": opset}
-    for node in graph.node:
+    for node in (node for inner in every_graph(graph) for node in inner.node):
         _check_operator(node, opset)
         for attribute in node.attribute:
             _check_attribute(node, attribute)
         try:
-            checker.check_node(_in_default_domain(node), context)
+            checker.check_node(_alone(node), context)
         except (checker.ValidationError, ValueError) as error:
             first_line = str(error).strip().splitlines()[0][:500]
             raise fault(node, f"breaks the ONNX standard: {first_line}") from error
@@ -61,8 +62,8 @@ def _check_attribute(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> No
         raise fault(node, f"refers to '{attribute.ref_attr_name}' of a function that it is not in")
     if attribute.type in _NO_CODE:
         raise OperatorUnsupported(
-            f"Node '{node.name}': {node.op_type} has '{attribute.name}', a graph or a sparse tensor, which is not run. "
-            "Export it with dense tensors alone.",
+            f"Node '{node.name}': {node.op_type} has '{attribute.name}', a list of graphs or a sparse tensor, which is "
+            "not run. Export it with dense tensors alone.",
             where=node.name or node.op_type,
         )
     if any(math.isnan(number) for number in (attribute.f, *attribute.floats)):
@@ -82,11 +83,17 @@ def _check_size(node: onnx.NodeProto, name: str, number: int) -> None:
         raise fault(node, f"has {number} in '{name}', where {least} to {_LARGEST} makes sense")
 
 
-def _in_default_domain(node: onnx.NodeProto) -> onnx.NodeProto:
-    """The checker knows ONNX's own operators under one of the two names of their domain."""
-    if not node.domain:
+def _alone(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Return the node as the checker takes it: by one of the two names of its domain, and with empty bodies.
+
+    What bodies read from around them it would miss; their nodes are checked one by one.
+    """
+    if not node.domain and not any(attribute.type == AttributeProto.GRAPH for attribute in node.attribute):
         return node
-    renamed = onnx.NodeProto()
-    renamed.CopyFrom(node)
-    renamed.domain = ""
-    return renamed
+    alone = onnx.NodeProto()
+    alone.CopyFrom(node)
+    alone.domain = ""
+    for attribute in alone.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            attribute.g.CopyFrom(onnx.GraphProto(name="body"))
+    return alone

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable
 
 import onnx
 
 from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
+from engine.formats.checks.bodies import bodies, every_graph, names_made
 from engine.formats.checks.fits import check_fits
-from engine.formats.checks.nodes import DOMAINS, check_nodes
+from engine.formats.checks.nodes import DOMAINS, check_nodes, fault
 from engine.formats.checks.tensors import MOST_ELEMENTS, check_tensors
 
 NEWEST_IR_VERSION = int(onnx.IR_VERSION)
@@ -22,8 +22,8 @@ def check_soundness(proto: onnx.ModelProto) -> None:
     check_nodes(proto.graph, opset)
     check_tensors(proto.graph)
     _check_inputs(proto.graph)
-    _check_names(proto.graph)
-    check_fits(proto, _in_order(proto.graph), opset)
+    _check_names(proto.graph, frozenset())
+    check_fits(proto, opset)
 
 
 def _opset(proto: onnx.ModelProto) -> int:
@@ -50,7 +50,8 @@ def _opset(proto: onnx.ModelProto) -> int:
 
 
 def _check_inputs(graph: onnx.GraphProto) -> None:
-    for value in (*graph.input, *graph.output, *graph.value_info):
+    every_value = (value for inner in every_graph(graph) for value in (*inner.input, *inner.output, *inner.value_info))
+    for value in every_value:
         kind = value.type.WhichOneof("value")
         if kind not in ("tensor_type", None):
             raise OperatorUnsupported(
@@ -73,8 +74,8 @@ def _check_input(value: onnx.ValueInfoProto) -> None:
         raise ModelUnsafe(f"Input '{value.name}' announces the sizes {sizes}.", where=value.name)
 
 
-def _check_names(graph: onnx.GraphProto) -> None:
-    """Every value is made once, and every name that is read is made somewhere."""
+def _check_names(graph: onnx.GraphProto, around: frozenset[str]) -> None:
+    """Every value is made once, and every name that is read is made somewhere; a body sees the names around it."""
     inputs = [value.name for value in graph.input]
     weights = [tensor.name for tensor in graph.initializer]
     made = [name for node in graph.node for name in node.output if name]
@@ -83,22 +84,29 @@ def _check_names(graph: onnx.GraphProto) -> None:
         twice = _first_repeated(names)
         if twice is not None:
             raise ModelUnreadable(f"The name '{twice}' is given to more than one value. Export again.", where=twice)
-    known = {*inputs, *weights, *made}
+    own = names_made(graph)
+    hidden = min(own & around, default=None)
+    if hidden is not None:
+        message = f"The name '{hidden}' is given inside a node to what has it outside as well"
+        raise ModelUnreadable(f"{message}. Export again.", where=hidden)
+    known = own | around
     for node in graph.node:
         for name in node.input:
             if name and name not in known:
-                message = f"Node '{node.name}' ({node.op_type}) reads '{name}', which nothing makes"
-                raise ModelUnreadable(f"{message}. Export again.", where=node.name or node.op_type)
-    _check_outputs(outputs, known)
+                raise fault(node, f"reads '{name}', which nothing makes")
+    _check_outputs(outputs, own)
     if "" in (*inputs, *weights):
         raise ModelUnreadable("An input or a weight of the graph has no name. Export again.")
+    for body in (body for node in graph.node for body in bodies(node)):
+        _check_names(body, frozenset(known))
 
 
-def _check_outputs(outputs: list[str], known: set[str]) -> None:
+def _check_outputs(outputs: list[str], own: set[str]) -> None:
+    """An output is made where it is put out: that a branch hands on what it reads outside, the runtime refuses."""
     if not outputs:
         raise ModelUnreadable("The graph has no output. Export again.")
     for name in outputs:
-        if name not in known:
+        if name not in own:
             raise ModelUnreadable(f"Nothing makes the output '{name}'. Export again.", where=name)
 
 
@@ -109,27 +117,3 @@ def _first_repeated(names: Iterable[str]) -> str | None:
             return name
         seen.add(name)
     return None
-
-
-def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """Return the nodes in an order in which they can run; refuse a cycle, where some wait for each other for ever."""
-    waiting = [{name for name in node.input if name} for node in graph.node]
-    readers: dict[str, list[int]] = {}
-    for index, names in enumerate(waiting):
-        for name in names:
-            readers.setdefault(name, []).append(index)
-    order = [index for index, names in enumerate(waiting) if not names]
-    made = deque([*(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)])
-    made.extend(name for index in order for name in graph.node[index].output)
-    while made:
-        name = made.popleft()
-        for index in readers.pop(name, ()):
-            waiting[index].discard(name)
-            if not waiting[index]:
-                order.append(index)
-                made.extend(graph.node[index].output)
-    if len(order) < len(waiting):
-        node = graph.node[next(index for index, names in enumerate(waiting) if names)]
-        message = f"Node '{node.name}' ({node.op_type}) waits for its own result: the graph has a cycle"
-        raise ModelUnreadable(f"{message}. Export again.", where=node.name or node.op_type)
-    return [graph.node[index] for index in order]

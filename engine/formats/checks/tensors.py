@@ -7,6 +7,7 @@ import math
 import onnx
 
 from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
+from engine.formats.checks.bodies import every_graph
 from engine.formats.checks.external import tensors_of
 
 MOST_ELEMENTS = 1 << 31
@@ -15,8 +16,9 @@ MOST_ELEMENTS = 1 << 31
 
 def check_tensors(graph: onnx.GraphProto) -> None:
     """Raise ModelUnreadable, ModelUnsafe or OperatorUnsupported, naming the tensor, unless all are sound."""
-    if graph.sparse_initializer:
-        name = graph.sparse_initializer[0].values.name
+    sparse = next((inner.sparse_initializer for inner in every_graph(graph) if inner.sparse_initializer), None)
+    if sparse is not None:
+        name = sparse[0].values.name
         raise OperatorUnsupported(
             f"The graph has sparse initialisers, '{name}' first, which are not run. Export dense weights.", where=name
         )

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import onnx
 
 from engine.errors import ModelUnreadable
+from engine.formats.checks.bodies import every_graph
 
 
 def check_text(graph: onnx.GraphProto) -> None:
     """Raise ModelUnreadable, naming the node or tensor, at the first name that is no text."""
-    for owner, texts in _texts(graph):
+    for owner, texts in (found for inner in every_graph(graph) for found in _texts(inner)):
         wrong = next((text for text in texts if not isinstance(text, str)), None)
         if wrong is not None:
             raise ModelUnreadable(

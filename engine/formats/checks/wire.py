@@ -12,7 +12,10 @@ from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
 
 MOST_NODES = 50_000
 MOST_ENTRIES = 1_000_000
-"""Fields of the model, its graph and its nodes together, weights' contents not counted."""
+"""Fields of the model, its graphs and their nodes together, weights' contents not counted."""
+
+DEEPEST = 4
+"""Graphs inside each other's nodes, the outermost not counted: what walks them goes down by calling itself."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
@@ -22,7 +25,7 @@ _ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS = 6, 11
 
 
 def check_wire(data: bytes) -> None:
-    """Refuse a file with too many parts, with functions or with graphs inside nodes.
+    """Refuse a file with too many parts, with functions, or with graphs too deep inside each other's nodes.
 
     Raises ModelUnreadable, ModelUnsafe or OperatorUnsupported.
     """
@@ -45,32 +48,34 @@ class _Scan:
                     "onnx.inliner.inline_local_functions(model)."
                 )
             if field == _MODEL_GRAPH:
-                self._graph(start, end)
+                self._graph(start, end, 0)
 
-    def _graph(self, start: int, end: int) -> None:
+    def _graph(self, start: int, end: int, depth: int) -> None:
         for field, inner, stop in self._fields(start, end):
             if field == _GRAPH_NODE:
                 self.nodes += 1
                 if self.nodes > MOST_NODES:
                     raise ModelUnsafe(f"The graph has more than {MOST_NODES} nodes. Export a smaller graph.")
-                self._node(inner, stop)
+                self._node(inner, stop, depth)
 
-    def _node(self, start: int, end: int) -> None:
+    def _node(self, start: int, end: int, depth: int) -> None:
         texts: dict[int, str] = {}
-        holds_graph = False
+        held: list[tuple[int, int]] = []
         for field, inner, stop in self._fields(start, end):
             if field in (_NODE_NAME, _NODE_OP_TYPE):
                 texts[field] = bytes(self.data[inner:stop]).decode("utf-8", "replace")
             elif field == _NODE_ATTRIBUTE:
-                found = (number for number, _, _ in self._fields(inner, stop))
-                holds_graph |= any(number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS) for number in found)
-        if holds_graph:
+                found = self._fields(inner, stop)
+                held += [(at, to) for number, at, to in found if number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS)]
+        if held and depth == DEEPEST:
             name, op_type = texts.get(_NODE_NAME, ""), texts.get(_NODE_OP_TYPE, "")
             raise OperatorUnsupported(
-                f"Node '{name}': {op_type} holds a graph of its own (control flow), which is not run. "
-                "Export the network without branches and loops that depend on data.",
+                f"Node '{name}': {op_type} holds a graph that lies more than {DEEPEST} graphs deep. "
+                "Export the network with fewer branches and loops inside each other.",
                 where=name or op_type,
             )
+        for inner, stop in held:
+            self._graph(inner, stop, depth + 1)
 
     def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield field number, begin and end of each field's contents."""

@@ -116,7 +116,7 @@ def graphs_in_graphs(model: onnx.ModelProto) -> None:
     inner = helper.make_graph([helper.make_node("Relu", ["image"], ["inner"])], "branch", [], [value])
     for _ in range(20):
         holds = helper.make_node(
-            "If", ["image"], ["inner"], then_branch=inner, else_branch=helper.make_graph([], "e", [], [])
+            "If", ["image"], ["inner"], "culprit", then_branch=inner, else_branch=helper.make_graph([], "e", [], [])
         )
         inner = helper.make_graph([holds], "branch", [], [value])
     added("If", then_branch=inner, else_branch=inner)(model)
@@ -249,8 +249,8 @@ MALFORMED: dict[str, tuple[Change, type[ModelError], str, str | None]] = {
     "no opset": (lambda m: m.ClearField("opset_import"), ModelUnreadable, "names no opset", None),
     "version of the future": (lambda m: setattr(m, "ir_version", 999), ModelUnreadable, "IR version 999", None),
     "no version": (lambda m: m.ClearField("ir_version"), ModelUnreadable, "IR version 0", None),
-    "graph in a node": (graph_in_a_node, OperatorUnsupported, "If holds a graph", "culprit"),
-    "graphs in graphs": (graphs_in_graphs, OperatorUnsupported, "If holds a graph", "culprit"),
+    "dangling name in a branch": (graph_in_a_node, ModelUnreadable, "'nowhere', which nothing makes", "inner"),
+    "graphs in graphs": (graphs_in_graphs, OperatorUnsupported, "4 graphs deep", "culprit"),
     "local function": (local_function, OperatorUnsupported, "local functions", None),
     "reference to a function": (reference_to_a_function, ModelUnreadable, "of a function", "conv"),
     "training graph": (training_graph, OperatorUnsupported, "training graph", None),
