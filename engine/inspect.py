@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
@@ -12,6 +13,7 @@ from engine.formats import load
 from engine.graph.bodies import every_node
 from engine.graph.features import find_features
 from engine.graph.groups import Frozen, Group, Grouping, find_groups
+from engine.graph.idioms import find_attention
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise, notes
@@ -61,7 +63,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         size_bytes=path.stat().st_size,
         batch_norm_layers=kinds["BatchNormalization"],
         batch_norm_folded=kinds["Conv"] > 0 and not any(kind.endswith("Normalization") for kind in kinds),
-        units=tuple(_unit(plain, unit) for unit in units),
+        units=tuple(_units(plain, units)),
         groups=tuple(_group(plain, group) for group in grouping.groups),
         barriers=tuple(_barriers(grouping)),
         unruled=grouping.unknown,
@@ -114,15 +116,27 @@ def _tensor(info: TensorInfo) -> InspectedTensor:
     return InspectedTensor(name=info.name, dtype=info.dtype, shape=info.shape)
 
 
-def _unit(model: Model, unit: Unit) -> InspectedUnit:
-    return InspectedUnit(
-        name=unit.name,
-        kind=unit.kind,
-        source=unit.source,
-        target=unit.target,
-        nodes=len(unit.nodes),
-        signature=signature(model, unit),
-    )
+def _units(model: Model, units: Sequence[Unit]) -> Iterator[InspectedUnit]:
+    attentions = [set(attention.nodes) for attention in find_attention(model)]
+    nodes = model.nodes()
+    for unit in units:
+        inside = {*unit.nodes, unit.join}
+        kinds = {nodes[name].op_type for name in inside}
+        yield InspectedUnit(
+            name=unit.name,
+            work="attention" if any(attention <= inside for attention in attentions) else _work(kinds),
+            kind=unit.kind,
+            source=unit.source,
+            target=unit.target,
+            nodes=len(unit.nodes),
+            signature=signature(model, unit),
+        )
+
+
+def _work(op_types: set[str]) -> Literal["convolution", "linear", "other"]:
+    if any("Conv" in op_type for op_type in op_types):
+        return "convolution"
+    return "linear" if op_types & {"Gemm", "MatMul", "Einsum"} else "other"
 
 
 def _group(model: Model, group: Group) -> InspectedGroup:

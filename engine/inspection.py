@@ -16,9 +16,10 @@ class InspectedTensor(Strict):
 
 
 class InspectedUnit(Strict):
-    """What can be removed whole; units with the same `signature` cost the same."""
+    """What can be removed whole; units with the same `signature` cost the same. `work` is what most tells it apart."""
 
     name: str
+    work: Literal["attention", "convolution", "linear", "other"]
     kind: Literal["branch", "run", "activation"]
     source: str
     target: str

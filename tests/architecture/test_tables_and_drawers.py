@@ -20,6 +20,7 @@ from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
 from engine.graph.folds import FOLDS
+from engine.graph.idioms import IDIOMS
 from engine.graph.merges import MERGES
 from engine.graph.rules import RULES
 
@@ -34,6 +35,7 @@ SHARED = {
     "engine/execution/operators": {"windows"},
     "engine/formats": {"kinds", "archives"},
     "engine/graph/folds": {"affine", "layer"},
+    "engine/graph/idioms": {"attention", "polynomials", "reading"},  # attention is found and never written
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/graph/rules": {"site", "told"},
     "engine/methods": {"study"},
@@ -64,6 +66,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/execution/operators": lambda: rows(OPERATORS.values()),
     "engine/formats": lambda: {importlib.import_module(row.module).__name__.split(".")[-1] for row in FORMATS.values()},
     "engine/graph/folds": lambda: rows(FOLDS.values()),
+    "engine/graph/idioms": lambda: rows(idiom.match for idiom in IDIOMS.values()),
     "engine/graph/merges": lambda: rows(MERGES.values()),
     "engine/graph/rules": lambda: rows(RULES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),

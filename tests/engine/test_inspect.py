@@ -58,6 +58,12 @@ def test_every_unit_is_listed(name: str, tmp_path: Path) -> None:
     )
 
 
+def test_attention_and_mlp_are_told_apart(tmp_path: Path) -> None:
+    found = inspect_model(saved(NETWORKS["transformer"][0](), tmp_path))
+
+    assert {unit.work for unit in found.units if unit.kind == "branch"} == {"attention", "linear"}
+
+
 def test_channels_that_can_go_are_listed(tmp_path: Path) -> None:
     """Three blocks of two convolutions: each inner one's channels, and those that the shortcuts tie together."""
     found = inspect_model(saved(residual(), tmp_path))
