@@ -40,11 +40,8 @@ def load(path: Path, architecture: Architecture | None = None) -> Model:
 
     Raises ModelUnreadable, ModelUnsafe or OperatorUnsupported.
     """
-    archive = Archive(path)
-    archive.require_stored()
-    root = _root(archive)
     try:
-        program = torch.export.load(io.BytesIO(_rewritten(archive, root)))
+        program = torch.export.load(io.BytesIO(_rewritten(path)))
     except (ModelUnreadable, ModelUnsafe, OperatorUnsupported):
         raise
     except Exception as error:  # its reader is not made for damaged files
@@ -69,8 +66,14 @@ def _root(archive: Archive) -> str:
     return root
 
 
-def _rewritten(archive: Archive, root: str) -> bytes:
-    """Write the archive anew: its graph as checked, its weights as plain numbers, and nothing else."""
+def _rewritten(path: Path) -> bytes:
+    """Return the archive written anew: its graph as checked, its weights as plain numbers, and nothing else."""
+    with Archive(path) as archive:
+        archive.require_stored()
+        return _copied(archive, _root(archive))
+
+
+def _copied(archive: Archive, root: str) -> bytes:
     buffer = io.BytesIO()
     if archive.size_bytes(root + _GRAPH) > MOST_GRAPH_BYTES:
         raise ModelUnsafe(f"The program's graph has more than {MOST_GRAPH_BYTES} bytes.")

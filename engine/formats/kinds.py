@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ModelUnreadable
+from engine.formats import archives
 
 HEAD_BYTES = 512
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -33,12 +34,12 @@ class Sample:
 
 
 def sample(path: Path) -> Sample:
-    """Look at the beginning of a file. Raises ModelUnreadable where there is none."""
+    """Look at the beginning of a file. Raises ModelUnreadable where there is none, ModelUnsafe at a vast archive."""
     try:
         size_bytes = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        members = tuple(zipfile.ZipFile(path).namelist()) if head.startswith(b"PK") else ()
+        members = _names_inside(path) if head.startswith(b"PK") else ()
     except OSError as error:
         raise ModelUnreadable(f"The file cannot be read: {error.strerror}.", where=path.name) from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, RecursionError) as error:
@@ -50,6 +51,11 @@ def sample(path: Path) -> Sample:
     if not head:
         raise ModelUnreadable("The file is empty. Upload it again.", where=path.name)
     return Sample(size_bytes, head, members)
+
+
+def _names_inside(path: Path) -> tuple[str, ...]:
+    with archives.opened(path) as archive:
+        return tuple(archive.namelist())
 
 
 def is_onnx_zip(found: Sample) -> bool:

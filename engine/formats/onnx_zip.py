@@ -16,12 +16,12 @@ from engine.recipe import Architecture
 
 def load(path: Path, architecture: Architecture | None = None) -> Model:
     """Read the one network of the archive. Raises as the loader of ONNX files does."""
-    archive = Archive(path)
-    models = [name for name in archive.names if name.lower().endswith(".onnx") and not _is_litter(name)]
-    if len(models) != 1:
-        found = ", ".join(sorted(models)[:5]) or "none"
-        raise ModelUnreadable(f"A zip holds one .onnx file; found {found}. Pack one network with its weights.")
-    return read(archive.read(models[0]), _Beside(archive, PurePosixPath(models[0]).parent))
+    with Archive(path) as archive:
+        models = [name for name in archive.names if name.lower().endswith(".onnx") and not _is_litter(name)]
+        if len(models) != 1:
+            found = ", ".join(sorted(models)[:5]) or "none"
+            raise ModelUnreadable(f"A zip holds one .onnx file; found {found}. Pack one network with its weights.")
+        return read(archive.read(models[0]), _Beside(archive, PurePosixPath(models[0]).parent))
 
 
 class _Beside:

@@ -22,7 +22,8 @@ _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 def load(path: Path, architecture: Architecture | None = None) -> Model:
     """Read the weights and put them into the named network. Raises ModelUnreadable, ModelUnsafe or RecipeInvalid."""
     if zipfile.is_zipfile(path):
-        Archive(path).require_stored()
+        with Archive(path) as archive:
+            archive.require_stored()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what takes long to check

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto
 
 from engine.errors import ModelError, ModelUnreadable, ModelUnsafe
-from engine.formats import archives, load
+from engine.formats import archives, kinds, load
 from engine.formats.checks import external
 from tests.engine.formats.zips import rezipped
 from tests.networks import residual
@@ -117,12 +117,34 @@ def overlap(data: bytes) -> bytes:
     return data[:at] + (100 * len(data)).to_bytes(4, "little") * 2 + data[at + 8 :]
 
 
+def patched_data(data: bytes) -> bytes:
+    """Say of the first member that it is a patch of another file."""
+    return flagged(data, data.index(b"PK\x01\x02") + 8, 0x20)
+
+
+def strongly_encrypted(data: bytes) -> bytes:
+    return flagged(data, data.index(b"PK\x01\x02") + 8, 0x40)
+
+
+def name_that_is_no_text(data: bytes) -> bytes:
+    """Call the first member's name text of UTF-8 where its bytes are, and put a byte there that is none."""
+    data = flagged(data, 7, 0x08)
+    return data[:30] + b"\xff" + data[31:]
+
+
+def flagged(data: bytes, at: int, flag: int) -> bytes:
+    return data[:at] + bytes([data[at] | flag]) + data[at + 1 :]
+
+
 @pytest.mark.parametrize(
     ("break_it", "words"),
     [
         (lie_about_size, "two sizes differ"),
         (damage, "is damaged"),
-        (overlap, "unpacks to"),
+        (overlap, "they overlap"),
+        (patched_data, "is damaged"),
+        (strongly_encrypted, "is damaged"),
+        (name_that_is_no_text, "is damaged"),
         (lambda data: data[: len(data) // 2], "truncated"),
         (lambda data: data[:-10], "truncated"),
     ],
@@ -141,6 +163,21 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
 
     with pytest.raises(ModelUnsafe, match=r"unpacks to \d+ bytes; at most 1048576"):
         load(rezipped(tmp_path / "upload", bomb, zipfile.ZIP_DEFLATED))
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"), [("MOST_MEMBERS", "more than 1 members"), ("MOST_TABLE_BYTES", "table of")]
+)
+def test_an_archive_of_too_many_members_is_refused_at_its_table(
+    tmp_path: Path, bound: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever only asks what a file is makes no entry for each of a million members either."""
+    monkeypatch.setattr(archives, bound, 1)
+    upload = rezipped(tmp_path / "upload", parts())
+
+    for look in (kinds.sample, archives.Archive):
+        with pytest.raises(ModelUnsafe, match=words):
+            look(upload)
 
 
 def test_the_same_bytes_for_many_tensors_are_counted_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
