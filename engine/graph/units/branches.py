@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
+from engine.graph.bodies import reads
 from engine.graph.units.unit import Unit
 from engine.graph.units.view import View, is_closed
 
@@ -50,7 +51,7 @@ def _reads_a_weight(region: Iterable[ir.Node]) -> bool:
 
 def _float_weights(region: Iterable[ir.Node]) -> Iterator[ir.Value]:
     for node in region:
-        for value in node.inputs:
+        for value in reads(node):
             if (
                 value is not None
                 and value.is_initializer()

@@ -110,6 +110,29 @@ def graph_in_a_node(model: onnx.ModelProto) -> None:
     added("If", then_branch=branch, else_branch=branch)(model)
 
 
+def branching(*nodes: onnx.NodeProto, weight: onnx.TensorProto | None = None, output: str = "inner") -> Change:
+    """Add an If both of whose branches are these nodes."""
+    value = helper.make_tensor_value_info(output, FLOAT, None)
+    branch = helper.make_graph(nodes, "branch", [], [value], [weight] if weight is not None else [])
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(True), "yes"))
+        added("If", reads=("yes",), then_branch=branch, else_branch=branch)(model)
+
+    return change
+
+
+def inner(op_type: str, *reads: str, domain: str = "", **attributes: object) -> onnx.NodeProto:
+    return helper.make_node(op_type, reads, ["inner"], name="within", domain=domain, **attributes)
+
+
+def looping(model: onnx.ModelProto) -> None:
+    """A body that is given fewer values than the node has states."""
+    value = helper.make_tensor_value_info("inner", FLOAT, None)
+    body = helper.make_graph([inner("Relu", "image")], "body", [], [value])
+    added("Loop", reads=("", "", "image"), body=body)(model)
+
+
 def graphs_in_graphs(model: onnx.ModelProto) -> None:
     """Nest deeper than any reader would follow."""
     value = helper.make_tensor_value_info("inner", FLOAT, None)
@@ -250,6 +273,59 @@ MALFORMED: dict[str, tuple[Change, type[ModelError], str, str | None]] = {
     "version of the future": (lambda m: setattr(m, "ir_version", 999), ModelUnreadable, "IR version 999", None),
     "no version": (lambda m: m.ClearField("ir_version"), ModelUnreadable, "IR version 0", None),
     "dangling name in a branch": (graph_in_a_node, ModelUnreadable, "'nowhere', which nothing makes", "inner"),
+    "operator of others in a branch": (
+        branching(inner("FusedConv", "image", domain="com.microsoft")),
+        OperatorUnsupported,
+        "com.microsoft.FusedConv",
+        "within",
+    ),
+    "attribute of another type in a branch": (
+        branching(inner("Softmax", "image", axis="one")),
+        ModelUnreadable,
+        "Mismatched attribute",
+        "within",
+    ),
+    "weights that do not fit in a branch": (
+        branching(inner("Conv", "image", "wrong"), weight=numpy_helper.from_array(np.zeros((8, 4, 3, 3)), "wrong")),
+        ModelUnreadable,
+        "takes no|have to be the same|wants its input",
+        "within",
+    ),
+    "huge weight in a branch": (
+        branching(inner("Add", "image", "huge"), weight=TensorProto(name="huge", data_type=FLOAT, dims=[1 << 40])),
+        ModelUnsafe,
+        "announces",
+        "huge",
+    ),
+    "weight beside the model in a branch": (
+        branching(
+            inner("Add", "image", "far"),
+            weight=TensorProto(
+                name="far",
+                data_type=FLOAT,
+                dims=[1],
+                data_location=TensorProto.EXTERNAL,
+                external_data=[onnx.StringStringEntryProto(key="location", value="../etc")],
+            ),
+        ),
+        ModelUnsafe,
+        "not a plain file name",
+        "far",
+    ),
+    "branch that hands on what it reads": (
+        branching(inner("Relu", "image"), output="image"),
+        ModelUnreadable,
+        "Nothing makes the output",
+        "image",
+    ),
+    "branch that gives a name anew": (
+        branching(helper.make_node("Relu", ["image"], ["weight_0"]), output="weight_0"),
+        ModelUnreadable,
+        "has it outside as well",
+        "weight_0",
+    ),
+    "cycle through a branch": (branching(inner("Relu", "extra")), ModelUnreadable, "has a cycle", "culprit"),
+    "body of fewer inputs": (looping, ModelUnreadable, "graph of 0 inputs", "culprit"),
     "graphs in graphs": (graphs_in_graphs, OperatorUnsupported, "4 graphs deep", "culprit"),
     "local function": (local_function, OperatorUnsupported, "local functions", None),
     "reference to a function": (reference_to_a_function, ModelUnreadable, "of a function", "conv"),
@@ -405,3 +481,22 @@ def test_a_stale_note_about_sizes_is_forgotten(tmp_path: Path) -> None:
 
     assert values["relu_2"].shape is None
     assert str(values["conv_0"].shape) == "[batch,8,16,16]"
+
+
+def test_graphs_a_thousand_deep_are_refused_before_anything_is_built_from_them(tmp_path: Path) -> None:
+    """Deeper than protobuf itself would read: a graph is field 6 of attribute 5 of node 1 of the graph around it."""
+
+    def entry(field: int, content: bytes) -> bytes:
+        length, rest = bytearray(), len(content)
+        while rest > 127:
+            length.append(rest & 127 | 128)
+            rest >>= 7
+        return bytes([field << 3 | 2, *length, rest]) + content
+
+    graph = b""
+    for _ in range(1000):
+        graph = entry(1, entry(4, b"If") + entry(5, entry(6, graph)))
+    (tmp_path / "deep.onnx").write_bytes(entry(7, graph))
+
+    with pytest.raises(OperatorUnsupported, match="4 graphs deep"):
+        load(tmp_path / "deep.onnx")
