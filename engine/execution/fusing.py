@@ -1,7 +1,9 @@
 """Steps that PyTorch has one kernel for: spelled-out attention and GELU run as one where nothing between is asked for.
 
 The graph stays as it is; only a program is made shorter. What is fused says the same to rounding, costs less time and
-keeps fewer values for the backward pass.
+keeps fewer values for the backward pass. One difference is let stand: a row that a mask computed at run time hides
+wholly comes out as zeros, where the spelled-out form divides zero by zero. To look for such rows would cost each run a
+pass over the mask.
 """
 
 from __future__ import annotations
@@ -77,7 +79,10 @@ def _attention(flow: _Flow, softmax: Step) -> _Found | None:
         product = next((place for place in added.reads if flow.maker(place, "MatMul", "Mul", "Div")), None)
         if product is None:
             return None
-        mask = (added.reads[1 - added.reads.index(product)],)
+        at = 1 - added.reads.index(product)
+        if _hides_a_row(added.node.constants[at]):
+            return None
+        mask = (added.reads[at],)
         steps, place = [added, *steps], product
     scaled = flow.maker(place, "Mul", "Div")
     if scaled is not None:
@@ -102,8 +107,14 @@ def _factor(step: Step) -> tuple[float | None, int]:
 
 
 def _number(step: Step, index: int) -> float | None:
+    """Return a lone number; one of more than one axis is none, as it can give what it meets more axes."""
     constant = step.node.constants[index]
-    return float(constant) if constant is not None and constant.numel() == 1 else None
+    return float(constant) if constant is not None and constant.numel() == 1 and constant.dim() <= 1 else None
+
+
+def _hides_a_row(mask: Tensor | None) -> bool:
+    """Say whether softmax has nothing to share out in some row: that is undefined, and must stay so."""
+    return mask is not None and bool(mask.isneginf().all(-1).any())
 
 
 def _attend(scale: float, softmax: Kernel) -> Kernel:
@@ -142,7 +153,9 @@ def _gelu(flow: _Flow, erf: Step) -> _Found | None:
     first = flow.reader(added.writes[0], "Mul")
     before = flow.maker(_other(first, added.writes[0]), "Mul") if first is not None else None
     if first is not None and before is not None and _factor(before) == (0.5, x):
-        return _Found((before, *steps, first), Step(F.gelu, (x,), first.writes, first.node))
+        return _Found(
+            (before, *steps, first), Step(_gelu_kernel((*steps, before, first)), (x,), first.writes, first.node)
+        )
     second = flow.reader(first.writes[0], "Mul") if first is not None else None
     if first is None or second is None:
         return None
@@ -150,7 +163,19 @@ def _gelu(flow: _Flow, erf: Step) -> _Found | None:
     by_x = [_other(first, added.writes[0]) == x, _other(second, first.writes[0]) == x]
     if not (by_half == [True, False] and by_x[1]) and not (by_half == [False, True] and by_x[0]):
         return None
-    return _Found((*steps, first, second), Step(F.gelu, (x,), second.writes, second.node))
+    return _Found(
+        (*steps, first, second), Step(_gelu_kernel((*steps, first, second)), (x,), second.writes, second.node)
+    )
+
+
+def _gelu_kernel(steps: Sequence[Step]) -> Kernel:
+    """A number in a list makes a list of a scalar."""
+    listed = any(constant is not None and constant.dim() for step in steps for constant in step.node.constants)
+    return _gelu_of_a_list if listed else F.gelu
+
+
+def _gelu_of_a_list(x: Tensor) -> Tensor:
+    return F.gelu(torch.atleast_1d(x))  # type: ignore[no-untyped-call]  # torch ships no types here
 
 
 def _other(product: Step, place: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.execution.executor import Executor
@@ -157,3 +158,84 @@ def test_a_program_says_the_same_whatever_is_fused(spelling: Spelling) -> None:
     assert (found - wanted).abs().max() <= TOLERANCE * wanted.abs().max()
     assert (gradient - wanted_gradient).abs().max() <= TOLERANCE * wanted_gradient.abs().max()
     assert (short < long) == (spelling in FUSED)
+
+
+def lone(rank: int, value: float) -> NDArray[np.float32]:
+    return np.full((1,) * rank, value, np.float32)
+
+
+def gelu_by(rank: int) -> Spelling:
+    def spell(draft: Draft) -> str:
+        inner = draft.node("Div", "image", draft.constant(lone(rank, 2**0.5)))
+        added = draft.node("Add", draft.constant(lone(rank, 1.0)), draft.node("Erf", inner))
+        return draft.node("Mul", draft.node("Mul", "image", added), draft.constant(lone(rank, 0.5)))
+
+    return spell
+
+
+def attention_by(rank: int) -> Spelling:
+    def spell(draft: Draft) -> str:
+        scaled = draft.node("Mul", scores_of_lists(draft), draft.constant(lone(rank, 0.25)))
+        return draft.node("MatMul", draft.node("Softmax", scaled, axis=-1), "image")
+
+    return spell
+
+
+def scores_of_lists(draft: Draft) -> str:
+    return draft.node("MatMul", "image", draft.node("Identity", "image"))
+
+
+RANKED = [
+    *((gelu_by, shape) for shape in [(), (1,), (4, 4), (2, 3, 4, 4)]),
+    *((attention_by, shape) for shape in [(4, 4), (2, 3, 4, 4)]),
+]
+
+
+@pytest.mark.parametrize("constant_rank", [0, 1, 3, 5])
+@pytest.mark.parametrize(("spell", "shape"), RANKED)
+def test_a_lone_number_of_higher_rank_still_makes_more_axes(
+    spell: Callable[[int], Spelling], shape: tuple[int, ...], constant_rank: int
+) -> None:
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    model = built(spell(constant_rank))
+    wanted = Executor(model)({"image": x}, [v.name for node in model.graph for v in node.outputs])
+
+    for name, found in Executor(model)({"image": x}).items():
+        assert found.shape == wanted[name].shape
+        assert (found - wanted[name]).abs().max() <= TOLERANCE
+
+
+def masked_by(mask: NDArray[np.float64]) -> Spelling:
+    def spell(draft: Draft) -> str:
+        masked = draft.node("Add", scores(draft), draft.constant(mask))
+        return draft.node("MatMul", draft.node("Softmax", masked, axis=-1), "image")
+
+    return spell
+
+
+def mask_with_a_dead_row() -> NDArray[np.float64]:
+    mask = np.triu(np.full((16, 16), -np.inf), 1)
+    mask[5] = -np.inf
+    return mask
+
+
+def test_a_row_that_a_constant_masks_wholly_stays_undefined() -> None:
+    """What is spelled out divides nothing by nothing there, and so does ONNX Runtime; PyTorch's kernel gives zeros."""
+    model = built(masked_by(mask_with_a_dead_row()))
+
+    (found,) = Executor(model)({"image": image()}).values()
+
+    assert found[:, :, 5].isnan().all()
+    assert found[:, :, :5].isfinite().all()
+
+
+def test_a_row_that_is_masked_wholly_at_run_time_is_nothing() -> None:
+    """To look for such rows at each run would cost a pass over the mask and, on a GPU, a wait."""
+    model = built(masked_by(np.zeros((16, 16))))
+    (mask,) = (name for name in model.graph.initializers if name.startswith("weight"))
+    given = torch.from_numpy(mask_with_a_dead_row()).float()
+
+    (found,) = Executor(model)({"image": image(), mask: given}).values()
+
+    assert (found[:, :, 5] == 0).all()
+    assert found.isfinite().all()
