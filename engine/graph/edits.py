@@ -54,7 +54,8 @@ def remove_dead(model: Model) -> None:
 
 def add_initialiser(model: Model, stem: str, array: NDArray[np.generic]) -> ir.Value:
     """Add an array under a name that is free."""
-    tensor = ir.tensor(np.ascontiguousarray(array), name=free_name(stem, model.names()))
+    compact = np.ascontiguousarray(array).reshape(array.shape)  # a single number would come back as a row of one
+    tensor = ir.tensor(compact, name=free_name(stem, model.names()))
     value = ir.Value(
         name=tensor.name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype)
     )
@@ -79,6 +80,11 @@ def free_name(stem: str, taken: set[str]) -> str:
     while name in taken:
         name, number = f"{stem}_{number}", number + 1
     return name
+
+
+def kind(node: ir.Node) -> str:
+    """Return the type of one of ONNX's own operators, "" for any other: my::Relu may do what it likes."""
+    return "" if node.domain else node.op_type
 
 
 def is_constant(value: ir.Value | None) -> bool:

@@ -86,7 +86,8 @@ class Model:
     def set_weight(self, name: str, array: NDArray[np.generic]) -> None:
         """Give one initialiser a new array, which may have another shape."""
         value = self.graph.initializers[name]
-        value.const_value = ir.tensor(np.ascontiguousarray(array), name=name)
+        compact = np.ascontiguousarray(array).reshape(array.shape)  # a single number would come back as a row of one
+        value.const_value = ir.tensor(compact, name=name)
         value.shape = ir.Shape(array.shape)
         value.dtype = value.const_value.dtype
 

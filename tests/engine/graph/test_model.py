@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from engine.graph.edits import add_initialiser
 from engine.graph.model import Model, TensorInfo
 from tests.networks import clutter, residual
 
@@ -54,6 +55,17 @@ def test_a_copy_can_be_changed_alone() -> None:
 
     assert model.to_bytes() == before
     assert not copy.weight(name).any()
+
+
+def test_a_single_number_stays_one() -> None:
+    """One number and a row of one number are not the same: an operator that takes it makes another shape of each."""
+    model, three = residual(), np.array(3, np.int64)
+
+    name = add_initialiser(model, "number", three).name
+    written = model.weight(str(name)).shape
+    model.set_weight(str(name), three)
+
+    assert written == model.weight(str(name)).shape == ()
 
 
 def test_the_same_graph_gives_the_same_bytes() -> None:

@@ -94,6 +94,17 @@ def gathered_in_another_order() -> Model:
     return between_convs(lambda d, x: d.node("Gather", x, d.constant([3, 4, 5, 6, -1, 0, 1, 2], np.int64), axis=1))
 
 
+@case(3, 4)
+def picked_one() -> Model:
+    """A single number takes the axis away: the channel that it picks stays, whatever goes before it."""
+
+    def middle(draft: Draft, x: str) -> str:
+        one = draft.node("Gather", x, draft.constant(3, np.int64), axis=1)
+        return draft.node("Add", x, draft.node("Unsqueeze", one, draft.constant([1], np.int64)))
+
+    return between_convs(middle)
+
+
 @case(8)
 def packed_and_picked() -> Model:
     """Three numbers of eight channels each in one layer, picked by their place."""
