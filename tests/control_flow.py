@@ -46,8 +46,8 @@ def chosen_beside_a_skip() -> Model:
     halved = draft.node("Mul", x, draft.constant(0.5))
     convolved = branch("made", helper.make_node("Conv", [halved, weight], ["made"]))
     strong = draft.node("Greater", draft.node("ReduceMean", x, keepdims=0), draft.constant(0.55))
-    negated = branch("made", helper.make_node("Neg", [x], ["made"]))
-    y = draft.node("If", strong, then_branch=convolved, else_branch=negated)
+    squeezed = branch("made", helper.make_node("Tanh", [x], ["made"]))
+    y = draft.node("If", strong, then_branch=convolved, else_branch=squeezed)
     return draft.model(draft.classify(draft.node("Relu", draft.node("Add", x, y))))
 
 

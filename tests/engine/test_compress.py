@@ -37,6 +37,7 @@ from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
 from engine.report import Interval, LatencyComparison, Outcome, Report
+from tests.control_flow import CONTROL_FLOW
 from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, blocks, images, stem
 
 QUICK: dict[str, Any] = {"budget_seconds": 10, "deploy": {"batch": 2}, "target": {"units": 1}}
@@ -186,6 +187,20 @@ def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monk
     assert delivered == load(model_path).to_bytes()
     assert report.delivered == report.original
     assert [unit.decision for unit in report.units] == ["kept"] * 3
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("name", ["If", "Loop"])
+def test_branches_and_loops_stay_and_blocks_around_them_go(tmp_path: Path, pictures: Path, name: str) -> None:
+    (tmp_path / "model.onnx").write_bytes(CONTROL_FLOW[name]().to_bytes())
+
+    delivered, report = run(tmp_path / "model.onnx", pictures)
+
+    assert [unit.decision for unit in report.units].count("cut") == 1
+    assert [node.rpartition("_")[2] for node in report.unruled] == [name]
+    assert name in report.delivered.uncounted
+    (scores,) = onnxruntime.InferenceSession(delivered).run(None, {"image": np.ones((3, 3, 16, 16), np.float32)})
+    assert np.isfinite(scores).all()
 
 
 @pytest.mark.usefixtures("hurried")
