@@ -6,9 +6,20 @@ Every key has a default; a key that is not known is an error that names the near
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -165,7 +176,37 @@ class Deploy(Strict):
     batch: int = Field(default=1, ge=1, le=4096)
 
 
-OptionValue = bool | Annotated[int, Field(ge=0, le=65_536)] | Finite | Annotated[str, Field(max_length=64)]
+MOST_OPTION = 1 << 20
+"""Of whole numbers; the largest are numbers of classes, of which networks for faces have some hundred thousand."""
+
+MOST_INPUT_NUMBERS = 1 << 26
+"""Of one image: three channels of 4,700 by 4,700 pixels."""
+
+OPEN_SIDE = 224
+"""In pixels: what the network is tried with in place of an open side."""
+
+
+def _bounded(value: bool | int | float | str) -> bool | int | float | str:
+    """Refuse a whole number out of bounds, which a bound of its own would turn into a fraction."""
+    if isinstance(value, int) and not 0 <= value <= MOST_OPTION:
+        message = "A whole number among the options is 0 to {most}; found {found}."
+        raise PydanticCustomError("option", message, {"most": MOST_OPTION, "found": str(value)[:40]})
+    return value
+
+
+OptionValue = Annotated[bool | int | Finite | Annotated[str, Field(max_length=64)], AfterValidator(_bounded)]
+
+
+def _within_reach(shape: tuple[int, int | None, int | None]) -> tuple[int, int | None, int | None]:
+    numbers = math.prod(OPEN_SIDE if size is None else size for size in shape)
+    if numbers > MOST_INPUT_NUMBERS:
+        message = "An image of that shape has {numbers} numbers; at most {most} are tried. Give a smaller one."
+        raise PydanticCustomError("input_shape", message, {"numbers": numbers, "most": MOST_INPUT_NUMBERS})
+    return shape
+
+
+_Size = Annotated[int, Field(ge=1, le=16_384)]
+InputShape = Annotated[tuple[_Size, _Size | None, _Size | None], AfterValidator(_within_reach)]
 
 
 class Architecture(Strict):
@@ -180,10 +221,8 @@ class Architecture(Strict):
     options: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,63}$")], OptionValue] = Field(
         default={}, max_length=32, description="Given to the network's builder, such as num_classes."
     )
-    input_shape: tuple[Annotated[int, Field(ge=1, le=16_384)] | None, ...] | None = Field(
+    input_shape: InputShape | None = Field(
         default=None,
-        min_length=3,
-        max_length=3,
         description="Channels, height, width; null in place of height or width: any. Absent: as it was trained.",
     )
 

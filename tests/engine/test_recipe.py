@@ -59,6 +59,27 @@ def test_a_recipe_survives_the_trip_through_json() -> None:
         ({"target": {"latency_ratio": 1.5}}, "target.latency_ratio", "less than 1"),
         ({"target": {"units": 0}}, "target.units", "greater than or equal to 1"),
         ({"preprocess": {"std": [0.0]}}, "preprocess.std", "greater than 0"),
+        (
+            {"architecture": {"name": "torchvision/alexnet", "options": {"num_classes": 1 << 21}}},
+            "architecture",
+            "0 to 1048576; found 2097152",
+        ),
+        (
+            {"architecture": {"name": "torchvision/alexnet", "options": {"num_classes": -1}}},
+            "architecture",
+            "0 to 1048576; found -1",
+        ),
+        (
+            {"architecture": {"name": "torchvision/alexnet", "input_shape": [16384, 16384, 16384]}},
+            "architecture",
+            "at most 67108864",
+        ),
+        (
+            {"architecture": {"name": "torchvision/alexnet", "input_shape": [None, 64, 64]}},
+            "architecture",
+            "valid integer",
+        ),
+        ({"architecture": {"name": "torchvision/alexnet", "input_shape": [3, 64]}}, "architecture", "required"),
         ({"deploy": {"provider": "tpu"}}, "deploy.provider", "'cpu' or 'cuda'"),
     ],
 )
@@ -71,6 +92,16 @@ def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, Any], where: st
 
     assert said in refused.value.message
     assert (refused.value.where or "").startswith(where)
+
+
+@pytest.mark.parametrize("value", [True, 0, 85_742, 0.5, 2.0, "avg"])
+def test_an_option_keeps_its_kind(value: object) -> None:
+    given = {"architecture": {"name": "torchvision/alexnet", "options": {"num_classes": value}}}
+
+    found = Recipe.model_validate_json(json.dumps(given)).architecture
+
+    assert found is not None
+    assert (type(found.options["num_classes"]), found.options["num_classes"]) == (type(value), value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"'])
