@@ -107,8 +107,11 @@ def registries() -> dict[str, Registry]:
     return found
 
 
-def skeleton(architecture: Architecture) -> nn.Module:
-    """Build the network without memory for its weights, ready for inference. Raises RecipeInvalid."""
+def skeleton(architecture: Architecture, classes: int | None = None) -> nn.Module:
+    """Build the network without memory for its weights, ready for inference. Raises RecipeInvalid.
+
+    `classes` is what the weights say where the recipe says nothing; they have that many, so no bound is needed.
+    """
     registry, name = _find(architecture.name)
     unknown = sorted(set(architecture.options) - OPTIONS)
     if unknown:
@@ -116,7 +119,8 @@ def skeleton(architecture: Architecture) -> nn.Module:
         raise RecipeInvalid(
             f"architecture.options: '{unknown[0]}' is no option that is passed on.{hint}", where=unknown[0]
         )
-    return _skeleton(registry, name, architecture.options)
+    inferred = {} if classes is None else {"num_classes": classes}
+    return _skeleton(registry, name, {**architecture.options, **inferred})
 
 
 def input_shape(architecture: Architecture) -> tuple[int | None, ...]:

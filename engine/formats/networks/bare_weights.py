@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engine.errors import ModelUnreadable, ModelUnsafe, RecipeInvalid
 from engine.formats.networks.architectures import Shape, input_shape, nearest, skeleton
-from engine.formats.networks.conversion import convert_network
+from engine.formats.networks.conversion import convert_network, require_room
 from engine.graph.model import Model
 from engine.recipe import Architecture
 
@@ -18,6 +18,7 @@ MOST_TENSORS = 50_000
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
 _PREFIXES = ("module.", "_orig_mod.")
+_COUNTER = "num_batches_tracked"
 _SHOWN = 5
 
 
@@ -40,8 +41,7 @@ def fill(architecture: Architecture, state: Mapping[str, Tensor]) -> nn.Module:
     if "num_classes" not in architecture.options:
         classes = _other_classes(network, state)
         if classes is not None:
-            options = {**architecture.options, "num_classes": classes}
-            network = skeleton(Architecture(name=architecture.name, options=options))
+            network = skeleton(architecture, classes)
     _require_fit(architecture.name, network, state)
     own = network.state_dict()  # it knows, beside tensors, in which version each layer keeps its own
     own.update({name: _plain(tensor) for name, tensor in state.items()})
@@ -64,6 +64,7 @@ def _tensors(content: object) -> dict[str, Tensor]:
         raise ModelUnsafe(f"The file holds more than {MOST_TENSORS} tensors.")
     for name, value in content.items():
         _check_tensor(name, value)
+    require_room(content.values())
     return _without_prefix({str(name): value for name, value in content.items()})
 
 
@@ -76,6 +77,12 @@ def _check_tensor(name: object, value: object) -> None:
         )
     if value.layout is not torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
         raise ModelUnreadable(f"'{name}' is not a plain tensor of numbers ({value.dtype}, {value.layout}).", where=name)
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise ModelUnsafe(
+            f"'{name}' announces the sizes {list(value.shape)}, far more than its bytes hold. "
+            "Save it with .contiguous().",
+            where=name,
+        )
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -98,21 +105,28 @@ def _other_classes(network: nn.Module, state: Mapping[str, Tensor]) -> int | Non
 
 
 def _require_fit(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Name what is missing, what is too much and what has another shape. Raises RecipeInvalid."""
-    own, given = _shapes(network.state_dict()), _shapes(state)
+    """Name what is missing, what is too much and what has another shape or kind. Raises RecipeInvalid."""
+    places = network.state_dict()
+    own, given = _shapes(places), _shapes(state)
     # Files from before 2018 lack these counters, and inference does not read them.
-    missing = [key for key in own if key not in given and not key.endswith("num_batches_tracked")]
+    missing = [key for key in own if key not in given and not key.endswith(_COUNTER)]
     too_many = [key for key in given if key not in own]
     wrong = [f"{key} is {given[key]} in place of {own[key]}" for key in own if given.get(key, own[key]) != own[key]]
-    faults = [
-        f"{len(found)} {word} ({_list(found)})"
-        for found, word in ((missing, "missing"), (too_many, "unexpected"), (wrong, "of another shape"))
-        if found
-    ]
+    other = [
+        f"{key} is {state[key].dtype} in place of {place.dtype}" for key, place in places.items()
+        if key in state and _is_of_another_kind(key, state[key], place)
+    ]  # fmt: skip
+    named = ((missing, "missing"), (too_many, "unexpected"), (wrong, "of another shape"), (other, "of another kind"))
+    faults = [f"{len(found)} {word} ({_list(found)})" for found, word in named if found]
     if faults:
         raise RecipeInvalid(
             f"architecture: the file's tensors do not fit {name}: {'; '.join(faults)}.{_looks_like(state)}", where=name
         )
+
+
+def _is_of_another_kind(name: str, given: Tensor, place: Tensor) -> bool:
+    """Tell whole numbers from fractions; only of counters, which who halves a whole dictionary halves too, all fit."""
+    return given.is_floating_point() != place.is_floating_point() and not name.endswith(_COUNTER)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, Shape]:

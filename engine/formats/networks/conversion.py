@@ -7,21 +7,24 @@ import io
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 import onnx_ir as ir
 import torch
+from google.protobuf.message import EncodeError  # type: ignore[import-untyped]  # protobuf ships no types
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
-from torch import nn
+from torch import Tensor, nn
 
-from engine.errors import ModelUnreadable
+from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.formats.archives import MOST_BYTES
 from engine.formats.checks.external import missing
 from engine.formats.onnx import read
 from engine.graph.model import Model
+from engine.recipe import OPEN_SIDE
 
 OPSET = 18
-_TRIED_BATCH, _TRIED_SIDE = 2, 224
+_TRIED_BATCH = 2
 _AXIS_NAMES = {0: "batch", 2: "height", 3: "width"}
 
 
@@ -30,23 +33,37 @@ def convert_network(network: nn.Module, input_shape: tuple[int | None, ...]) -> 
 
     Raises ModelUnreadable where torch cannot export it so.
     """
-    image = torch.zeros(_TRIED_BATCH, *(_TRIED_SIDE if size is None else size for size in input_shape))
     # Open within the bounds that the network sets, such as a least height; an axis that it fixes is an error.
     dims = {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate((None, *input_shape)) if size is None}
-    program = _tried(lambda: torch.export.export(network, (image,), dynamic_shapes=(dims,)), input_shape)
+    sizes = (_TRIED_BATCH, *(OPEN_SIDE if size is None else size for size in input_shape))
+    program = _tried(lambda: torch.export.export(network, (torch.zeros(sizes),), dynamic_shapes=(dims,)), input_shape)
     return convert_program(program, inputs=("input",), outputs=_output_names(program))
 
 
 def convert_program(
     program: torch.export.ExportedProgram, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()
 ) -> Model:
-    """Turn an exported program into ONNX; open axes stay open and the batch is called so. Raises ModelUnreadable."""
+    """Turn an exported program into ONNX; open axes stay open and the batch is called so.
+
+    Raises ModelUnreadable, or ModelUnsafe where its weights do not fit into a file.
+    """
+    require_room((*program.state_dict.values(), *program.constants.values()))
     options: dict[str, Any] = {"input_names": list(inputs) or None, "output_names": list(outputs) or None}
     made = _tried(lambda: torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False, **options))
     model = made.model
     ClearMetadataAndDocStringPass()(model)  # lines of source code, and where they lay
     _name_axes(model)
     return read(_serialised(model), _Nothing())
+
+
+def require_room(values: Iterable[object]) -> None:
+    """Hold tensors against what one ONNX file takes, each counted as if it shared no bytes and in 32 bits.
+
+    Raises ModelUnsafe.
+    """
+    total = sum(value.numel() * max(4, value.element_size()) for value in values if isinstance(value, Tensor))
+    if total > MOST_BYTES:
+        raise ModelUnsafe(f"The network's tensors have {total} bytes together; at most {MOST_BYTES} are taken.")
 
 
 class _Nothing:
@@ -130,6 +147,6 @@ def _renamed(size: int | ir.SymbolicDim, names: dict[str, str]) -> int | str | N
 def _serialised(model: ir.Model) -> bytes:
     try:
         data: bytes = ir.to_proto(model).SerializeToString()
-    except ValueError as error:
+    except (ValueError, EncodeError) as error:  # beyond 2 GiB, one or the other by protobuf's version
         raise ModelUnreadable(f"The network is too large for an ONNX file: {error}.") from error
     return data

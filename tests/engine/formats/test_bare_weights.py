@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine.errors import EngineError, ModelUnreadable, ModelUnsafe, RecipeInvalid
 from engine.formats import load
-from engine.formats.networks import bare_weights
+from engine.formats.networks import bare_weights, conversion
 from engine.formats.networks.architectures import Torchvision, input_shape, skeleton
 from engine.formats.networks.bare_weights import fill
 from engine.recipe import Architecture
@@ -93,6 +93,10 @@ UNFIT: dict[str, tuple[Callable[[State], State], str]] = {
         lambda s: changed(s, features__0__bias=torch.ones(1).expand(1 << 40)),
         "1099511627776",
     ),
+    "whole numbers": (
+        lambda s: changed(s, features__0__bias=torch.ones(64, dtype=torch.int64)),
+        r"1 of another kind \(features\.0\.bias is torch\.int64 in place of torch\.float32\)",
+    ),
     "another network": (lambda s: {"layer.weight": torch.ones(3, 3)}, "52 missing.*1 unexpected"),
 }
 
@@ -104,6 +108,22 @@ def test_what_does_not_fit_is_named(state: State, name: str, monkeypatch: pytest
 
     with pytest.raises(RecipeInvalid, match=words + ".*They look like torchvision/alexnet"):
         fill(Architecture(name=NAME, options={"num_classes": 7}), change(state))
+
+
+def test_more_classes_than_the_recipe_may_say_follow_from_the_head(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without memory for so many, which tensors of a file that is read have each for itself."""
+    monkeypatch.setattr(bare_weights, "_plain", lambda tensor: tensor)
+    classes = 3 << 20
+    head = {
+        "classifier.1.weight": torch.zeros(1).expand(classes, 512, 1, 1),
+        "classifier.1.bias": torch.zeros(1).expand(classes),
+    }
+
+    network = fill(Architecture(name=NAME), {**state, **head})
+
+    assert network.state_dict()["classifier.1.bias"].shape == (classes,)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +169,11 @@ NO_STATE: dict[str, tuple[object, type[EngineError], str]] = {
     "a number among tensors": ({"w": torch.ones(1), "epoch": 3}, ModelUnreadable, "'epoch' is a int, not a tensor"),
     "a numbered tensor": ({"w": torch.ones(1), 3: torch.ones(1)}, ModelUnreadable, "key 3 is no name"),
     "a sparse tensor": ({"w": torch.ones(2).to_sparse()}, ModelUnreadable, "'w' is not a plain tensor"),
+    "one number a million times": (
+        {"w": torch.ones(1).expand(1 << 20)},
+        ModelUnsafe,
+        "'w' announces the sizes .1048576., far more than its bytes",
+    ),
     "complex numbers": ({"w": torch.ones(2, dtype=torch.complex64)}, ModelUnreadable, "not a plain tensor"),
     "a whole network": (torch.nn.Linear(2, 2), ModelUnsafe, r"an object of torch\.nn\.modules\.linear\.Linear"),
     "settings of a script": ({"args": argparse.Namespace(lr=1)}, ModelUnsafe, r"argparse\.Namespace"),
@@ -162,6 +187,17 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(error, match=words):
         load(written(tmp_path / "w", content), Architecture(name=NAME))
+
+
+def test_the_same_bytes_for_many_tensors_are_counted_each_time(
+    tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And half precision as what it becomes."""
+    monkeypatch.setattr(conversion, "MOST_BYTES", 4 * 10 * 64)
+    weights = torch.ones(64, dtype=torch.float16)
+
+    with pytest.raises(ModelUnsafe, match="have 2816 bytes together; at most 2560"):
+        load(written(tmp_path / "w", {f"w{number}": weights for number in range(11)}), Architecture(name=NAME))
 
 
 class Touch:
