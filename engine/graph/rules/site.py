@@ -68,11 +68,11 @@ class Edit:
         self.node.attributes[name] = ir.AttrInt64s(name, list(numbers))
 
     def set_numbers(self, index: int, numbers: NDArray[np.int64] | Sequence[int]) -> None:
-        """Give an input new numbers, in a constant of the node's own where another node reads the old one."""
+        """Give an input new numbers, in a constant of the node's own where anybody else reads the old one."""
         old = self.node.inputs[index] if index < len(self.node.inputs) else None
         dtype = np.int64 if old is None or old.const_value is None else old.const_value.dtype.numpy()
         array = np.asarray(numbers, dtype)
-        if old is not None and old.is_initializer() and len(old.uses()) == 1:
+        if old is not None and old.is_initializer() and len(old.uses()) == 1 and not old.is_graph_output():
             self.model.set_weight(str(old.name), array)
         else:
             self.set_input(index, self.add_constant(array))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import TensorProto
 
 from engine.errors import RecipeInvalid
 from engine.graph.channels import remove_channels
@@ -14,7 +15,7 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.shapes import infer_shapes
 from tests.engine.graph.rules.cases import CASES, normalised
-from tests.networks import Draft, residual
+from tests.networks import CHANNELS, Draft, residual
 
 IN_SHAPE = [name for name in CASES if CASES[name].sizes][::3]
 
@@ -104,6 +105,24 @@ def test_a_row_that_strangers_share_is_copied_and_friends_go_on_sharing() -> Non
         one, same, other = rows_read(model_after)
         assert one == same != other
     assert [both.weight(row).size for row in rows_read(both)] == [6, 6, 7]
+
+
+def test_numbers_that_are_an_output_too_stay_what_they_are() -> None:
+    """The target of a Reshape is handed out as it was, and the node gets numbers of its own."""
+    draft = Draft()
+    target = draft.constant([0, CHANNELS, -1], np.int64)
+    x = draft.node("Reshape", draft.conv("image", 3, CHANNELS), target)
+    pooled = draft.node("ReduceMean", x, draft.constant([2], np.int64), keepdims=0)
+    scores = draft.node("MatMul", pooled, draft.weight(CHANNELS, 5))
+    model = normalise(draft.model(scores, also={target: (TensorProto.INT64, (3,))}))
+    (group,) = find_groups(model).groups
+
+    smaller = remove_channels(model, {group.name: [0, 1]})
+
+    (reshape,) = [node for node in smaller.graph if node.op_type == "Reshape"]
+    handed_out, used = str(smaller.graph.outputs[1].name), str(reshape.inputs[1].name)
+    assert smaller.weight(handed_out).tolist() == [0, CHANNELS, -1]
+    assert smaller.weight(used).tolist()[1] == CHANNELS - 2
 
 
 def test_an_empty_cut_changes_nothing() -> None:
