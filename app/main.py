@@ -41,9 +41,11 @@ def create_app(given: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with background.running(services):
-            yield
-        await services.close()
+        try:
+            async with background.running(services):
+                yield
+        finally:
+            await services.close()
 
     app = FastAPI(title="Secateur", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.services = services

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from app.memory.running_hashes import RunningHashes
 from app.memory.shown_jobs import ShownJobs
 from app.memory.turns import Turns
@@ -15,6 +17,11 @@ from core.keys import load_pepper
 from core.settings import Settings
 from core.storage import open_storage
 from core.storage.base import Storage
+
+log = structlog.get_logger("app.services")
+
+CLOSE_SECONDS = 20.0
+"""Supervisors wait for some thirty before they kill a process."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,21 @@ class Services:
     async def close(self) -> None:
         """Close the database when nobody uses it any more: who is cancelled leaves a thread behind, and that goes on.
 
-        The last step of an event loop, which starts no thread after it.
+        One that hangs is waited for no longer than CLOSE_SECONDS. The last step of an event loop, which starts no
+        thread after it.
         """
+        try:
+            over = asyncio.ensure_future(self._over())
+            # Only waited for: a cancelled shutdown of the threads would stop the whole loop until the last has ended.
+            _, late = await asyncio.wait([over], timeout=CLOSE_SECONDS)
+            if late:
+                log.warning("close.late", waited_seconds=CLOSE_SECONDS)
+        finally:
+            await self.database.aclose()
+
+    async def _over(self) -> None:
         await self.turns.over()
         await asyncio.get_running_loop().shutdown_default_executor()
-        await self.database.aclose()
 
     @property
     def part_folder(self) -> Path:

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from app import background
+from app import services as services_module
 from app.main import create_app
 from app.services import Services
 from core.settings import Settings
@@ -64,6 +65,50 @@ def test_the_database_is_closed_after_the_last_thread(
     asyncio.run(live_until(app, lambda: begin(services, step), step.began))
 
     assert had_ended == [True]
+
+
+def test_a_thread_that_hangs_is_not_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services_module, "CLOSE_SECONDS", 0.2)
+    app = create_app(settings)
+    services: Services = app.state.services
+    close, began, release, closed = services.database.aclose, threading.Event(), threading.Event(), list[bool]()
+
+    async def watched_close() -> None:
+        closed.append(not release.is_set())
+        release.set()
+        await close()
+
+    def hang(*_arguments: object) -> None:
+        began.set()
+        assert release.wait(20)
+
+    monkeypatch.setattr(services.database, "aclose", watched_close)
+    monkeypatch.setattr(background, "dispatch", hang)
+
+    asyncio.run(live_until(app, services.job_written.set, began))
+
+    assert closed == [True]
+
+
+def test_the_database_is_closed_when_the_web_process_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(settings)
+    database = app.state.services.database
+    close, closed = database.aclose, list[bool]()
+
+    async def watched_close() -> None:
+        closed.append(True)
+        await close()
+
+    async def fail() -> None:
+        async with app.router.lifespan_context(app):
+            raise OSError("disk on fire")
+
+    monkeypatch.setattr(database, "aclose", watched_close)
+
+    with pytest.raises(OSError, match="disk on fire"):
+        asyncio.run(fail())
+
+    assert closed == [True]
 
 
 async def live_until(app: FastAPI, begin: Callable[[], None], began: threading.Event) -> None:
