@@ -1,4 +1,4 @@
-"""`inspect`: tell what can be done with a network, without running it and without torch."""
+"""`inspect`: tell what can be done with a network, without running it; torch is loaded for its own files alone."""
 
 from __future__ import annotations
 

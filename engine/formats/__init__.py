@@ -1,6 +1,7 @@
 """The file formats that go in, a drawer each with load(path, architecture), and the one that comes out.
 
-The table holds names alone, so that reading ONNX loads no torch; a file is told by its contents.
+The table holds names alone, so that reading ONNX loads no torch; the drawers of torch's own files do load it, and the
+contract of imports in pyproject.toml cannot see that. A file is told by its contents.
 """
 
 from __future__ import annotations
