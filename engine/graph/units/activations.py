@@ -69,11 +69,12 @@ def _lets_merge(trial: Model, source: ir.Value, target: ir.Value) -> bool:
     reader.replace_input_with(place, source)
     for node, index in inside:
         node.replace_input_with(index, None)
-    merges = any(_merges_with(trial, layer, node) for node in _nodes_from(reader))
-    for node, index in inside:
-        node.replace_input_with(index, source)
-    reader.replace_input_with(place, target)
-    return merges
+    try:
+        return any(_merges_with(trial, layer, node) for node in _nodes_from(reader))
+    finally:
+        for node, index in inside:
+            node.replace_input_with(index, source)
+        reader.replace_input_with(place, target)
 
 
 def _nodes_from(node: ir.Node) -> list[ir.Node]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import onnx
+import onnx_ir as ir
 import pytest
 
 from engine.graph.folds import fold
@@ -14,7 +15,7 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.shapes import infer_shapes
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit, blocks, contains, find_units, signature
+from engine.graph.units import Unit, activations, blocks, contains, find_units, signature
 from tests.engine.graph.random_graphs import STEPS, Plan, grow
 from tests.networks import (
     CHANNELS,
@@ -222,3 +223,20 @@ def test_a_block_of_several_ways_is_one_run() -> None:
     assert unit.kind == "run"
     kinds = Counter(model.nodes()[node].op_type for node in (*unit.nodes, unit.join))
     assert kinds == Counter({"Conv": 4, "MaxPool": 1, "Relu": 1, "Concat": 1})
+
+
+def test_a_rule_that_raises_leaves_the_graph_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The activation is left out for a moment only, whatever becomes of asking."""
+    asked: list[Model] = []
+
+    def fails(model: Model, node: ir.Node) -> None:
+        asked.append(model)
+        raise ArithmeticError(str(node.name))
+
+    monkeypatch.setattr(activations, "MERGES", {"fails": fails})
+    model = normalise(residual())
+
+    with pytest.raises(ArithmeticError):
+        find_units(model)
+
+    assert asked[0].to_bytes() == model.to_bytes()
