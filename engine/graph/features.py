@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from engine.errors import OperatorUnsupported
+from engine.graph.edits import kind
 from engine.graph.model import Model
 
 _LAYOUT = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Gather", "Slice"}
@@ -62,7 +63,7 @@ def _is_floating(output: ir.Value) -> bool:
 
 
 def _before_the_head(value: ir.Value) -> ir.Value:
-    while (node := value.producer()) is not None and node.op_type in _HEAD:
+    while (node := value.producer()) is not None and kind(node) in _HEAD:
         read = [v for v in node.inputs if v is not None and not _is_constant(v)]
         if len(read) != 1 or read[0].is_graph_input():
             break
@@ -72,4 +73,4 @@ def _before_the_head(value: ir.Value) -> ir.Value:
 
 def _is_constant(value: ir.Value) -> bool:
     producer = value.producer()
-    return value.is_initializer() or (producer is not None and producer.op_type == "Constant")
+    return value.is_initializer() or (producer is not None and kind(producer) == "Constant")

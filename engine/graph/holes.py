@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from engine.graph.edits import kind
 from engine.graph.features import Features
 from engine.graph.model import Model
 from engine.graph.units import Unit, contains
@@ -66,11 +67,11 @@ def _stand_in(value: ir.Value, values: dict[str, ir.Value], by_target: dict[str,
     if unit is not None:
         return _stand_in(values[unit.source], values, by_target)
     node = value.producer()
-    if node is None or node.op_type != "Relu":
+    if node is None or kind(node) != "Relu":
         return value
     (read,) = node.inputs
     assert read is not None
     inner = _stand_in(read, values, by_target)
     inner_node = inner.producer()
     # a Relu of a Relu changes nothing: what repairs the inner one repairs both
-    return inner if inner is not read and inner_node is not None and inner_node.op_type == "Relu" else value
+    return inner if inner is not read and inner_node is not None and kind(inner_node) == "Relu" else value

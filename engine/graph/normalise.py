@@ -13,7 +13,7 @@ from onnx_ir.passes.common import IdentityEliminationPass, RemoveInitializersFro
 
 from engine.errors import ModelUnsafe
 from engine.graph.bodies import bodies, every_node
-from engine.graph.edits import free_name, remove_dead, replace_value
+from engine.graph.edits import free_name, kind, remove_dead, replace_value
 from engine.graph.idioms import find, recognise
 from engine.graph.lift import OLDEST_OPSET, lift
 from engine.graph.model import Model
@@ -109,7 +109,7 @@ def _drop_identities(model: Model) -> None:
 def _drop_dropout(model: Model) -> None:
     """Remove dropout that is at rest, as it is at inference: one whose mask nobody reads."""
     for node in list(model.graph):
-        if node.op_type != "Dropout" or any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        if kind(node) != "Dropout" or any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
             continue
         training = node.inputs[2] if len(node.inputs) > 2 else None
         at_rest = training is None or (training.const_value is not None and not training.const_value.numpy().any())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from engine.graph.edits import kind
 from engine.graph.model import Model
 
 _LINEAR = {"Conv", "Gemm", "MatMul"}
@@ -39,13 +40,13 @@ def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | Non
     """
     total = model.values()[value]
     node = total.producer()
-    if through_relu and node is not None and node.op_type == "Relu":
+    if through_relu and node is not None and kind(node) == "Relu":
         assert node.inputs[0] is not None
         total = node.inputs[0]
         node = total.producer()
     if node is None:
         return None
-    if node.op_type == "Add" and not any(_is_weight(read) for read in node.inputs):
+    if kind(node) == "Add" and not any(_is_weight(read) for read in node.inputs):
         return _writer_into_sum(total, node)
     return _writer_along(total, None, total)
 
@@ -53,7 +54,7 @@ def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | Non
 def output_channels(model: Model, writer: Writer) -> int:
     """Return how many channels a writer's node puts out."""
     node, shape = model.nodes()[writer.node], model.weight(writer.weight).shape
-    return int(shape[0] if node.op_type == "Conv" or is_transposed(node) else shape[1])
+    return int(shape[0] if kind(node) == "Conv" or is_transposed(node) else shape[1])
 
 
 def has_bias(model: Model, writer: Writer) -> bool:
@@ -81,13 +82,13 @@ def _writer_into_sum(total: ir.Value, node: ir.Node) -> Writer | None:
 def _writer_along(value: ir.Value, skip: ir.Value | None, total: ir.Value) -> Writer | None:
     """Walk back from a value through relays to a linear node that nobody else reads."""
     relays: list[ir.Node] = []
-    while (node := value.producer()) is not None and node.op_type in _RELAYS:
+    while (node := value.producer()) is not None and kind(node) in _RELAYS:
         read = _only_data_input(node)
         if read is None or len(read.uses()) != 1:
             return None
         relays.insert(0, node)
         value = read
-    if node is None or node.op_type not in _LINEAR or not _is_refittable(node):
+    if node is None or kind(node) not in _LINEAR or not _is_refittable(node):
         return None
     reads, weight = node.inputs[0], node.inputs[1]
     assert reads is not None
@@ -108,7 +109,7 @@ def _writer_along(value: ir.Value, skip: ir.Value | None, total: ir.Value) -> Wr
 
 
 def _only_data_input(node: ir.Node) -> ir.Value | None:
-    if node.op_type in ("Mul", "Add"):
+    if kind(node) in ("Mul", "Add"):
         read = [value for value in node.inputs if not _is_weight(value)]
         return read[0] if len(read) == 1 else None
     return node.inputs[0]
@@ -120,14 +121,14 @@ def _is_refittable(node: ir.Node) -> bool:
     if not own or any(not _is_weight(value) or len(value.uses()) != 1 for value in own):
         return False
     attributes = node.attributes
-    if node.op_type == "Conv":
+    if kind(node) == "Conv":
         return (
             ("group" not in attributes or attributes["group"].as_int() == 1)
             and ("auto_pad" not in attributes or attributes["auto_pad"].as_string() == "NOTSET")
             and own[0].shape is not None
             and len(own[0].shape) == 4
         )
-    if node.op_type == "Gemm":
+    if kind(node) == "Gemm":
         plain = all(name not in attributes or attributes[name].as_float() == 1.0 for name in ("alpha", "beta"))
         return plain and not ("transA" in attributes and attributes["transA"].as_int())
     return own[0].shape is not None and len(own[0].shape) == 2

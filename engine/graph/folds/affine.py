@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, array_of, is_constant
+from engine.graph.edits import Array, array_of, is_constant, kind
 
 _EPSILON = 1e-5
 _WITH_CONSTANT = {"Add", "Div", "Mul", "Sub"}
@@ -31,9 +31,9 @@ class Affine:
 
 def read_affine(node: ir.Node) -> Affine | None:
     """Return what a node multiplies by and adds, or None where it does anything else."""
-    if node.op_type == "BatchNormalization":
+    if kind(node) == "BatchNormalization":
         return _batch_norm(node)
-    if node.op_type not in _WITH_CONSTANT or len(node.inputs) != 2:
+    if kind(node) not in _WITH_CONSTANT or len(node.inputs) != 2:
         return None
     places = [place for place, value in enumerate(node.inputs) if is_constant(value)]
     reads = node.inputs[1 - places[0]] if len(places) == 1 else None
@@ -44,9 +44,9 @@ def read_affine(node: ir.Node) -> Affine | None:
     if along is None:
         return None
     numbers, axis = along
-    if node.op_type == "Div" and (places[0] == 0 or not numbers.all()):
+    if kind(node) == "Div" and (places[0] == 0 or not numbers.all()):
         return None
-    scale, shift = _scale_and_shift(node.op_type, numbers, constant_first=places[0] == 0)
+    scale, shift = _scale_and_shift(kind(node), numbers, constant_first=places[0] == 0)
     return Affine(node, reads, made, scale, shift, axis)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from engine.graph.edits import kind
 from engine.graph.folds.affine import Affine, read_affine
 from engine.graph.folds.layer import Layer, change_inputs, layer_reading
 from engine.graph.model import Model
@@ -29,7 +30,7 @@ def before_layer(model: Model, node: ir.Node) -> bool:
 def _ends_a_product(affine: Affine) -> bool:
     """Say whether a number is the last factor of a product: the half of a spelled-out GELU, which runtimes look for."""
     before = affine.reads.producer()
-    return not affine.is_along_channels and before is not None and before.op_type == "Mul"
+    return not affine.is_along_channels and before is not None and kind(before) == "Mul"
 
 
 def _readers(affine: Affine) -> list[Layer]:
@@ -40,9 +41,9 @@ def _readers(affine: Affine) -> list[Layer]:
 
 
 def _takes(layer: Layer, affine: Affine) -> bool:
-    if layer.node.op_type == "ConvTranspose" or affine.makes.shape is None:
+    if kind(layer.node) == "ConvTranspose" or affine.makes.shape is None:
         return False
-    channels = 1 if layer.node.op_type == "Conv" else len(affine.makes.shape) - 1
+    channels = 1 if kind(layer.node) == "Conv" else len(affine.makes.shape) - 1
     if affine.is_along_channels and affine.axis != channels:
         return False
     return not affine.shift.any() or (layer.takes_bias and not _has_border(layer.node))
@@ -50,4 +51,4 @@ def _takes(layer: Layer, affine: Affine) -> bool:
 
 def _has_border(node: ir.Node) -> bool:
     padded = node.attributes.get_string("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER")
-    return node.op_type == "Conv" and (padded or any(node.attributes.get_ints("pads", ()) or ()))
+    return kind(node) == "Conv" and (padded or any(node.attributes.get_ints("pads", ()) or ()))

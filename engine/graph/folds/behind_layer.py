@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.graph.edits import only_reader, take_name
+from engine.graph.edits import kind, only_reader, take_name
 from engine.graph.folds.affine import Affine, read_affine
 from engine.graph.folds.layer import Layer, change_outputs, layer_making
 from engine.graph.model import Model
@@ -38,7 +38,7 @@ def _layer_before(affine: Affine) -> tuple[Layer, int] | None:
         if layer is not None:
             return layer, axis
         reader = value.producer()
-        if reader is None or reader.op_type != "Transpose" or reader.inputs[0] is None:
+        if reader is None or kind(reader) != "Transpose" or reader.inputs[0] is None:
             return None
         order = reader.attributes.get_ints("perm", ())
         if not order:

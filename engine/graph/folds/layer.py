@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, array_of, is_constant, only_reader, set_constant
+from engine.graph.edits import Array, array_of, is_constant, kind, only_reader, set_constant
 from engine.graph.model import Model
 
 _LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -31,7 +31,7 @@ class Layer:
     @property
     def takes_bias(self) -> bool:
         """Say whether a bias has a place; a product alone would need a node more."""
-        return self.node.op_type != "MatMul" or self.add is not None
+        return kind(self.node) != "MatMul" or self.add is not None
 
     @property
     def group(self) -> int:
@@ -40,12 +40,12 @@ class Layer:
 
 def layer_at(node: ir.Node) -> Layer | None:
     """Return the layer whose weight a node multiplies by, or None where weight or bias are not known or not plain."""
-    if node.op_type not in _LAYERS or not is_constant(node.inputs[1]):
+    if kind(node) not in _LAYERS or not is_constant(node.inputs[1]):
         return None
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and (not is_constant(bias) or array_of(bias).ndim != 1):
         return None
-    if node.op_type == "MatMul":
+    if kind(node) == "MatMul":
         return _product(node)
     plain = node.attributes.get_int("transA", 0) == 0 and node.attributes.get_float("beta", 1.0) == 1
     return Layer(node, None, axis=1) if plain else None
@@ -59,7 +59,7 @@ def layer_reading(value: ir.Value, node: ir.Node, place: int) -> Layer | None:
 def layer_making(value: ir.Value) -> Layer | None:
     """Return the layer that makes a value, bias included."""
     node = value.producer()
-    if node is not None and node.op_type == "Add":
+    if node is not None and kind(node) == "Add":
         node = next((read.producer() for read in node.inputs if read is not None and not is_constant(read)), None)
     layer = None if node is None else layer_at(node)
     return layer if layer is not None and layer.makes is value else None
@@ -70,7 +70,7 @@ def change_outputs(model: Model, layer: Layer, scale: Array, shift: Array) -> No
     weight = array_of(layer.node.inputs[1])
     count = _output_count(layer, weight)
     scale = np.broadcast_to(scale, (count,))
-    if layer.node.op_type == "ConvTranspose":  # (in, out / group, *kernel)
+    if kind(layer.node) == "ConvTranspose":  # (in, out / group, *kernel)
         parts = weight.reshape(layer.group, -1, *weight.shape[1:])
         by_group = scale.reshape(layer.group, 1, -1, *(1,) * (weight.ndim - 2))
         new = (parts * by_group).reshape(weight.shape)
@@ -85,11 +85,11 @@ def change_outputs(model: Model, layer: Layer, scale: Array, shift: Array) -> No
 def change_inputs(model: Model, layer: Layer, scale: Array, shift: Array) -> None:
     """Let a layer see each channel multiplied by `scale` and with `shift` added, without a border around the image."""
     weight = array_of(layer.node.inputs[1])
-    axis = 1 if layer.node.op_type == "Conv" or _is_transposed(layer.node) else 0
+    axis = 1 if kind(layer.node) == "Conv" or _is_transposed(layer.node) else 0
     seen = weight.shape[axis] * (layer.group if axis == 1 else 1)
     scale, shift = np.broadcast_to(scale, (seen,)), np.broadcast_to(shift, (seen,))
     wide = weight.astype(np.float64)
-    if layer.node.op_type == "Conv":
+    if kind(layer.node) == "Conv":
         outputs = np.arange(len(weight)) // (len(weight) // layer.group)
         first = outputs[:, None] * weight.shape[1] + np.arange(weight.shape[1])  # (out, in / group): channels seen
         kernel = (1,) * (weight.ndim - 2)
@@ -111,7 +111,7 @@ def _product(node: ir.Node) -> Layer | None:
         return None
     add, axis = only_reader(product), len(product.shape) - 1
     constants = [] if add is None else [value for value in add.inputs if is_constant(value)]
-    is_bias = add is not None and add.op_type == "Add" and len(constants) == 1
+    is_bias = add is not None and kind(add) == "Add" and len(constants) == 1
     if is_bias and add is not None and add.outputs[0].shape == product.shape:
         bias = array_of(constants[0])
         if bias.shape[-1:] == (weight.shape[1],) == (bias.size,):
@@ -120,11 +120,11 @@ def _product(node: ir.Node) -> Layer | None:
 
 
 def _output_axis(layer: Layer) -> int:
-    return 0 if layer.node.op_type == "Conv" or _is_transposed(layer.node) else 1
+    return 0 if kind(layer.node) == "Conv" or _is_transposed(layer.node) else 1
 
 
 def _output_count(layer: Layer, weight: Array) -> int:
-    return int(weight.shape[_output_axis(layer)]) * (layer.group if layer.node.op_type == "ConvTranspose" else 1)
+    return int(weight.shape[_output_axis(layer)]) * (layer.group if kind(layer.node) == "ConvTranspose" else 1)
 
 
 def _is_transposed(node: ir.Node) -> bool:
@@ -135,7 +135,7 @@ def _bias(layer: Layer, count: int) -> Array | None:
     """Return the bias, a number for each channel, in double precision."""
     node, place = _bias_place(layer)
     value = node.inputs[place] if len(node.inputs) > place else None
-    if value is None or (layer.add is None and layer.node.op_type == "MatMul"):
+    if value is None or (layer.add is None and kind(layer.node) == "MatMul"):
         return None
     return np.asarray(np.broadcast_to(array_of(value).astype(np.float64).reshape(-1), (count,)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, array_of, is_constant, set_constant
+from engine.graph.edits import Array, array_of, is_constant, kind, set_constant
 from engine.graph.folds.layer import Layer, change_inputs, layer_reading
 from engine.graph.model import Model
 
@@ -15,7 +15,7 @@ def layer_norm(model: Model, node: ir.Node) -> bool:
 
     The norm keeps its inputs, ones and zeros: a runtime that knows norms by their form still knows this one.
     """
-    if node.op_type != "LayerNormalization" or len(node.outputs) > 1 or not _is_over_channels(node):
+    if kind(node) != "LayerNormalization" or len(node.outputs) > 1 or not _is_over_channels(node):
         return False
     if not all(is_constant(value) for value in node.inputs[1:]):
         return False
@@ -39,7 +39,7 @@ def _is_over_channels(node: ir.Node) -> bool:
 
 def _readers(made: ir.Value, shift: Array) -> list[Layer]:
     """Return the linear layers that read the norm, none where anything else does or one has no place for a bias."""
-    found = [None if use.node.op_type == "Conv" else layer_reading(made, use.node, use.idx) for use in made.uses()]
+    found = [None if kind(use.node) == "Conv" else layer_reading(made, use.node, use.idx) for use in made.uses()]
     layers = [layer for layer in found if layer is not None and (layer.takes_bias or not shift.any())]
     return layers if len(layers) == len(found) and not made.is_graph_output() else []
 

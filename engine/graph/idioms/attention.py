@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from engine.graph.edits import kind
 from engine.graph.idioms.reading import is_closed, maker, number, numbers, only_reader, sizes
 from engine.graph.model import Model
 
@@ -33,7 +34,7 @@ class Attention:
 
 def find_attention(model: Model) -> list[Attention]:
     """Return every attention of a normalised graph, in the graph's order. Vaswani et al., 2017. arXiv:1706.03762"""
-    found = (_native(node) if node.op_type == "Attention" else _spelled_out(node) for node in model.graph)
+    found = (_native(node) if kind(node) == "Attention" else _spelled_out(node) for node in model.graph)
     return [attention for attention in found if attention is not None]
 
 
@@ -52,7 +53,7 @@ def _native(node: ir.Node) -> Attention | None:
 
 
 def _spelled_out(softmax: ir.Node) -> Attention | None:
-    if softmax.op_type != "Softmax" or softmax.domain or not _is_over_keys(softmax):
+    if kind(softmax) != "Softmax" or not _is_over_keys(softmax):
         return None
     mix = only_reader(softmax.outputs[0], *_PRODUCTS)
     if mix is None or len(mix.inputs) != 2 or mix.inputs[0] is not softmax.outputs[0]:
@@ -106,13 +107,13 @@ def _scores(value: ir.Value | None) -> tuple[ir.Node | None, ir.Value | None, li
 
 def _less_made_up(node: ir.Node) -> tuple[ir.Value | None, ir.Value | None]:
     """Return the operand that carries the scores, and the mask that the node brings in, if it does."""
-    if node.op_type == "Reshape":
+    if kind(node) == "Reshape":
         return node.inputs[0], None
     first, second = node.inputs[-2:]
     carrier, brought = (second, first) if _is_constant(first) or not _leads_to_product(first) else (first, second)
-    if node.op_type == "Where":
+    if kind(node) == "Where":
         return carrier, node.inputs[0]
-    is_mask = node.op_type in ("Add", "Sub") and number(brought) is None
+    is_mask = kind(node) in ("Add", "Sub") and number(brought) is None
     return carrier, brought if is_mask else None
 
 
@@ -120,7 +121,7 @@ def _leads_to_product(value: ir.Value | None) -> bool:
     node = maker(value, *_PRODUCTS, *_BETWEEN)
     if node is None:
         return False
-    if node.op_type in _PRODUCTS:
+    if kind(node) in _PRODUCTS:
         return not any(_is_constant(operand) for operand in node.inputs)
     return any(_leads_to_product(operand) for operand in node.inputs)
 
@@ -143,7 +144,7 @@ def _turned(value: ir.Value | None) -> tuple[ir.Value | None, list[ir.Node]]:
         if node is None:
             return unscaled, nodes[::-1]
         nodes.append(node)
-        if node.op_type == "Transpose":
+        if kind(node) == "Transpose":
             return _past_view(node, nodes)
         value = node.inputs[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.graph.edits import Array, array_of, only_reader
+from engine.graph.edits import Array, array_of, kind, only_reader
 from engine.graph.merges.convolution import fits, read_stencil, write_stencil
 from engine.graph.merges.offer import Offer, known, places_of, spatial_sizes
 from engine.graph.merges.stencil import Stencil, adds_along_border, can_compose, compose, composed_macs
@@ -46,19 +46,19 @@ def conv_conv(model: Model, node: ir.Node) -> Offer | None:
 
 def _convolution_before(node: ir.Node) -> ir.Node | None:
     """Return the convolution that makes what this one reads, if nobody else reads that."""
-    if node.op_type not in _SLIDES or node.inputs[0] is None:
+    if kind(node) not in _SLIDES or node.inputs[0] is None:
         return None
     before = node.inputs[0].producer()
-    if before is None or before.op_type not in _SLIDES or only_reader(node.inputs[0]) is not node:
+    if before is None or kind(before) not in _SLIDES or only_reader(node.inputs[0]) is not node:
         return None
-    return before if "Conv" in (before.op_type, node.op_type) else None
+    return before if "Conv" in (kind(before), kind(node)) else None
 
 
 def macs_of(node: ir.Node, stencil: Stencil, places: int) -> int:
     """Return a convolution's multiply-accumulates; pooling and norms only add."""
-    return stencil.weight.size * places if node.op_type == "Conv" else 0
+    return stencil.weight.size * places if kind(node) == "Conv" else 0
 
 
 def weight_of(*nodes: ir.Node) -> Array:
     """Return the last convolution's weight, whose element type the merged one keeps."""
-    return array_of([node for node in nodes if node.op_type == "Conv"][-1].inputs[1])
+    return array_of([node for node in nodes if kind(node) == "Conv"][-1].inputs[1])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, only_reader
+from engine.graph.edits import Array, kind, only_reader
 from engine.graph.merges.convolution import read_stencil
 from engine.graph.merges.linear import Linear, read_linear, write_linear
 from engine.graph.merges.offer import Offer, known, spatial_sizes
@@ -26,7 +26,7 @@ def conv_linear(model: Model, node: ir.Node) -> Offer | None:
     layer = read_linear(node)
     row = None if layer is None else layer.reads.producer()
     conv = None if row is None or row.inputs[0] is None else row.inputs[0].producer()
-    if layer is None or row is None or conv is None or not _is_a_row(row, node) or conv.op_type != "Conv":
+    if layer is None or row is None or conv is None or not _is_a_row(row, node) or kind(conv) != "Conv":
         return None
     stencil, reads, sizes = read_stencil(conv), conv.inputs[0], known(spatial_sizes(conv.inputs[0]))
     if stencil is None or reads is None or sizes is None or only_reader(conv.outputs[0]) is not row:
@@ -53,7 +53,7 @@ def conv_linear(model: Model, node: ir.Node) -> Offer | None:
 def _is_a_row(row: ir.Node, node: ir.Node) -> bool:
     """Say whether a node only writes each image as one row, for `node` alone."""
     made, read = row.outputs[0], row.inputs[0]
-    if row.op_type not in _ROWS or read is None or read.shape is None or made.shape is None or len(made.shape) != 2:
+    if kind(row) not in _ROWS or read is None or read.shape is None or made.shape is None or len(made.shape) != 2:
         return False
     numbers = [size for size in tuple(read.shape)[1:] if isinstance(size, int)]
     whole = len(numbers) == len(read.shape) - 1 and made.shape[1] == math.prod(numbers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, add_initialiser, array_of, is_constant, make_instead
+from engine.graph.edits import Array, add_initialiser, array_of, is_constant, kind, make_instead
 from engine.graph.merges.offer import spatial_sizes
 from engine.graph.merges.stencil import Stencil, diagonal
 from engine.graph.model import Model
@@ -20,9 +20,9 @@ MAP_ELEMENTS_MAX = 1 << 20
 
 def read_stencil(node: ir.Node) -> Stencil | None:
     """Return what a node computes, or None where it is no stencil: unknown weights, borders that depend on the size."""
-    if node.op_type not in _READERS or spatial_sizes(node.outputs[0]) is None:
+    if kind(node) not in _READERS or spatial_sizes(node.outputs[0]) is None:
         return None
-    return _READERS[node.op_type](node)
+    return _READERS[kind(node)](node)
 
 
 def fits(channels: int, sizes: Sequence[int]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, add_initialiser, array_of, is_constant, make_instead, only_reader
+from engine.graph.edits import Array, add_initialiser, array_of, is_constant, kind, make_instead, only_reader
 from engine.graph.model import Model
 
 
@@ -49,9 +49,9 @@ class Linear:
 
 def read_linear(node: ir.Node) -> Linear | None:
     """Return the linear layer that begins at a node, or None where there is none."""
-    if node.op_type == "Gemm":
+    if kind(node) == "Gemm":
         return _gemm(node)
-    if node.op_type != "MatMul" or node.inputs[0] is None or not is_constant(node.inputs[1]):
+    if kind(node) != "MatMul" or node.inputs[0] is None or not is_constant(node.inputs[1]):
         return None
     sizes = _sizes(node.inputs[1])
     if sizes is None:
@@ -66,7 +66,7 @@ def read_linear(node: ir.Node) -> Linear | None:
 def linear_before(value: ir.Value | None) -> Linear | None:
     """Return the linear layer that makes a value."""
     node = None if value is None else value.producer()
-    if node is not None and node.op_type == "Add":
+    if node is not None and kind(node) == "Add":
         node = next((read.producer() for read in node.inputs if read is not None and not is_constant(read)), None)
     found = None if node is None else read_linear(node)
     return found if found is not None and found.makes is value else None
@@ -117,7 +117,7 @@ def _sizes(matrix: ir.Value | None) -> tuple[int, int] | None:
 def _bias(add: ir.Node, product: ir.Value) -> Array | None:
     """Return the constant that a node adds to a product without giving it more axes or rows."""
     constants = [value for value in add.inputs if is_constant(value)]
-    if add.op_type != "Add" or len(constants) != 1 or product.shape is None or add.outputs[0].shape is None:
+    if kind(add) != "Add" or len(constants) != 1 or product.shape is None or add.outputs[0].shape is None:
         return None
     bias = array_of(constants[0])
     leading = bias.shape[0] if bias.ndim == len(product.shape) else 1

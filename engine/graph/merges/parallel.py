@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from engine.graph.edits import is_constant, only_reader
+from engine.graph.edits import is_constant, kind, only_reader
 from engine.graph.merges.conv_conv import macs_of, weight_of
 from engine.graph.merges.convolution import fits, read_stencil, write_stencil
 from engine.graph.merges.offer import Offer, count_places, known, spatial_sizes
@@ -43,7 +43,7 @@ def parallel(model: Model, node: ir.Node) -> Offer | None:
     3x3 + 1x1 + skip; 1x1-3x3 + 3x3; 1x1-average + 3x3: each branch becomes one stencil, the skip a one at the centre,
     and stencils with the same places are added. All operands of nested sums together, else the two of this one.
     """
-    if node.op_type != "Add" or spatial_sizes(node.outputs[0]) is None or any(map(is_constant, node.inputs)):
+    if kind(node) != "Add" or spatial_sizes(node.outputs[0]) is None or any(map(is_constant, node.inputs)):
         return None
     for joins, operands in _sums(node):
         branches = _from_one_source(operands)
@@ -60,7 +60,7 @@ def _sums(node: ir.Node) -> Iterator[tuple[list[ir.Node], list[ir.Value]]]:
     index = 0
     while index < len(operands):
         inner = operands[index].producer()
-        if inner is not None and inner.op_type == "Add" and _is_private(operands[index]):
+        if inner is not None and kind(inner) == "Add" and _is_private(operands[index]):
             joins.append(inner)
             operands[index : index + 1] = [value for value in inner.inputs if value is not None]
         else:
@@ -89,7 +89,7 @@ def _ways_back(value: ir.Value) -> Iterator[Branch]:
     """Yield a value and what it comes from, as far as linear nodes make it that nobody else reads."""
     nodes: tuple[ir.Node, ...] = ()
     yield Branch(value, nodes)
-    while (node := value.producer()) is not None and node.op_type in _BRANCH and _is_private(value):
+    while (node := value.producer()) is not None and kind(node) in _BRANCH and _is_private(value):
         if node.inputs[0] is None:
             return
         nodes, value = (node, *nodes), node.inputs[0]
@@ -99,7 +99,7 @@ def _ways_back(value: ir.Value) -> Iterator[Branch]:
 def _offer(model: Model, node: ir.Node, joins: list[ir.Node], branches: list[Branch]) -> Offer | None:
     source, made = branches[0].source, node.outputs[0]
     sizes = spatial_sizes(source)
-    weights = [part for branch in branches for part in branch.nodes if part.op_type == "Conv"]
+    weights = [part for branch in branches for part in branch.nodes if kind(part) == "Conv"]
     if sizes is None or not weights:
         return None
     stencils = [_in_one(branch, sizes) for branch in branches]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.graph.edits import only_reader, take_name
+from engine.graph.edits import kind, only_reader, take_name
 from engine.graph.merges.convolution import read_stencil
 from engine.graph.merges.offer import Offer, places_of
 from engine.graph.merges.stencil import Stencil
@@ -18,7 +18,7 @@ def pool_first(model: Model, node: ir.Node) -> Offer | None:
     stays behind: the convolution's bias would be missing from the border.
     """
     conv = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
-    if conv is None or conv.op_type != "Conv" or only_reader(conv.outputs[0]) is not node or not _averages(node):
+    if conv is None or kind(conv) != "Conv" or only_reader(conv.outputs[0]) is not node or not _averages(node):
         return None
     stencil, reads = read_stencil(conv), conv.inputs[0]
     if stencil is None or reads is None or not _is_pointwise(stencil):
@@ -36,16 +36,16 @@ def pool_first(model: Model, node: ir.Node) -> Offer | None:
 
 def _averages(node: ir.Node) -> bool:
     """Say whether a node averages over windows without a border, or over the whole map, and keeps the axes."""
-    if node.op_type == "GlobalAveragePool":
+    if kind(node) == "GlobalAveragePool":
         return True
-    pool = read_stencil(node) if node.op_type == "AveragePool" else None
+    pool = read_stencil(node) if kind(node) == "AveragePool" else None
     return pool is not None and not any(pool.before) and not any(pool.after)
 
 
 def _steps(node: ir.Node, rank: int) -> tuple[int, ...]:
     """Return how many places of the map, at least, become one along each axis."""
     steps = node.attributes.get_ints("strides", ())
-    return tuple(steps or ()) or ((1,) if node.op_type == "AveragePool" else (2,)) * rank
+    return tuple(steps or ()) or ((1,) if kind(node) == "AveragePool" else (2,)) * rank
 
 
 def _is_pointwise(stencil: Stencil) -> bool:

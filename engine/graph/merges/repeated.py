@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.graph.edits import array_of, is_constant, replace_value
+from engine.graph.edits import array_of, is_constant, kind, replace_value
 from engine.graph.merges.offer import Offer
 from engine.graph.model import Model
 
 
 def repeated(model: Model, node: ir.Node) -> Offer | None:
     """Offer to leave out a Relu of a Relu, and a Clip of a Clip with the same bounds."""
-    read = node.inputs[0] if node.op_type in ("Relu", "Clip") else None
+    read = node.inputs[0] if kind(node) in ("Relu", "Clip") else None
     first = None if read is None else read.producer()
-    if read is None or first is None or first.op_type != node.op_type or node.outputs[0].is_graph_output():
+    if read is None or first is None or kind(first) != kind(node) or node.outputs[0].is_graph_output():
         return None
-    if node.op_type == "Clip" and _bounds(first) != _bounds(node):
+    if kind(node) == "Clip" and _bounds(first) != _bounds(node):
         return None
     value = read
     return Offer((str(node.name),), 0, 0, lambda: replace_value(model, node.outputs[0], value))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
+from engine.graph.edits import kind
+
 Source = tuple[ir.Value, int]
 """A size: that of this axis of this value."""
 
@@ -23,7 +25,7 @@ def elements(value: ir.Value | None) -> list[Element] | None:
     if value is None or numbers is not None:
         return None if numbers is None else list(numbers)
     node = value.producer()
-    found = _made_by(node) if node is not None and node.domain in ("", "ai.onnx") else None
+    found = _made_by(node) if node is not None else None
     return found if found is not None else _unknown(value)
 
 
@@ -51,21 +53,21 @@ def reaches_output(value: ir.Value) -> bool:
 
 
 def _hands_on(node: ir.Node, index: int) -> bool:
-    return node.op_type in _PICKING and (index == 0 or node.op_type == "Concat") and _made_by(node) is not None
+    return kind(node) in _PICKING and (index == 0 or kind(node) == "Concat") and _made_by(node) is not None
 
 
 def _made_by(node: ir.Node) -> list[Element] | None:
     read = node.inputs[0] if node.inputs else None
-    if node.op_type == "Shape" and read is not None and read.shape is not None:
+    if kind(node) == "Shape" and read is not None and read.shape is not None:
         places = range(len(read.shape))
         return [(read, axis) for axis in places[node.attributes.get_int("start", 0) : _end(node, len(places))]]
-    if node.op_type == "Concat":
+    if kind(node) == "Concat":
         pieces = [elements(piece) for piece in node.inputs]
         return None if None in pieces else [element for piece in pieces for element in piece or ()]
-    known = elements(read) if node.op_type in _PICKING else None
-    if known is None or node.op_type in _SAME:
+    known = elements(read) if kind(node) in _PICKING else None
+    if known is None or kind(node) in _SAME:
         return known
-    return _gathered(node, known) if node.op_type == "Gather" else _sliced(node, known)
+    return _gathered(node, known) if kind(node) == "Gather" else _sliced(node, known)
 
 
 def _gathered(node: ir.Node, known: Sequence[Element]) -> list[Element] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.graph.edits import is_constant, only_reader
+from engine.graph.edits import is_constant, kind, only_reader
 from engine.graph.merges import MERGES
 from engine.graph.model import Model
 from engine.graph.units.unit import Unit
@@ -28,7 +28,7 @@ def find_activations(model: Model) -> list[Unit]:
     trial = model.copy()
     view, found = View(trial.graph), []
     for node in view.nodes.values():
-        for target in () if node in view.static or node.op_type not in _ELEMENTWISE else node.outputs:
+        for target in () if node in view.static or kind(node) not in _ELEMENTWISE else node.outputs:
             source = _source_of(view, target)
             if source is not None and _lets_merge(trial, source, target):
                 found.append(_unit(view, source, target))
@@ -43,7 +43,7 @@ def _source_of(view: View, target: ir.Value) -> ir.Value | None:
         if not view.has_same_shape(source, target):
             return None
         region = view.region(source, target) or set()
-        kinds = {node.op_type for node in region - view.static}
+        kinds = {kind(node) for node in region - view.static}
         if not kinds or not kinds <= _ELEMENTWISE or not is_closed(region, target):
             return None
         if _layer_of(source) is not None:
@@ -54,9 +54,9 @@ def _source_of(view: View, target: ir.Value) -> ir.Value | None:
 def _layer_of(value: ir.Value) -> ir.Node | None:
     """Return the layer that makes a value, with a bias added behind it or not."""
     node = value.producer()
-    if node is not None and node.op_type == "Add" and any(map(is_constant, node.inputs)):
+    if node is not None and kind(node) == "Add" and any(map(is_constant, node.inputs)):
         node = next((read.producer() for read in node.inputs if read is not None and not is_constant(read)), None)
-    return node if node is not None and node.op_type in _LAYERS else None
+    return node if node is not None and kind(node) in _LAYERS else None
 
 
 def _lets_merge(trial: Model, source: ir.Value, target: ir.Value) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import onnx_ir as ir
 
 from engine.graph.bodies import reads
+from engine.graph.edits import kind
 from engine.graph.units.unit import Unit
 from engine.graph.units.view import View, is_closed
 
@@ -23,7 +24,7 @@ def find_branches(view: View) -> list[Unit]:
 
 def _branch_at(view: View, join: ir.Node) -> Unit | None:
     """Return the unit that this node joins, if it is such a node."""
-    if join.op_type != "Add" or None in join.inputs:
+    if kind(join) != "Add" or None in join.inputs:
         return None
     source, branch = sorted((value for value in join.inputs if value is not None), key=view.position)
     if view.is_static(source) or view.is_static(branch) or not view.has_same_shape(source, branch, join.outputs[0]):

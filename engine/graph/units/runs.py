@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from engine.errors import OperatorUnsupported
 from engine.graph.bodies import bodies
-from engine.graph.edits import only_reader
+from engine.graph.edits import kind, only_reader
 from engine.graph.features import find_features
 from engine.graph.model import Model
 from engine.graph.units.unit import Unit
@@ -69,7 +69,7 @@ def _shortest(
 
 def _with_constants(view: View, target: ir.Value, region: set[ir.Node]) -> tuple[ir.Value, set[ir.Node]]:
     """Return the target behind the bias or norm that follows, and the region with it."""
-    while (node := only_reader(target)) is not None and node.op_type in _AFFINE:
+    while (node := only_reader(target)) is not None and kind(node) in _AFFINE:
         constants = [value for value in node.inputs if value is not target]
         if not all(map(view.is_static, constants)) or not view.has_same_shape(target, node.outputs[0]):
             break

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import onnx_ir as ir
 
 from engine.graph.bodies import bodies, every_node, reads
+from engine.graph.edits import kind
 
 _SHAPE_READERS = {"Shape", "Size"}
 _CONTRACTIONS = {"Conv", "ConvTranspose", "DeformConv", "Einsum", "Gemm", "GRU", "LSTM", "MatMul", "RNN"}
@@ -26,7 +27,7 @@ class View:
         self._depth: dict[ir.Value, int] = {}
         self._shapes: dict[ir.Value, tuple[int | str, ...] | None] = {}
         for node in graph:
-            if node.op_type in _SHAPE_READERS or all(self.is_static(value) for value in reads(node)):
+            if kind(node) in _SHAPE_READERS or all(self.is_static(value) for value in reads(node)):
                 self.static.add(node)
             else:
                 self._place(node)
@@ -93,7 +94,7 @@ class View:
         return frozenset(
             node
             for node in region
-            if node.op_type in _CONTRACTIONS
+            if kind(node) in _CONTRACTIONS
             and node not in self.static
             and any(value is not None and self.is_static(value) for value in node.inputs)
         )
