@@ -108,6 +108,8 @@ def _resize_by_axes(inference: Inference, node: ir.Node, constants: Constants) -
         return
     if node.attributes.get_string("coordinate_transformation_mode", "") == "tf_crop_and_resize":
         return  # it cuts regions out of the other axes too
+    if node.attributes.get_string("keep_aspect_ratio_policy", "stretch") != "stretch":
+        return  # the axes that stay have a say in the scale of all
     axes = [axis for axis, size in enumerate(sizes.tolist()) if size != before[axis]]
     asked = [sizes[axis] for axis in axes]
     if axes and all(isinstance(size, int) for size in asked):
