@@ -68,7 +68,7 @@ def of_sizes(sizes: Sequence[Size]) -> Array:
 
 def _by_reference(node: ir.Node, inputs: Sequence[Array | None], opset: int) -> Array | Sequence[Array] | None:
     given = [array for array in inputs if array is not None]
-    if node.domain or node.op_type in _NOT_FOLDED | _RANDOM or holds_a_graph(node):
+    if node.domain or node.op_type in _NOT_FOLDED or _is_random(node, inputs) or holds_a_graph(node):
         return None
     if any(is_open(array) or array.size > LONGEST_REFERENCE for array in given):
         return None
@@ -79,6 +79,12 @@ def _by_reference(node: ir.Node, inputs: Sequence[Array | None], opset: int) -> 
     except Exception:  # the reference raises whatever its authors thought of
         return None
     return list(found) if isinstance(found, tuple | list) else np.asarray(found)
+
+
+def _is_random(node: ir.Node, inputs: Sequence[Array | None]) -> bool:
+    """Say whether every run draws anew; Dropout does while it trains."""
+    training = _given(inputs, 2) if node.op_type == "Dropout" else None
+    return node.op_type in _RANDOM or (training is not None and bool(training.any()))
 
 
 def holds_a_graph(node: ir.Node) -> bool:
