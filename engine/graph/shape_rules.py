@@ -171,10 +171,15 @@ def _length(size: Size, start: Size, end: Size, step: int) -> Size | None:
     first, last = _place(size, start), _place(size, end)
     if first is None or last is None:
         return None
-    length = last - first
-    if isinstance(length, int):
-        length = max(length, 0)
+    length = last - (first if _in_order(size, start, last, end) else smaller(first, last))
     return length if step == 1 else (length + (step - 1)) // step
+
+
+def _in_order(size: Size, start: Size, last: Size, end: Size) -> bool:
+    """Say whether a slice surely ends no earlier than it starts, however long the axis is."""
+    if start == 0 or last == size:
+        return True
+    return isinstance(start, int) and isinstance(end, int) and start <= end and (start < 0) == (end < 0)
 
 
 def _place(size: Size, place: Size) -> Size | None:
@@ -184,7 +189,7 @@ def _place(size: Size, place: Size) -> Size | None:
     if isinstance(size, int) and isinstance(place, int):
         return min(max(place + size if place < 0 else place, 0), size)
     if is_less(place, 0):
-        return size + place  # of an open axis no more is cut than it has
+        return size - smaller(size, -place)
     if place == 0:
         return 0
     return smaller(size, place) if is_less(place, 0) is False else None
@@ -226,8 +231,7 @@ def _range(node: ir.Node, shapes: Sequence[Known], contents: Contents) -> Sequen
     (start,), (limit,), (step,) = (_sizes(contents, index) for index in range(3))
     if step != 1 or isinstance(start, float) or isinstance(limit, float):
         raise Unknown
-    length = limit - start
-    return [(max(length, 0) if isinstance(length, int) else length,)]
+    return [(limit - smaller(start, limit),)]
 
 
 def _pad(node: ir.Node, shapes: Sequence[Known], contents: Contents) -> Sequence[Shape]:

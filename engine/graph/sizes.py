@@ -1,6 +1,6 @@
 """Sizes that are not numbers yet: polynomials over the open axes of a network. Two are equal where they always agree.
 
-Open axes count zero or more, and at least as many as a graph cuts from them: `x[2:]` of `height` has `height - 2` rows.
+Open axes count zero or more, and sizes hold for every count: `x[2:]` of `height` has `height - min(2, height)` rows.
 """
 
 from __future__ import annotations

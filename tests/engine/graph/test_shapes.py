@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from engine.execution.runtime import open_session, run
 from engine.graph.channels import remove_channels
@@ -45,6 +46,18 @@ def trimmed(draft: Draft) -> str:
     return draft.node("Slice", stem(draft), starts, ends, axes)
 
 
+def sliced(start: int, end: int) -> Callable[[Draft], str]:
+    """Every image times the number of rows that a slice takes of it."""
+
+    def build(draft: Draft) -> str:
+        part = draft.node("Slice", "image", *(draft.constant([n], np.int64) for n in (start, end, 2)))
+        rows = draft.node("Gather", draft.node("Shape", part), draft.constant(2, np.int64), axis=0)
+        return draft.node("Mul", "image", draft.node("Cast", rows, to=TensorProto.FLOAT))
+
+    build.__name__ = f"rows_from_{start}_to_{end}"
+    return build
+
+
 def framed(draft: Draft) -> str:
     return draft.node("Pad", stem(draft), draft.constant([0, 0, 1, 2, 0, 0, 3, 4], np.int64))
 
@@ -74,6 +87,9 @@ OF_ANY_SIZE: list[Callable[[Draft], str]] = [
     *[halved, pooled_past_the_end, doubled, grown, trimmed, framed, tokens, resized_like_another],
 ]
 
+FAR = 1 << 62
+SLICES = [sliced(*ends) for ends in ((-4, FAR), (2, FAR), (0, -4), (1, -1), (-5, -2), (-1, 3), (5, 2), (2, 5))]
+
 
 @pytest.mark.parametrize("build", OF_ANY_SIZE, ids=lambda build: build.__name__)
 def test_open_sizes_are_what_they_turn_out_to_be(build: Callable[[Draft], str]) -> None:
@@ -84,6 +100,20 @@ def test_open_sizes_are_what_they_turn_out_to_be(build: Callable[[Draft], str]) 
 
     for sizes in SIZES:
         assert_as_inferred(model, sizes, known=1.0)
+
+
+@pytest.mark.parametrize("build", SLICES, ids=lambda build: build.__name__)
+def test_slices_that_reach_past_either_end(build: Callable[[Draft], str]) -> None:
+    """Of axes longer and shorter than what is cut from them."""
+    draft = Draft()
+    model = draft.model(build(draft), ANY_SIZE, ("batch", "c", "h", "w"))
+    plain = normalise(model)
+
+    for height in (1, 2, 3, 4, 7):
+        noise = np.random.default_rng(0).standard_normal((1, 3, height, 2)).astype(np.float32)
+        (wanted,), (found,) = (run(open_session(each), {"image": noise}).values() for each in (model, plain))
+        assert np.array_equal(found, wanted)
+        assert_as_inferred(plain, {"batch": 1, "height": height, "width": 2}, known=1.0)
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))
