@@ -49,6 +49,7 @@ def on_either_side(model: Model) -> list[dict[str, np.ndarray]]:
 
 def assert_same(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
     for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape
         assert np.abs(a - b).max() <= 1e-5 * max(1, np.abs(b).max())
 
 

@@ -11,9 +11,8 @@ from engine.graph.folds import FOLDS, fold
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.units import blocks, find_units
+from tests.engine.graph.same import assert_same
 from tests.networks import CHANNELS, NETWORKS, Draft, images, residual_with_batch_norm, stem
-
-TOLERANCE = 1e-5
 
 
 def assert_same_function(found: Model, wanted: Model) -> None:
@@ -21,8 +20,7 @@ def assert_same_function(found: Model, wanted: Model) -> None:
     inputs = images(wanted)
     theirs, ours = run(open_session(wanted), inputs), run(open_session(found), inputs)
     assert found.outputs == wanted.outputs
-    for name, values in theirs.items():
-        assert np.abs(ours[name] - values).max() <= TOLERANCE * np.abs(values).max()
+    assert_same(ours, theirs)
 
 
 def norms(model: Model) -> int:

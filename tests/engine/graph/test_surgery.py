@@ -16,9 +16,8 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, contains, find_units
+from tests.engine.graph.same import assert_same
 from tests.networks import NETWORKS, WITH_UNITS, images, nested, nested_last, residual, sum_is_output
-
-TOLERANCE = 1e-5
 
 
 def silence(model: Model, units: Iterable[Unit]) -> Model:
@@ -54,10 +53,7 @@ def branches(model: Model) -> list[Unit]:
 
 def assert_same_function(a: Model, b: Model) -> None:
     inputs = images(a)
-    found, wanted = run(open_session(a), inputs), run(open_session(b), inputs)
-    assert list(found) == list(wanted)
-    for name, values in wanted.items():
-        assert np.abs(found[name] - values).max() <= TOLERANCE * np.abs(values).max()
+    assert_same(run(open_session(a), inputs), run(open_session(b), inputs))
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "dense"])

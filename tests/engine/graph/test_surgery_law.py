@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
@@ -25,13 +24,11 @@ from engine.graph.ignore import ignore_channels
 from engine.graph.model import Model
 from engine.graph.rules import RULES
 from tests.engine.graph.random_graphs import MAP_STEPS, OPSETS, STEPS, Plan, grow, steps_of
+from tests.engine.graph.same import assert_same
 
 Cuts = dict[str, list[int]]
 
 GRAPHS = 1000
-TOLERANCE = 1e-5
-"""Largest difference, relative to the largest number of the output."""
-
 REFUSALS = 80
 
 BARRIERS = {"channel_softmax", "root_mean_square_norm", "spatial_gate"}
@@ -70,7 +67,7 @@ def test_removing_equals_ignoring() -> None:
 
         removed = remove_channels(model, cuts)
 
-        _assert_same(_run(removed), _run(ignore_channels(model, cuts)))
+        assert_same(_run(removed), _run(ignore_channels(model, cuts)))
         _assert_gone(model, removed, grouping, cuts)
         seen.update(graphs=1, cut=bool(cuts))
         touched.update(_steps_cut(model, grouping, cuts))
@@ -104,7 +101,7 @@ def test_an_operator_without_a_rule_changes_nothing() -> None:
 
         assert set(grouping.unknown) == {node.name for node in nodes}
         assert not touched & {place.value for group in grouping.groups for place in group.places}
-        _assert_same(_run(removed), _run(ignored))
+        assert_same(_run(removed), _run(ignored))
         seen.update(graphs=1, cut=bool(cuts), **{op_type: 1})
 
     refusal()
@@ -158,14 +155,6 @@ def _run(model: Model, seed: int = 0) -> dict[str, NDArray[Any]]:
     names = [output.name for output in model.outputs]
     noise = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
     return dict(zip(names, session.run(names, {image.name: noise}), strict=True))
-
-
-def _assert_same(after: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -> None:
-    assert list(after) == list(before)
-    for name, expected in before.items():
-        assert after[name].shape == expected.shape
-        scale = float(np.abs(expected).max())
-        assert float(np.abs(after[name].astype(np.float64) - expected).max()) <= TOLERANCE * scale, name
 
 
 def _assert_gone(model: Model, removed: Model, grouping: Grouping, cuts: Cuts) -> None:

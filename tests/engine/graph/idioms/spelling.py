@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.execution.runtime import open_session, run
 from engine.graph.idioms import find
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from tests.engine.graph.same import assert_same
 from tests.networks import Draft, images
-
-TOLERANCE = 1e-5
 
 
 def finished(draft: Draft, output: str, shape: tuple[int | str, ...] = ("batch", 3, 16, 16)) -> Model:
@@ -35,6 +32,5 @@ def normalised(model: Model) -> Model:
     plain = normalise(model)
     inputs = images(model)
     wanted, found = run(open_session(model), inputs), run(open_session(plain), inputs)
-    for name, values in wanted.items():
-        assert np.abs(found[name] - values).max() <= TOLERANCE * np.abs(values).max()
+    assert_same(found, wanted)
     return plain

@@ -16,8 +16,7 @@ from engine.graph.model import Model
 from engine.graph.rules import RULES
 from tests.engine.graph.rules.cases import CASES, normalised, operators_in_cases
 from tests.engine.graph.rules.cases.drafting import PIXELS
-
-TOLERANCE = 1e-5
+from tests.engine.graph.same import assert_close
 
 
 def run(model: Model) -> list[NDArray[np.float32]]:
@@ -55,7 +54,7 @@ def test_removing_equals_ignoring(name: str) -> None:
         removed, ignored = remove_channels(model, cuts), ignore_channels(model, cuts)
 
         for found, wanted in zip(run(removed), run(ignored), strict=True):
-            assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+            assert_close(found, wanted)
 
 
 def test_every_rule_has_a_case() -> None:
