@@ -1,4 +1,6 @@
-"""A first verdict on a network from its graph alone: what can be cut, what stands in the way. Never loads torch."""
+"""A first verdict on a network from its graph alone: what can be cut, what stands in the way.
+
+It loads torch only to read files of torch; ONNX files it reads without."""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Literal
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
+from engine.execution.element_types import refused_type
 from engine.formats import load
 from engine.graph.bodies import every_node
 from engine.graph.features import find_features
@@ -62,7 +65,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         uncounted=figures.uncounted,
         size_bytes=path.stat().st_size,
         batch_norm_layers=kinds["BatchNormalization"],
-        batch_norm_folded=kinds["Conv"] > 0 and not any(kind.endswith("Normalization") for kind in kinds),
+        batch_norm_folded=kinds["Conv"] > 0 and kinds["BatchNormalization"] == 0,
         units=tuple(_units(plain, units)),
         groups=tuple(_group(plain, group) for group in grouping.groups),
         barriers=tuple(_barriers(grouping)),
@@ -74,11 +77,12 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
 
 
 def _find_blocking(model: Model) -> Iterator[EngineError]:
-    """Yield what would stop any job: its input, operators that the executor does not run, its outputs."""
+    """Yield what would stop any job: its input, operators and types that the executor does not run, its outputs."""
     unknown = [
         OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
-        for node in every_node(model.graph)
         if node.op_type not in SUPPORTED
+        else refused_type(node)
+        for node in every_node(model.graph)
     ]
     found = (_error_of(require_image_input, model), *unknown, _error_of(find_features, model))
     yield from (error for error in found if error is not None)

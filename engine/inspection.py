@@ -66,8 +66,8 @@ class Inspection(Strict):
 
     `uncounted` names the operators whose multiply-accumulates were not counted. `unruled` are the nodes whose operator
     no rule knows, so that every channel beside them stays. A cut network is delivered at `delivered_opset`; `notes`
-    says what stood in the way of its plain form. `batch_norm_folded`: there are convolutions and no norm of any kind,
-    as exporters leave it.
+    says what stood in the way of its plain form. `batch_norm_folded`: there are convolutions and no batch norm of
+    its own, as exporters leave it; it holds, too, where there never was one, as in ConvNeXt.
     """
 
     inputs: tuple[InspectedTensor, ...]

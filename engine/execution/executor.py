@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.errors import OperatorUnsupported
 from engine.execution.body import Body
 from engine.execution.catalogue import unsupported_message
+from engine.execution.element_types import refused_type
 from engine.execution.fusing import fuse
 from engine.execution.node import NodeView
 from engine.execution.operators import OPERATORS
@@ -141,10 +142,13 @@ class Executor(nn.Module):
         return tensor.to(self._device) if tensor.is_floating_point() else tensor
 
     def _take_node(self, node: ir.Node) -> None:
-        view = self._view(node)
         build = OPERATORS.get(node.op_type)
         if build is None:
             raise OperatorUnsupported(unsupported_message(str(node.name), node.op_type), where=node.name)
+        refusal = refused_type(node)
+        if refusal is not None:
+            raise refusal
+        view = self._view(node)
         kernel = build(view)
         step = Step(
             kernel,

@@ -7,6 +7,7 @@ from collections import defaultdict
 import onnx
 
 from engine.execution.catalogue import FAMILIES, SUPPORTED, WITHOUT_GRADIENT
+from engine.execution.element_types import SCARCE, TAKE_SCARCE, TYPES
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 23
 
@@ -14,8 +15,12 @@ _HEAD = f"""# Operators
 
 Printed by `python -m engine.execution.page` from the tables in `engine/execution`; do not edit by hand.
 
-The executor runs {len(SUPPORTED)} operators of the domain `ai.onnx`, in every form for inference that they have from \
-opset {OLDEST_OPSET} to {NEWEST_OPSET}.
+The executor runs {len(SUPPORTED)} operators of the domain `ai.onnx`, in the forms for inference that they have from \
+opset {OLDEST_OPSET} to {NEWEST_OPSET}, with these element types: {", ".join(TYPES)}.
+Other types (FLOAT8, FLOAT4, INT4, UINT4, INT2, UINT2, STRING), sequences and optional values are refused by the name \
+of the node.
+With {", ".join(SCARCE)}, which PyTorch hardly calculates with, only these operators run: \
+{", ".join(sorted(TAKE_SCARCE))}.
 `python -m benchmarks.conformance` holds them against ONNX's own cases, and says what is not claimed.
 *Forms* are the opsets, up to {NEWEST_OPSET}, in which the standard changed the operator; the first is the one in \
 force at opset {OLDEST_OPSET}, or the one that brought the operator.

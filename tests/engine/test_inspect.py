@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 import pytest
 
@@ -43,6 +44,26 @@ def test_batch_norm_is_counted(tmp_path: Path) -> None:
     found = inspect_model(saved(residual_with_batch_norm(), tmp_path))
 
     assert (found.batch_norm_layers, found.batch_norm_folded) == (5, False)
+
+
+def test_another_norm_beside_convolutions_is_no_batch_norm(tmp_path: Path) -> None:
+    """As in ConvNeXt."""
+    draft = Draft()
+    normed = draft.node("LayerNormalization", stem(draft), draft.weight(16), draft.weight(16), axis=-1)
+    found = inspect_model(saved(draft.model(draft.classify(normed)), tmp_path))
+
+    assert (found.batch_norm_layers, found.batch_norm_folded) == (0, True)
+
+
+def test_an_element_type_that_is_not_run_is_listed_by_its_node(tmp_path: Path) -> None:
+    draft = Draft()
+    whole = draft.node("Cast", stem(draft), to=onnx.TensorProto.UINT16)
+    summed = draft.node("Cast", draft.node("Add", whole, whole), to=onnx.TensorProto.FLOAT)
+    found = inspect_model(saved(draft.model(draft.classify(summed)), tmp_path))
+
+    blocker = found.blocking[0]
+    assert (blocker.code, blocker.where) == ("operator-unsupported", draft.nodes[-5].name)
+    assert "Add of UINT16" in blocker.message
 
 
 @pytest.mark.parametrize("name", NETWORKS)
