@@ -11,12 +11,15 @@ Shape = tuple[int, ...]
 Shapes = Sequence[Shape]
 """Shapes of a node's inputs by place; () stands for one that is absent or of unknown shape."""
 
-# These only move, name, reshape or compare: leaving them out loses no multiplication.
+# These only move, name, reshape, compare or choose: leaving them out loses no multiplication.
 FREE = frozenset(
-    {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Dropout", "Equal", "Expand"}
-    | {"Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "NonZero", "Pad", "Range", "Reshape"}
-    | {"ScatterElements", "ScatterND", "Shape", "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile"}
-    | {"Transpose", "Unsqueeze", "Where"}
+    {"And", "ArgMax", "ArgMin", "Cast", "CastLike", "Compress", "Concat", "Constant", "ConstantOfShape"}
+    | {"DepthToSpace", "Dropout", "Equal", "Expand", "EyeLike", "Flatten", "Gather", "GatherElements", "GatherND"}
+    | {"GlobalMaxPool", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Max"}
+    | {"MaxPool", "MaxUnpool", "Min", "NonZero", "Not", "OneHot", "Or", "Pad", "Range"}
+    | {"ReduceMax", "ReduceMin", "Reshape", "ReverseSequence", "ScatterElements", "ScatterND", "Shape", "Size"}
+    | {"Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "TopK", "Transpose", "Trilu", "Unique", "Unsqueeze"}
+    | {"Where", "Xor"}
 )
 
 
@@ -84,8 +87,10 @@ def _attention(node: ir.Node, inputs: Shapes, out: Shape) -> int | None:
     query, key, value = inputs[:3]
     if any(inputs[4:6]):
         return None  # keys of the past lie in other inputs
-    heads = query[1] if len(query) == 4 else node.attributes["q_num_heads"].as_int()
-    key_heads = key[1] if len(key) == 4 else node.attributes["kv_num_heads"].as_int()
+    heads = query[1] if len(query) == 4 else node.attributes.get_int("q_num_heads", 0)
+    key_heads = key[1] if len(key) == 4 else node.attributes.get_int("kv_num_heads", 0)
+    if not heads or not key_heads:
+        return None
     wide = query[-1] + value[-1] if len(query) == 4 else query[-1] // heads + value[-1] // key_heads
     return query[0] * heads * query[-2] * key[-2] * wide
 

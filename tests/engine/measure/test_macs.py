@@ -58,6 +58,21 @@ def test_counted_by_hand(name: str, parse: Parse) -> None:
     assert macs_of(parse(text).graph[0]) == macs
 
 
+MOVING = {
+    "a comparison": "agraph (float[2, 4] x) => (bool[2, 4] y) { y = Less(x, x) }",
+    "a truth of truths": "agraph (bool[2, 4] x) => (bool[2, 4] y) { y = Xor(x, x) }",
+    "the largest": "agraph (float[2, 4] x) => (float[2, 4] y) { y = Max(x, x) }",
+    "where the largest is": "agraph (float[2, 4] x) => (int64[2, 1] y) { y = ArgMax<axis = 1>(x) }",
+    "a triangle": "agraph (float[4, 4] x) => (float[4, 4] y) { y = Trilu(x) }",
+    "an open size": "agraph (float[n, 4] x, int64[m, 1] at) => (float[m, 4] y) { y = GatherND(x, at) }",
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_what_moves_compares_or_chooses_costs_no_multiplication(name: str, parse: Parse) -> None:
+    assert macs_of(parse(MOVING[name]).graph[0]) == 0
+
+
 @pytest.mark.parametrize("name", UNCOUNTED)
 def test_what_cannot_be_told_is_not_guessed(name: str, parse: Parse) -> None:
     assert macs_of(parse(UNCOUNTED[name]).graph[0]) is None
