@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from engine.graph.idioms.reading import Match, is_close, is_closed, maker, number, numbers, only_reader, other, sizes
+from engine.graph.idioms.reading import Match, is_closed, maker, number, numbers, only_reader, other, sizes
 
 ANCHORS = ("Sqrt", "Pow")
 
 
 def match(node: ir.Node) -> Match | None:
     """Match at the square root, or the power of -1/2, of the variance. Ba et al., 2016. arXiv:1607.06450"""
-    if node.op_type == "Pow" and not is_close(number(node.inputs[1]), -0.5):
+    if node.op_type == "Pow" and number(node.inputs[1]) != -0.5:
         return None
     variance = _variance(node.inputs[0])
     if variance is None:

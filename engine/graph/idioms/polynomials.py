@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import onnx_ir as ir
 
-from engine.graph.idioms.reading import TOLERANCE, is_closed, maker, number, only_reader, sizes
+from engine.graph.idioms.reading import is_closed, maker, number, only_reader, sizes, tolerance
 
 Polynomial = dict[tuple[int, int], float]
 """Factors by the powers of the input and of the one function of it that is not a polynomial, as in x * tanh(x)."""
@@ -81,11 +81,10 @@ def _product(a: Polynomial, b: Polynomial) -> Polynomial:
     return total
 
 
-def is_near(found: Polynomial, wanted: Mapping[tuple[int, int], float]) -> bool:
+def is_near(found: Polynomial, wanted: Mapping[tuple[int, int], float], relative: float) -> bool:
     largest = max(map(abs, wanted.values()))
     return all(
-        abs(found.get(powers, 0.0) - wanted.get(powers, 0.0))
-        <= TOLERANCE * abs(wanted.get(powers, largest * TOLERANCE))
+        abs(found.get(powers, 0.0) - wanted.get(powers, 0.0)) <= relative * abs(wanted.get(powers, largest * relative))
         for powers in {*found, *wanted}
     )
 
@@ -112,7 +111,7 @@ def argument_of(function: ir.Node, wanted: Mapping[tuple[int, int], float]) -> t
             found = expression.read(function.inputs[0])
         except NotOne:
             continue
-        if is_near(found, wanted):
+        if is_near(found, wanted, tolerance(x)):
             return x, [*expression.nodes]
     return None
 
@@ -135,7 +134,7 @@ def whole_of(
             found = expression.read(value)
         except NotOne:
             return None
-        if is_near(found, wanted):
+        if is_near(found, wanted, tolerance(x)):
             nodes = tuple(dict.fromkeys((*inside, function, *expression.nodes)))
             fits = is_closed(nodes, value) and sizes(x) is not None and sizes(x) == sizes(value)
             return (value, nodes) if fits else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-TOLERANCE = 1e-3
-"""How far a constant may be from its exact value, relative: half precision rounds by this much."""
+_TOLERANCE = 2e-6
+_TOLERANCES = {ir.DataType.FLOAT16: 1e-3}  # half precision rounds by up to half of this
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ def numbers(value: ir.Value | None) -> list[int] | None:
     return None if tensor is None else [int(size) for size in tensor.numpy().flatten()]
 
 
-def is_close(found: float | None, wanted: float) -> bool:
-    return found is not None and abs(found - wanted) <= TOLERANCE * abs(wanted)
+def tolerance(value: ir.Value | None) -> float:
+    """Return how far constants of this value's type may be from exact, relative: a few roundings."""
+    return _TOLERANCE if value is None or value.dtype is None else _TOLERANCES.get(value.dtype, _TOLERANCE)
 
 
 def is_closed(nodes: Iterable[ir.Node], output: ir.Value) -> bool:

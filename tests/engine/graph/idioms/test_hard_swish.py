@@ -12,6 +12,18 @@ from tests.networks import Draft
 Spelling = Callable[[Draft, str], str]
 
 
+def nearly_sixths(draft: Draft, x: str) -> str:
+    return draft.node("Mul", draft.node("Mul", x, clip(draft, x)), draft.constant(0.1667))
+
+
+def nearly_the_slope(draft: Draft, x: str) -> str:
+    return draft.node("Mul", x, draft.node("HardSigmoid", x, alpha=0.1668, beta=0.5))
+
+
+def nearly_six(draft: Draft, x: str) -> str:
+    return draft.node("Div", draft.node("Mul", x, clip(draft, x, most=6.001)), draft.constant(6.0))
+
+
 def clip(draft: Draft, x: str, offset: float = 3.0, most: float = 6.0) -> str:
     return draft.node("Clip", draft.node("Add", x, draft.constant(offset)), draft.constant(0.0), draft.constant(most))
 
@@ -51,6 +63,9 @@ def read_twice(draft: Draft, x: str) -> str:
     return draft.node("Add", draft.node("Mul", x, gate), gate)
 
 
+LOOKALIKES = [gate_of_another, steeper, other_offset, read_twice, nearly_sixths, nearly_the_slope, nearly_six]
+
+
 @pytest.mark.parametrize("opset", [11, 14, 18])
 @pytest.mark.parametrize("spelling", [product_first, quotient_first, by_sixths, hard_sigmoid])
 def test_spellings(spelling: Spelling, opset: int) -> None:
@@ -58,7 +73,7 @@ def test_spellings(spelling: Spelling, opset: int) -> None:
     assert_written_as(finished(draft, spelling(draft, "image")), "HardSwish")
 
 
-@pytest.mark.parametrize("spelling", [gate_of_another, steeper, other_offset, read_twice])
+@pytest.mark.parametrize("spelling", LOOKALIKES)
 def test_what_only_looks_like_it(spelling: Spelling) -> None:
     draft = Draft()
     assert_left_alone(finished(draft, spelling(draft, "image")), "HardSwish")

@@ -26,8 +26,9 @@ def spelled(draft: Draft, axes: list[int], square: str = "Pow", root: str = "Div
     variance = draft.node("Add", mean(draft, squared, axes), draft.constant(1e-5))
     if again:
         centred = draft.node("Sub", "image", mean(draft, "image", axes))
-    if root == "Pow":
-        return draft.node("Mul", centred, draft.node("Pow", variance, draft.constant(-0.5)))
+    if root in ("Pow", "nearly the Pow"):
+        power = draft.constant(-0.5 if root == "Pow" else -0.5004)
+        return draft.node("Mul", centred, draft.node("Pow", variance, power))
     if root == "Reciprocal":
         return draft.node("Mul", draft.node("Reciprocal", draft.node("Sqrt", variance)), centred)
     return draft.node("Div", centred, draft.node("Sqrt", variance))
@@ -73,6 +74,11 @@ def test_a_norm_behind_a_norm() -> None:
 def test_other_axes_are_left_alone(axes: list[int]) -> None:
     draft = Draft()
     assert_left_alone(finished(draft, spelled(draft, axes)), "LayerNormalization")
+
+
+def test_another_power_of_the_variance_is_left_alone() -> None:
+    draft = Draft()
+    assert_left_alone(finished(draft, spelled(draft, [-1], root="nearly the Pow")), "LayerNormalization")
 
 
 def test_a_difference_that_is_read_elsewhere_is_left_alone() -> None:
