@@ -54,7 +54,8 @@ def _summary(rows: Sequence[Row]) -> str:
     return (
         f"{good} of {len(rows)} rows: executor within {PARITY:g} of ONNX Runtime before and after the cut, at least "
         f"{_ENOUGH_ELSEWHERE:.0%} of the MACs gone ({ENOUGH['stranger']:.0%} of strangers' files), removed equal to "
-        f"ignored within {LAW:g} of the output, or of a tenth of the uncut one where that is more. {len(whole)} of {len(families)} families so at every opset. "
+        f"ignored within {LAW:g} of the output, or of a tenth of the uncut one where that is more. "
+        f"{len(whole)} of {len(families)} families so at every opset. "
         f"Usable results of peers with that share gone: {', '.join(peers)}."
     )
 
