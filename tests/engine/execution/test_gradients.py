@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from onnx.backend.test.case.test_case import TestCase
 from torch import Tensor
 
-from benchmarks.conformance import as_array, claimed
+from benchmarks.conformance import as_array, as_tensor, claimed
 from engine.execution.catalogue import SUPPORTED, WITHOUT_GRADIENT
 from engine.execution.executor import Executor
 from engine.graph.model import Model
@@ -62,7 +62,7 @@ def in_double_precision(case: TestCase) -> tuple[Inputs, list[str]]:
     values, learnt = {}, []
     places = {name: place for place, name in enumerate(node.input)}
     for info, array in zip(case.model.graph.input, case.data_sets[0][0], strict=True):
-        tensor = torch.tensor(as_array(array))
+        tensor = as_tensor(array)
         values[info.name] = tensor.double() if tensor.is_floating_point() else tensor
         if tensor.is_floating_point() and places.get(info.name) not in SETTINGS.get(node.op_type, ()):
             off = 0.01 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
