@@ -18,13 +18,14 @@ def before_layer(model: Model, node: ir.Node) -> bool:
     affine = read_affine(node)
     if affine is None or affine.makes.is_graph_output() or _ends_a_product(affine):
         return False
-    layers = _readers(affine)
-    for layer in layers:
-        change_inputs(model, layer, affine.scale, affine.shift)
-    if layers:
-        affine.makes.replace_all_uses_with(affine.reads)
-        model.graph.remove(node, safe=True)
-    return bool(layers)
+    changes = [change_inputs(layer, affine.scale, affine.shift) for layer in _readers(affine)]
+    if not changes or not all(change.is_kept for change in changes):
+        return False
+    for change in changes:
+        change.apply(model)
+    affine.makes.replace_all_uses_with(affine.reads)
+    model.graph.remove(node, safe=True)
+    return True
 
 
 def _ends_a_product(affine: Affine) -> bool:

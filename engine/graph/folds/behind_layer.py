@@ -23,7 +23,10 @@ def behind_layer(model: Model, node: ir.Node) -> bool:
     layer, axis = found
     if (affine.is_along_channels and axis != layer.axis) or (affine.shift.any() and not layer.takes_bias):
         return False
-    change_outputs(model, layer, affine.scale, affine.shift)
+    change = change_outputs(layer, affine.scale, affine.shift)
+    if not change.is_kept:
+        return False
+    change.apply(model)
     take_name(affine.makes, affine.reads)
     model.graph.remove(node, safe=True)
     return True

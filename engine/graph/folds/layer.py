@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, array_of, is_constant, kind, only_reader, set_constant
+from engine.graph.edits import Array, array_of, is_constant, keeps, kind, only_reader, set_constant
 from engine.graph.model import Model
 
 _LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -65,9 +65,30 @@ def layer_making(value: ir.Value) -> Layer | None:
     return layer if layer is not None and layer.makes is value else None
 
 
-def change_outputs(model: Model, layer: Layer, scale: Array, shift: Array) -> None:
+@dataclass(frozen=True)
+class Change:
+    """The weight and, where there is one or it changes, the bias that a layer is to have, in double precision."""
+
+    layer: Layer
+    weight: Array
+    bias: Array | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether the layer's element type holds the new numbers: half precision ends at 65,504 and at 6e-8."""
+        dtype, axis = array_of(self.layer.node.inputs[1]).dtype, _output_axis(self.layer)
+        return keeps(self.weight, dtype, axis) and (self.bias is None or keeps(self.bias, dtype))
+
+    def apply(self, model: Model) -> None:
+        old = array_of(self.layer.node.inputs[1])
+        set_constant(model, self.layer.node, 1, self.weight.astype(old.dtype), "weight")
+        if self.bias is not None:
+            _set_bias(model, self.layer, self.bias, old)
+
+
+def change_outputs(layer: Layer, scale: Array, shift: Array) -> Change:
     """Let a layer's channels come out multiplied by `scale` and with `shift` added, for which it must take a bias."""
-    weight = array_of(layer.node.inputs[1])
+    weight = array_of(layer.node.inputs[1]).astype(np.float64)
     count = _output_count(layer, weight)
     scale = np.broadcast_to(scale, (count,))
     if kind(layer.node) == "ConvTranspose":  # (in, out / group, *kernel)
@@ -76,13 +97,12 @@ def change_outputs(model: Model, layer: Layer, scale: Array, shift: Array) -> No
         new = (parts * by_group).reshape(weight.shape)
     else:
         new = weight * scale.reshape([-1 if axis == _output_axis(layer) else 1 for axis in range(weight.ndim)])
-    set_constant(model, layer.node, 1, new.astype(weight.dtype), "weight")
     bias = _bias(layer, count)
-    if bias is not None or shift.any():
-        _set_bias(model, layer, (0.0 if bias is None else bias) * scale + shift, weight)
+    has_bias = bias is not None or shift.any()
+    return Change(layer, new, (0.0 if bias is None else bias) * scale + shift if has_bias else None)
 
 
-def change_inputs(model: Model, layer: Layer, scale: Array, shift: Array) -> None:
+def change_inputs(layer: Layer, scale: Array, shift: Array) -> Change:
     """Let a layer see each channel multiplied by `scale` and with `shift` added, without a border around the image."""
     weight = array_of(layer.node.inputs[1])
     axis = 1 if kind(layer.node) == "Conv" or _is_transposed(layer.node) else 0
@@ -99,10 +119,8 @@ def change_inputs(model: Model, layer: Layer, scale: Array, shift: Array) -> Non
         matrix = wide.T if axis == 1 else wide
         new = (matrix * scale[:, None]).T if axis == 1 else matrix * scale[:, None]
         added = shift @ matrix * layer.node.attributes.get_float("alpha", 1.0)
-    set_constant(model, layer.node, 1, new.astype(weight.dtype), "weight")
-    if added.any():
-        bias = _bias(layer, len(added))
-        _set_bias(model, layer, added if bias is None else bias + added, weight)
+    bias = _bias(layer, len(added)) if added.any() else None
+    return Change(layer, new, None if not added.any() else added if bias is None else bias + added)
 
 
 def _product(node: ir.Node) -> Layer | None:

@@ -24,12 +24,13 @@ def layer_norm(model: Model, node: ir.Node) -> bool:
     shift = array_of(node.inputs[2]).astype(np.float64) if has_bias else np.zeros(1)
     if scale.ndim != 1 or ((scale == 1).all() and not shift.any()):
         return False
-    layers = _readers(node.outputs[0], shift)
-    for layer in layers:
-        change_inputs(model, layer, scale, shift)
-    if layers:
-        _make_plain(model, node, scale, has_bias)
-    return bool(layers)
+    changes = [change_inputs(layer, scale, shift) for layer in _readers(node.outputs[0], shift)]
+    if not changes or not all(change.is_kept for change in changes):
+        return False
+    for change in changes:
+        change.apply(model)
+    _make_plain(model, node, scale, has_bias)
+    return True
 
 
 def _is_over_channels(node: ir.Node) -> bool:

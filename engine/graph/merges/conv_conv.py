@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from engine.graph.edits import Array, array_of, kind, only_reader
-from engine.graph.merges.convolution import fits, read_stencil, write_stencil
+from engine.graph.merges.convolution import WIDE_BYTES, fits, is_kept, read_stencil, write_stencil
 from engine.graph.merges.offer import Offer, known, places_of, spatial_sizes
 from engine.graph.merges.stencil import Stencil, adds_along_border, can_compose, compose, composed_macs
 from engine.graph.model import Model
@@ -30,11 +30,14 @@ def conv_conv(model: Model, node: ir.Node) -> Offer | None:
     has_map = adds_along_border(first, second)
     if has_map and not fits(second.outputs, second.sizes_after(first.sizes_after(known(sizes) or ()))):
         return None
+    like = weight_of(before, node)
+    if like.dtype.itemsize < WIDE_BYTES and not is_kept(compose(first, second, sizes), like):
+        return None
     middle, last = places_of(before.outputs[0], made, second.strides)
 
     def apply() -> None:
         whole = compose(first, second, sizes)
-        write_stencil(model, whole, reads, made, weight_of(before, node), str(node.name))
+        write_stencil(model, whole, reads, made, like, str(node.name))
 
     return Offer(
         nodes=(str(before.name), str(node.name)),

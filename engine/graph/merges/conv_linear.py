@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.edits import Array, kind, only_reader
-from engine.graph.merges.convolution import read_stencil
-from engine.graph.merges.linear import Linear, read_linear, write_linear
+from engine.graph.merges.convolution import WIDE_BYTES, read_stencil
+from engine.graph.merges.linear import Linear, is_kept, read_linear, write_linear
 from engine.graph.merges.offer import Offer, known, spatial_sizes
 from engine.graph.merges.stencil import Stencil, taps_at
 from engine.graph.model import Model
@@ -33,6 +33,8 @@ def conv_linear(model: Model, node: ir.Node) -> Offer | None:
         return None
     places = math.prod(stencil.sizes_after(sizes))
     if stencil.outputs * places != layer.inputs:
+        return None
+    if layer.dtype.itemsize < WIDE_BYTES and not is_kept(layer, *_in_one(stencil, layer, sizes)):
         return None
 
     def apply() -> None:

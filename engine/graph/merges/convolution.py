@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, add_initialiser, array_of, is_constant, kind, make_instead
+from engine.graph.edits import Array, add_initialiser, array_of, is_constant, keeps, kind, make_instead
 from engine.graph.merges.offer import spatial_sizes
 from engine.graph.merges.stencil import Stencil, diagonal
 from engine.graph.model import Model
 
 _EPSILON = 1e-5
+WIDE_BYTES = 4
+"""An element type of this size holds the numbers of any network; of narrower ones it is asked."""
 MAP_ELEMENTS_MAX = 1 << 20
 """Numbers of a constant along the border that a merge may put into the file: 4 MB."""
 
@@ -28,6 +30,11 @@ def read_stencil(node: ir.Node) -> Stencil | None:
 def fits(channels: int, sizes: Sequence[int]) -> bool:
     """Say whether a constant along the border of a map of these sizes is small enough to be kept."""
     return channels * math.prod(sizes) <= MAP_ELEMENTS_MAX
+
+
+def is_kept(stencil: Stencil, like: Array) -> bool:
+    """Say whether the element type of `like` holds a stencil's numbers."""
+    return keeps(stencil.weight, like.dtype, 0) and keeps(stencil.constant, like.dtype)
 
 
 def write_stencil(model: Model, stencil: Stencil, reads: ir.Value, old: ir.Value, like: Array, name: str) -> None:

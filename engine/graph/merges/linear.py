@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from engine.graph.edits import Array, add_initialiser, array_of, is_constant, kind, make_instead, only_reader
+from engine.graph.edits import Array, add_initialiser, array_of, is_constant, keeps, kind, make_instead, only_reader
+from engine.graph.merges.convolution import WIDE_BYTES
 from engine.graph.model import Model
 
 
@@ -32,6 +33,8 @@ class Linear:
         """The matrix, (in, out), with what a Gemm multiplies it by."""
         node = self.nodes[0]
         matrix = array_of(node.inputs[1])
+        if self.dtype.itemsize < WIDE_BYTES:
+            matrix = matrix.astype(np.float64)
         factor = matrix.dtype.type(node.attributes.get_float("alpha", 1.0))
         return (matrix.T if node.attributes.get_int("transB", 0) == 1 else matrix) * factor
 
@@ -61,6 +64,11 @@ def read_linear(node: ir.Node) -> Linear | None:
     bias = None if add is None else _bias(add, product)
     nodes = (node,) if add is None or bias is None else (node, add)
     return Linear(nodes, node.inputs[0], nodes[-1].outputs[0], *sizes, bias)
+
+
+def is_kept(layer: Linear, weight: Array, bias: Array | None) -> bool:
+    """Say whether the element type of a layer holds the numbers that it is to have."""
+    return keeps(weight, layer.dtype, 1) and (bias is None or keeps(np.asarray(bias, np.float64), layer.dtype))
 
 
 def linear_before(value: ir.Value | None) -> Linear | None:

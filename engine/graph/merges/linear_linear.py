@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.edits import Array, only_reader
-from engine.graph.merges.linear import Linear, linear_before, read_linear, write_linear
+from engine.graph.merges.convolution import WIDE_BYTES
+from engine.graph.merges.linear import Linear, is_kept, linear_before, read_linear, write_linear
 from engine.graph.merges.offer import Offer
 from engine.graph.model import Model
 
@@ -20,9 +21,11 @@ def linear_linear(model: Model, node: ir.Node) -> Offer | None:
     tokens = first.tokens or 1
     before, after = first, second
 
+    if after.dtype.itemsize < WIDE_BYTES and not is_kept(after, *_in_one(before, after)):
+        return None
+
     def apply() -> None:
-        weight = before.weight.astype(np.float64) @ after.weight
-        write_linear(model, after, before.reads, weight, _sum(_carried(before, after), after.bias))
+        write_linear(model, after, before.reads, *_in_one(before, after))
 
     return Offer(
         nodes=tuple(str(part.name) for part in (*first.nodes, *second.nodes)),
@@ -30,6 +33,10 @@ def linear_linear(model: Model, node: ir.Node) -> Offer | None:
         macs_after=first.inputs * second.outputs * tokens,
         apply=apply,
     )
+
+
+def _in_one(first: Linear, second: Linear) -> tuple[Array, Array | None]:
+    return first.weight.astype(np.float64) @ second.weight, _sum(_carried(first, second), second.bias)
 
 
 def _carried(first: Linear, second: Linear) -> Array | None:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from engine.graph.edits import is_constant, kind, only_reader
 from engine.graph.merges.conv_conv import macs_of, weight_of
-from engine.graph.merges.convolution import fits, read_stencil, write_stencil
+from engine.graph.merges.convolution import WIDE_BYTES, fits, is_kept, read_stencil, write_stencil
 from engine.graph.merges.offer import Offer, count_places, known, spatial_sizes
 from engine.graph.merges.stencil import (
     Stencil,
@@ -109,13 +109,16 @@ def _offer(model: Model, node: ir.Node, joins: list[ir.Node], branches: list[Bra
     has_map = not all(stencil.has_uniform_constant for stencil in found)
     if has_map and not fits(found[0].outputs, found[0].sizes_after(known(sizes) or ())):
         return None
+    like = weight_of(*weights)
+    if like.dtype.itemsize < WIDE_BYTES and not is_kept(add(found), like):
+        return None
     places = count_places(made)
     nodes = {str(part.name) for branch in branches for part in branch.nodes} | {str(join.name) for join in joins}
     return Offer(
         nodes=tuple(str(part.name) for part in model.graph if part.name in nodes),
         macs_before=sum(_branch_macs(branch) for branch in branches),
         macs_after=added_macs(found, places) + (found[0].outputs * places if has_map else 0),
-        apply=lambda: write_stencil(model, add(found), source, made, weight_of(*weights), str(node.name)),
+        apply=lambda: write_stencil(model, add(found), source, made, like, str(node.name)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from engine.graph.axes import Form, is_frozen
+from engine.graph.edits import kind
 from engine.graph.rules.layout import OVERRIDING
 from engine.graph.rules.pooling import is_kept
 from engine.graph.rules.site import Axes, Opaque, Site, in_range
@@ -74,10 +75,12 @@ def _axes_counted_with(read: ir.Value, told: ir.Value, axes: Axes) -> set[int]:
 
 def _is_noticed(node: ir.Node, index: int, place: int, element: Source, form: Form) -> bool:
     """Tell whether a node takes a told size for what it is: a target to be written over, or a size to be kept."""
-    if node.op_type == "Resize" and index == 3:
+    if node.graph is not element[0].graph:  # inside a body, where nothing is written over
+        return False
+    if kind(node) == "Resize" and index == 3:
         return is_kept(node, place, element)
     shape = node.outputs[0].shape
-    if node.op_type not in OVERRIDING or index != 1 or shape is None:
+    if kind(node) not in OVERRIDING or index != 1 or shape is None:
         return False
     asked = elements(node.inputs[1]) or []
     return form.size is not None and isinstance(shape[len(shape) - len(asked) + place], int)
