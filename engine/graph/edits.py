@@ -113,7 +113,8 @@ def keeps(wide: Array, dtype: np.dtype[Any], axis: int | None = None) -> bool:
         loss = np.abs(wide - wide.astype(dtype).astype(np.float64))
     others = None if axis is None else tuple(place for place in range(wide.ndim) if place != axis)
     largest = np.abs(wide).max(axis=others, keepdims=True, initial=0.0)
-    return bool((loss <= ml_dtypes.finfo(dtype).eps * largest + np.finfo(np.float32).tiny).all())  # type: ignore[no-untyped-call]
+    most = float(ml_dtypes.finfo(dtype).eps) * largest  # type: ignore[no-untyped-call]
+    return bool((loss <= most + np.finfo(np.float32).tiny).all())
 
 
 def only_reader(value: ir.Value) -> ir.Node | None:

@@ -9,11 +9,11 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.edits import Array, add_initialiser, array_of, is_constant, keeps, kind, make_instead
+from engine.graph.folds.affine import read_affine
 from engine.graph.merges.offer import spatial_sizes
 from engine.graph.merges.stencil import Stencil, diagonal
 from engine.graph.model import Model
 
-_EPSILON = 1e-5
 WIDE_BYTES = 4
 """An element type of this size holds the numbers of any network; of narrower ones it is asked."""
 MAP_ELEMENTS_MAX = 1 << 20
@@ -109,13 +109,8 @@ def _average(node: ir.Node) -> Stencil | None:
 
 
 def _batch_norm(node: ir.Node) -> Stencil | None:
-    sizes = spatial_sizes(node.outputs[0])
-    trains = node.attributes.get_int("training_mode", 0) == 1 or len(node.outputs) > 1
-    if trains or sizes is None or not all(is_constant(value) for value in node.inputs[1:5]):
-        return None
-    scale, shift, mean, variance = (array_of(value).astype(np.float64) for value in node.inputs[1:5])
-    factor = scale / np.sqrt(variance + node.attributes.get_float("epsilon", _EPSILON))
-    return diagonal(factor, shift - mean * factor, len(sizes))
+    affine, sizes = read_affine(node), spatial_sizes(node.outputs[0])
+    return None if affine is None or sizes is None else diagonal(affine.scale, affine.shift, len(sizes))
 
 
 _READERS = {"Conv": _convolution, "AveragePool": _average, "BatchNormalization": _batch_norm}
