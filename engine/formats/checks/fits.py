@@ -5,13 +5,13 @@ Each node that the runtime would refuse, or that would make us cut in the wrong 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from itertools import zip_longest
 
 import onnx
 
+from engine.formats.checks.arguments import ARGUMENTS
 from engine.formats.checks.bodies import bodies
 from engine.formats.checks.facts import Known, Read, Sizes, agree, as_text
 from engine.formats.checks.nodes import fault
@@ -20,12 +20,13 @@ from engine.formats.checks.order import in_order
 OLDEST_OPSET = 11
 """Before it some operators read their inputs by other rules; what is older is lifted after it has been read."""
 
-_LARGEST_SCALE = 1 << 16
 
+def check_fits(proto: onnx.ModelProto, opset: int) -> Known:
+    """Return what is known of the values of the outermost graph.
 
-def check_fits(proto: onnx.ModelProto, opset: int) -> None:
-    """Raise ModelUnreadable, naming the node, where sizes or types contradict, or where nodes wait for each other."""
-    _forget_stale(proto.graph, _check_graph(proto, proto.graph, None, opset))
+    Raises ModelUnreadable, naming the node, where sizes or types contradict, or where nodes wait for each other.
+    """
+    return _check_graph(proto, proto.graph, None, opset)
 
 
 def _check_graph(proto: onnx.ModelProto, graph: onnx.GraphProto, around: Known | None, opset: int) -> Known:
@@ -63,22 +64,6 @@ def _formal_inputs(op_type: str, opset: int, count: int) -> tuple[tuple[str, fro
     formal = onnx.defs.get_schema(op_type, opset).inputs
     found = [(entry.type_str, frozenset(entry.types), entry.is_homogeneous) for entry in formal[:count]]
     return (*found, *[found[-1]] * (count - len(found))) if found else ()
-
-
-def _forget_stale(graph: onnx.GraphProto, known: Known) -> None:
-    """Drop, in place, notes about sizes that contradict the graph; editing an input by hand leaves such behind."""
-    kept = [value for value in graph.value_info if not _is_stale(value, known)]
-    if len(kept) < len(graph.value_info):
-        del graph.value_info[:]
-        graph.value_info.extend(kept)
-
-
-def _is_stale(value: onnx.ValueInfoProto, known: Known) -> bool:
-    sizes = known.sizes(value.name)
-    if sizes is None or not value.type.tensor_type.HasField("shape"):
-        return False
-    noted = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim)
-    return not agree(noted, sizes)
 
 
 def _convolution(read: Read) -> None:
@@ -169,59 +154,14 @@ def _element_wise(read: Read) -> None:
 
 def _joined(read: Read) -> None:
     """All but the joined axis agree."""
-    _axis(read)
     every = [sizes for index in range(len(read.node.input)) if (sizes := read.sizes(index)) is not None]
     axis = read.integer("axis", 0)
-    for sizes in every[1:]:
+    for sizes in every:
+        read.require_that(-len(sizes) <= axis < len(sizes), f"works along axis {axis} of {as_text(sizes)}")
         first, other = list(every[0]), list(sizes)
         if len(first) == len(other):
             first[axis] = other[axis] = None
         read.require_that(agree(tuple(first), tuple(other)), f"joins {as_text(every[0])} and {as_text(sizes)}")
-
-
-def _axis(read: Read) -> None:
-    """The axis is one that the input has."""
-    sizes, axis = read.sizes(0), read.integer("axis", 0)
-    room = 1 if read.node.op_type == "Flatten" else 0
-    if sizes is not None:
-        inside = -len(sizes) <= axis < len(sizes) + room
-        read.require_that(inside, f"works along axis {axis} of {as_text(sizes)}")
-
-
-def _permuted(read: Read) -> None:
-    sizes, order = read.sizes(0), read.integers("perm")
-    read.require_that(
-        sizes is None or not order or len(order) == len(sizes), f"reorders {sizes and as_text(sizes)} by {order}"
-    )
-
-
-def _reshaped(read: Read) -> None:
-    wanted = read.numbers(1)
-    if wanted is None:
-        return
-    read.require_that(min(wanted, default=0) >= -1 and wanted.count(-1) < 2, f"is given the sizes {wanted}")
-    sizes = read.sizes(0)
-    if sizes is not None and None not in sizes and min(wanted, default=1) > 0:
-        have, want = math.prod(size or 0 for size in sizes), int(math.prod(wanted))
-        read.require_that(have == want, f"turns {have} elements into {want}")
-
-
-def _grown(read: Read) -> None:
-    for index in range(len(read.node.input)):
-        numbers = read.numbers(index) if index or read.node.op_type == "ConstantOfShape" else None
-        read.require_that(
-            min(numbers or [0]) >= (-1 if read.node.op_type == "Expand" else 0), f"is given the sizes {numbers}"
-        )
-
-
-def _scaled(read: Read) -> None:
-    """Scales are positive numbers, and sizes at least one."""
-    for index in range(1, len(read.node.input)):
-        numbers = read.numbers(index)
-        if read.node.op_type == "Resize" and index == 1:
-            continue  # a region of interest
-        sane = all(0 < number <= _LARGEST_SCALE for number in numbers or ())
-        read.require_that(sane, f"is given the scales or sizes {numbers}")
 
 
 def _branches(read: Read) -> None:
@@ -263,11 +203,7 @@ FITS: dict[str, Callable[[Read], None]] = {
     "InstanceNormalization": _per_channel,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Where"), _element_wise),
     "Concat": _joined,
-    **dict.fromkeys(("Gather", "GatherElements", "Flatten", "Softmax", "LogSoftmax", "ArgMax", "ArgMin"), _axis),
-    "Transpose": _permuted,
-    "Reshape": _reshaped,
-    **dict.fromkeys(("Expand", "Tile", "ConstantOfShape"), _grown),
-    **dict.fromkeys(("Resize", "Upsample"), _scaled),
+    **ARGUMENTS,
     "If": _branches,
     "Loop": _looped,
     "Scan": _scanned,

@@ -12,7 +12,10 @@ from engine.formats.checks.bodies import every_graph
 
 DOMAINS = {"", "ai.onnx"}
 
-_AT_LEAST_ONE = {"kernel_shape", "strides", "dilations", "group", "blocksize", "num_groups", "num_heads", "num_outputs"}
+_AT_LEAST_ONE = {
+    *("kernel_shape", "strides", "dilations", "group", "blocksize"),
+    *("num_groups", "num_heads", "q_num_heads", "kv_num_heads", "num_outputs"),
+}
 _NOT_NEGATIVE = {"pads", "output_padding"}
 _MAY_CUT = {"Pad"}
 """Operators to which negative pads are given on purpose."""

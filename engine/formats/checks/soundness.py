@@ -11,6 +11,7 @@ from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
 from engine.formats.checks.bodies import bodies, every_graph, names_made
 from engine.formats.checks.fits import check_fits
 from engine.formats.checks.nodes import DOMAINS, check_nodes, fault
+from engine.formats.checks.stale import forget_stale
 from engine.formats.checks.tensors import MOST_ELEMENTS, check_tensors
 
 NEWEST_IR_VERSION = int(onnx.IR_VERSION)
@@ -23,7 +24,7 @@ def check_soundness(proto: onnx.ModelProto) -> None:
     check_tensors(proto.graph)
     _check_inputs(proto.graph)
     _check_names(proto.graph, frozenset())
-    check_fits(proto, opset)
+    forget_stale(proto.graph, check_fits(proto, opset))
 
 
 def _opset(proto: onnx.ModelProto) -> int:
