@@ -49,7 +49,8 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
     plain = normalise(model)
     units, figures = find_units(plain), count(model)
     lacking = {name: _error_of(need, units, recipe or Recipe()) for name, need in NEEDS.items()}
-    blocking = [*_find_blocking(plain), *_method_blocking(lacking, recipe)]
+    general = list(_find_blocking(plain))
+    blocking = [*general, *_method_blocking(lacking, recipe)]
     if recipe is not None and blocking:
         raise blocking[0]
     kinds = Counter(node.op_type for node in every_node(plain.graph))
@@ -61,7 +62,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         delivered_opset=plain.opset,
         operators=dict(sorted(Counter(node.op_type for node in every_node(model.graph)).items())),
         parameters=figures.parameters,
-        macs=figures.macs,
+        macs=None if any(name.endswith("(shape unknown)") for name in figures.uncounted) else figures.macs,
         uncounted=figures.uncounted,
         size_bytes=path.stat().st_size,
         batch_norm_layers=kinds["BatchNormalization"],
@@ -71,7 +72,7 @@ def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
         barriers=tuple(_barriers(grouping)),
         unruled=grouping.unknown,
         notes=notes(plain),
-        methods=tuple(_applicability(name, error) for name, error in lacking.items()),
+        methods=tuple(_applicability(name, [*general, error]) for name, error in lacking.items()),
         blocking=tuple(_blocker(error) for error in blocking),
     )
 
@@ -148,8 +149,10 @@ def _group(model: Model, group: Group) -> InspectedGroup:
     return InspectedGroup(name=group.name, channels=group.size, weights=len(weights), readers=group.readers)
 
 
-def _applicability(name: str, error: EngineError | None) -> Applicability:
-    return Applicability(name=name, applies=error is None, blocked_by=None if error is None else _blocker(error))
+def _applicability(name: str, errors: Sequence[EngineError | None]) -> Applicability:
+    """Say by the first of the errors, where there is one, why a method does not apply."""
+    first = next((_blocker(error) for error in errors if error is not None), None)
+    return Applicability(name=name, applies=first is None, blocked_by=first)
 
 
 def _blocker(error: EngineError) -> Blocker:

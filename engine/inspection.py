@@ -64,7 +64,8 @@ class Applicability(Strict):
 class Inspection(Strict):
     """The verdict. Operators are the upload's own; units, groups and barriers those of its normalised form.
 
-    `uncounted` names the operators whose multiply-accumulates were not counted. `unruled` are the nodes whose operator
+    `macs` is None where open sizes leave layers uncounted; a job counts them at the size of its images. `uncounted`
+    names the operators whose multiply-accumulates were not counted. `unruled` are the nodes whose operator
     no rule knows, so that every channel beside them stays. A cut network is delivered at `delivered_opset`; `notes`
     says what stood in the way of its plain form. `batch_norm_folded`: there are convolutions and no batch norm of
     its own, as exporters leave it; it holds, too, where there never was one, as in ConvNeXt.
@@ -76,7 +77,7 @@ class Inspection(Strict):
     delivered_opset: int
     operators: dict[str, int]
     parameters: int
-    macs: int
+    macs: int | None
     uncounted: tuple[str, ...]
     size_bytes: int
     batch_norm_layers: int

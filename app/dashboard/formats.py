@@ -16,13 +16,12 @@ def exact(value: float, text: str) -> Markup:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Round to so many significant digits, without an exponent: 0.012345 reads 0.0123 and 12345 reads 12,345."""
+    """Round to so many significant digits: 0.012345 reads 0.0123, 12345 reads 12,345 and 0.00000005 reads 5e-08."""
     if value == 0:
         return "0"
     if abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
-    text = f"{value:.{digits}g}"
-    return f"{value:.{digits + 5}f}".rstrip("0") if "e" in text else text
+    return f"{value:.{digits}g}"
 
 
 def milliseconds(value: float) -> str:

@@ -29,5 +29,6 @@ def _invalid(error: ValidationError) -> RecipeInvalid:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     message = str(first["msg"]).rstrip(".")
+    message += "" if message.endswith("?") else "."
     more = f" {error.error_count() - 1} more keys are wrong." if error.error_count() > 1 else ""
-    return RecipeInvalid(f"{where}: {message}.{more}" if where else f"{message}.{more}", where=where or None)
+    return RecipeInvalid(f"{where}: {message}{more}" if where else f"{message}{more}", where=where or None)

@@ -116,6 +116,24 @@ def test_each_method_says_whether_it_finds_anything(tmp_path: Path) -> None:
     assert other.methods[0].blocked_by == other.blocking[0]
 
 
+def test_no_method_applies_to_what_no_job_can_run_on(tmp_path: Path) -> None:
+    draft = Draft()
+    scores = draft.classify(draft.node("RandomNormalLike", blocks(draft, stem(draft), 2)))
+
+    (method,) = inspect_model(saved(draft.model(scores), tmp_path)).methods
+
+    assert not method.applies
+    assert method.blocked_by is not None
+    assert method.blocked_by.code == "operator-unsupported"
+
+
+def test_open_sizes_give_no_count(tmp_path: Path) -> None:
+    found = inspect_model(saved(residual(("batch", 3, "height", "width")), tmp_path))
+
+    assert found.macs is None
+    assert "Conv (shape unknown)" in found.uncounted
+
+
 def test_every_method_of_a_recipe_says_what_it_needs() -> None:
     assert set(NEEDS) == set(METHODS)
 

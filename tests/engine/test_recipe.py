@@ -49,6 +49,7 @@ def test_a_recipe_survives_the_trip_through_json() -> None:
 @pytest.mark.parametrize(
     ("wrong", "where", "said"),
     [
+        ({"target": 0.7}, "target", "A target is an object such as"),
         ({"target": {"latncy_ratio": 0.7}}, "target", "did you mean 'latency_ratio'?"),
         ({"budget": 60}, "", "did you mean 'budget_seconds'?"),
         ({"deploy": {"batchsize": 8}}, "deploy", "did you mean 'batch'?"),

@@ -143,6 +143,7 @@ def test_no_units_and_no_jobs_are_pictures_too() -> None:
         (formats.significant(0.0001234567), "0.000123"),
         (formats.significant(12345), "12,345"),
         (formats.significant(0), "0"),
+        (formats.significant(0.00000005), "5e-08"),
         (formats.milliseconds(14.7312), "14.7 ms"),
         (formats.percent(0.82431), "82.4 %"),
         (formats.count(855_770), "856 k"),
