@@ -63,7 +63,7 @@ EXPORTED = {
     **{"resnet": 23, "mobilenet_v2": 20, "mobilenet_v3": 18, "efficientnet_v2": 18, "regnet_y": 23, "shufflenet": 18},
     **{"densenet": 23, "convnext": 18, "vit": 23, "swin": 20, "lraspp": 20},
 }
-"""The current exporter starts at opset 18 and takes its seconds: what it spells in its own way, at one of three opsets."""
+"""The current exporter starts at opset 18 and takes seconds: what it spells in its own way, at one of three opsets."""
 
 
 @pytest.mark.parametrize(("family", "opset"), TRACED)
