@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.graph.groups import find_groups
+from engine.graph.channels.groups import find_groups
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units

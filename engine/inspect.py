@@ -14,8 +14,8 @@ from engine.execution.catalogue import SUPPORTED, unsupported_message
 from engine.execution.element_types import refused_type
 from engine.formats import load
 from engine.graph.bodies import every_node
+from engine.graph.channels.groups import Frozen, Group, Grouping, find_groups
 from engine.graph.features import find_features
-from engine.graph.groups import Frozen, Group, Grouping, find_groups
 from engine.graph.idioms import find_attention
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo

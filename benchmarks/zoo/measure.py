@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw
 from engine.execution.executor import Executor
 from engine.execution.runtime import open_session, run
 from engine.formats import load, save
-from engine.graph.channels import remove_channels
-from engine.graph.groups import Group, Grouping, find_groups
-from engine.graph.ignore import ignore_channels
+from engine.graph.channels.groups import Group, Grouping, find_groups
+from engine.graph.channels.ignore import ignore_channels
+from engine.graph.channels.remove import remove_channels
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
 from engine.graph.units import find_units

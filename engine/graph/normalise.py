@@ -15,9 +15,9 @@ from engine.errors import ModelUnsafe
 from engine.graph.bodies import bodies, every_node
 from engine.graph.edits import free_name, kind, remove_dead, replace_value
 from engine.graph.idioms import find, recognise
-from engine.graph.lift import OLDEST_OPSET, lift
 from engine.graph.model import Model
-from engine.graph.simplify import simplify
+from engine.graph.plain.lift import OLDEST_OPSET, lift
+from engine.graph.plain.simplify import simplify
 
 GELU_OPSET = 20
 

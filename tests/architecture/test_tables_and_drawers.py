@@ -19,10 +19,10 @@ from engine.commands import COMMANDS
 from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
+from engine.graph.channels.rules import RULES
 from engine.graph.folds import FOLDS
 from engine.graph.idioms import IDIOMS
 from engine.graph.merges import MERGES
-from engine.graph.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ SHARED = {
     "engine/graph/folds": {"affine", "layer"},
     "engine/graph/idioms": {"attention", "polynomials", "reading"},  # attention is found and never written
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
-    "engine/graph/rules": {"site", "told"},
+    "engine/graph/channels/rules": {"site", "told"},
     "engine/methods": {"study"},
 }
 
@@ -68,7 +68,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/graph/folds": lambda: rows(FOLDS.values()),
     "engine/graph/idioms": lambda: rows(idiom.match for idiom in IDIOMS.values()),
     "engine/graph/merges": lambda: rows(MERGES.values()),
-    "engine/graph/rules": lambda: rows(RULES.values()),
+    "engine/graph/channels/rules": lambda: rows(RULES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),
 }
 

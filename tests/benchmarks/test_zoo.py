@@ -16,7 +16,7 @@ from benchmarks.zoo.measure import distance, draw_cuts, measure
 from benchmarks.zoo.specimens import STRANGERS, Specimen, Stranger, find, specimens
 from benchmarks.zoo.table import is_good, table
 from engine.formats import save
-from engine.graph.groups import Group
+from engine.graph.channels.groups import Group
 from tests.networks import residual, transformer
 
 GOOD = {

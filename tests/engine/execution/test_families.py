@@ -16,12 +16,12 @@ from engine.check import random_inputs, relative_error
 from engine.execution.executor import Executor
 from engine.execution.runtime import open_session, run
 from engine.formats.onnx import load, save
-from engine.graph.channels import remove_channels
+from engine.graph.channels.groups import Group, find_groups
+from engine.graph.channels.remove import remove_channels
 from engine.graph.folds import fold
-from engine.graph.groups import Group, find_groups
-from engine.graph.lift import OPSET
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from engine.graph.plain.lift import OPSET
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, find_units
 from engine.measure.cost import count

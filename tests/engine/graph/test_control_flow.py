@@ -14,11 +14,11 @@ from onnx import helper
 from engine.execution.executor import Executor
 from engine.formats import load
 from engine.graph.bodies import bodies, every_node, reads
-from engine.graph.channels import remove_channels
+from engine.graph.channels.groups import find_groups
+from engine.graph.channels.ignore import ignore_channels
+from engine.graph.channels.remove import remove_channels
 from engine.graph.extract import extract
 from engine.graph.folds import fold
-from engine.graph.groups import find_groups
-from engine.graph.ignore import ignore_channels
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise, notes

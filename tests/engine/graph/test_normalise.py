@@ -9,9 +9,9 @@ import pytest
 
 from engine.errors import ModelUnsafe
 from engine.execution.runtime import open_session, run
-from engine.graph.lift import OPSET
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from engine.graph.plain.lift import OPSET
 from engine.graph.units import find_units
 from tests.engine.graph.same import assert_same
 from tests.networks import CHANNELS, NETWORKS, Draft, clutter, images, residual, stem

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from numpy.typing import NDArray
 
-from engine.graph.channels import remove_channels
-from engine.graph.groups import Grouping, find_groups
-from engine.graph.ignore import ignore_channels
+from engine.graph.channels.groups import Grouping, find_groups
+from engine.graph.channels.ignore import ignore_channels
+from engine.graph.channels.remove import remove_channels
+from engine.graph.channels.rules import RULES
 from engine.graph.model import Model
-from engine.graph.rules import RULES
 from tests.engine.graph.random_graphs import MAP_STEPS, OPSETS, STEPS, Plan, grow, steps_of
 from tests.engine.graph.same import assert_same
 

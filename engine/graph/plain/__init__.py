@@ -1,0 +1,1 @@
+"""The steps of normalising, one a file; `engine.graph.normalise` tells the story."""
