@@ -64,8 +64,8 @@ def assert_same(found: Model, wanted: Model, sizes: tuple[int, int] | None = Non
 
 
 def draw_conv(draft: Draft, x: str, inputs: int, choose: np.random.Generator, **fixed: Any) -> tuple[str, int]:
-    """Add a convolution with drawn kernel, stride, border, dilation, groups, bias and width."""
-    kernel = fixed.get("kernel", [int(choose.choice([1, 1, 2, 3, 5])) for _ in "hw"])
+    """Add a convolution with drawn kernel, stride, border (some by `auto_pad`), dilation, groups, bias and width."""
+    kernel = fixed.get("kernel", [int(choose.choice([1, 1, 2, 3, 4, 5])) for _ in "hw"])
     group = int(choose.choice([g for g in (1, 2, inputs) if inputs % g == 0]))
     outputs = fixed.get("outputs", group * int(choose.integers(1, 4)))
     group = group if outputs % group == 0 else 1
@@ -73,6 +73,11 @@ def draw_conv(draft: Draft, x: str, inputs: int, choose: np.random.Generator, **
     inside = kernel == [1, 1] or choose.random() < 0.4
     pads = [0] * 4 if inside else [int(n) for n in choose.integers(0, 3, 4)]
     bias = [draft.weight(outputs, scale=1.0)] if choose.random() < 0.5 else []
+    border: dict[str, Any] = {"pads": fixed.get("pads", pads)}
+    if (
+        fixed.get("auto_pad") and dilations == [1, 1] and choose.random() < 0.25
+    ):  # ONNX Runtime pads no dilated one by itself
+        border = {"auto_pad": str(choose.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]))}
     made = draft.node(
         "Conv",
         x,
@@ -81,8 +86,8 @@ def draw_conv(draft: Draft, x: str, inputs: int, choose: np.random.Generator, **
         group=group,
         kernel_shape=kernel,
         strides=fixed.get("strides", [int(choose.choice([1, 1, 2, 3])) for _ in "hw"]),
-        pads=fixed.get("pads", pads),
         dilations=dilations,
+        **border,
     )
     return made, outputs
 
@@ -97,8 +102,8 @@ def test_two_convolutions_are_one_or_stay_two(seed: int) -> None:
         inputs = int(choose.choice([1, 2, 4]))
         sizes = (int(choose.integers(19, 26)), int(choose.integers(19, 26)))
         shape: Shape = ("batch", inputs, *sizes) if case % 2 else ("batch", inputs, "height", "width")
-        x, channels = draw_conv(draft, "image", inputs, choose)
-        model = finish(draft, draw_conv(draft, x, channels, choose)[0], shape)
+        x, channels = draw_conv(draft, "image", inputs, choose, auto_pad=True)
+        model = finish(draft, draw_conv(draft, x, channels, choose, auto_pad=True)[0], shape)
 
         found = applied(model, "conv_conv")
 
