@@ -15,7 +15,7 @@ from engine.errors import ModelUnreadable, ModelUnsafe
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = (1 << 31) - 1
-"""Of all members together, unpacked; no single network that fits the rest of the engine is larger."""
+"""Of a file, of all members or of all weights together: protobuf, and so a network in ONNX, ends at 2 GiB."""
 
 MOST_TABLE_BYTES = 4 << 20
 """Of the table of contents: some two hundred for each member, several times what a name takes."""

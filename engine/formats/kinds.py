@@ -44,8 +44,8 @@ def sample(path: Path) -> Sample:
         raise ModelUnreadable(f"The file cannot be read: {error.strerror}.", where=path.name) from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, RecursionError) as error:
         raise ModelUnreadable(
-            f"The file begins as a zip archive but has no table of contents ({error}): it is truncated. "
-            "Upload the whole file.",
+            f"The file begins as a zip archive but cannot be read as one ({error}): it is truncated, or packed in an "
+            "unusual way. Upload the whole file.",
             where=path.name,
         ) from error
     if not head:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.formats.archives import MOST_BYTES
 from engine.formats.checks.bodies import every_graph
 from engine.formats.checks.external import Folder, Neighbours, pull_in
 from engine.formats.checks.soundness import check_soundness
@@ -17,9 +18,6 @@ from engine.formats.checks.wire import check_wire
 from engine.formats.kinds import sample, what_else
 from engine.graph.model import Model
 from engine.recipe import Architecture
-
-MOST_BYTES = (1 << 31) - 1
-"""The protobuf format itself ends at 2 GiB."""
 
 
 def load(path: Path, architecture: Architecture | None = None) -> Model:

@@ -11,10 +11,8 @@ from typing import IO, Protocol
 import onnx
 
 from engine.errors import ModelUnreadable, ModelUnsafe
+from engine.formats.archives import MOST_BYTES
 from engine.formats.checks.bodies import bodies
-
-MOST_BYTES = (1 << 31) - 1
-"""Of all external weights together: a small file may name the same bytes a thousand times."""
 
 _KEYS = {"location", "offset", "length", "checksum"}
 

@@ -18,6 +18,9 @@ from engine.errors import ModelUnreadable, ModelUnsafe, OperatorUnsupported
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}\Z")
 _PATH = re.compile(r"[A-Za-z0-9_]{0,255}(\.[A-Za-z0-9_]{1,255}){0,63}\Z")
+_WORKED_OUT = re.compile(r"(?=.*[-+*/])[a-z0-9][a-z0-9+*/() -]{0,200}\Z")
+"""A size worked out of others, such as `4*s18`."""
+
 _SYMBOL = re.compile(r"[a-z]{1,4}[0-9]{1,18}\Z")
 _OPERATORS = re.compile(
     r"(torch\.ops\.aten\.\w+\.\w+"
@@ -94,6 +97,8 @@ def _checked(part: Any, key: str, where: str) -> Any:
     """Walk down: every key and every text of the document is held to what it may be."""
     if isinstance(part, dict):
         where = _place(part, where)
+        if key == "range_constraints":  # those of sums and multiples follow from those of the symbols
+            part = {name: value for name, value in part.items() if not _WORKED_OUT.match(name)}
         return {name: _entry(name, value, where) for name, value in part.items()}
     if isinstance(part, list):
         return [_checked(value, key, where) for value in part]

@@ -129,3 +129,22 @@ def test_a_network_in_parts_comes_as_a_zip(folder: Path, tmp_path: Path) -> None
 
     assert (tmp_path / parts[1]).stat().st_size > 0
     assert np.array_equal(answers(found), answers(load(folder / "network.onnx")))
+
+
+def test_a_program_whose_sizes_are_multiples_of_something_stays_open(tmp_path: Path) -> None:
+    """As networks are exported that halve their map and double it again."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.ConvTranspose2d(8, 4, 2, stride=2))
+    fours = {axis: 4 * torch.export.Dim(f"quarter_{axis}", min=4, max=64) for axis in (2, 3)}
+    torch.export.save(
+        torch.export.export(network.eval(), (torch.zeros(2, 3, 32, 32),), dynamic_shapes=(fours,)),
+        tmp_path / "network.pt2",
+    )
+
+    model = load(tmp_path / "network.pt2")
+
+    image = torch.randn(2, 3, 24, 40)
+    with torch.no_grad():
+        wanted = network(image).numpy()
+    (found,) = run(open_session(model), {model.inputs[0].name: image.numpy()}).values()
+    assert relative_error(found, wanted) <= TOLERANCE
