@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     torch.set_num_threads(usable_cores())
-    model, report = compress(options.model, options.calibration, recipe, Progress(_listen), options.checkpoint)
+    model, report, *_ = compress(options.model, options.calibration, recipe, Progress(_listen), options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     save(model, options.out / "model.onnx")
     (options.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")

@@ -25,8 +25,8 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
+from engine import candidates, deciding
 from engine import compress as story
-from engine import deciding
 from engine.__main__ import main
 from engine.clock import Clock
 from engine.compress import compress
@@ -53,7 +53,7 @@ class HurriedClock(Clock):
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few steps, short measurements and few drawn pictures, but all of the way."""
-    monkeypatch.setattr(story, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(candidates, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(story, "Clock", HurriedClock)
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
 
@@ -80,7 +80,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(source: Path, images: Path | None, **changes: Any) -> tuple[bytes, Report]:
     recipe = Recipe.model_validate(QUICK | changes)
-    model, report = compress(source, images, recipe, Progress())
+    model, report, *_ = compress(source, images, recipe, Progress())
     return model.to_bytes(), report
 
 
@@ -173,13 +173,13 @@ def test_no_image_is_a_job_all_the_same_and_the_report_says_so(model_path: Path)
 @pytest.mark.usefixtures("hurried")
 def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is the edge of the machine: here it says that the cut network is slower."""
-    timed = story.measure_against_upload
+    timed = candidates.measure_against_upload
 
     def slower(*arguments: Any, **options: Any) -> LatencyComparison:
         found = timed(*arguments, **options)
         return found.model_copy(update={"ratio": Interval(value=1.1, low=1.05, high=1.15)})
 
-    monkeypatch.setattr(story, "measure_against_upload", slower)
+    monkeypatch.setattr(candidates, "measure_against_upload", slower)
 
     delivered, report = run(model_path, pictures)
 
@@ -307,10 +307,10 @@ def test_a_second_attempt_takes_the_plan_of_the_first(
     model_path: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe.model_validate(QUICK)
-    first = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept")[1]
+    first = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept").report
     monkeypatch.setattr(deciding, "latency_shares", None)  # a second measurement would fail
 
-    again = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept")[1]
+    again = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept").report
 
     assert [unit.recoverability for unit in again.units] == [unit.recoverability for unit in first.units]
     assert [unit.latency_share for unit in again.units] == [unit.latency_share for unit in first.units]
