@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.search import TICKS, Candidate, choose
+from engine.search.knapsack import TICKS, Candidate, choose
 
 candidates = st.lists(
     st.tuples(st.floats(0, 1, allow_subnormal=False), st.floats(-0.1, 0.3, allow_subnormal=False)), max_size=9

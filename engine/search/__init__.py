@@ -1,0 +1,9 @@
+"""From what each cut would harm and save to the cuts that save enough with the least harm there is."""
+
+from __future__ import annotations
+
+from engine.search.interplay import Price, Priced
+from engine.search.knapsack import Candidate, choose
+from engine.search.refine import refine
+
+__all__ = ["Candidate", "Price", "Priced", "choose", "refine"]
