@@ -85,12 +85,23 @@ class Units(Strict):
     min_agreement: Agreement = None
 
 
+class Pareto(Strict):
+    """A front from one job: so many networks, each faster than the one before it at the price of more error.
+
+    All of them are delivered. `model.onnx` is the fastest whose agreement holds the floor, or without a floor the knee.
+    """
+
+    pareto: int = Field(ge=2, le=16)
+    min_agreement: Agreement = None
+
+
 TARGETS: dict[str, type[Strict]] = {
     "latency_ratio": LatencyRatio,
     "latency_ms": LatencyMs,
     "macs_ratio": MacsRatio,
     "parameters_ratio": ParametersRatio,
     "units": Units,
+    "pareto": Pareto,
 }
 
 
@@ -122,7 +133,8 @@ Target = Annotated[
     | Annotated[LatencyMs, Tag("latency_ms")]
     | Annotated[MacsRatio, Tag("macs_ratio")]
     | Annotated[ParametersRatio, Tag("parameters_ratio")]
-    | Annotated[Units, Tag("units")],
+    | Annotated[Units, Tag("units")]
+    | Annotated[Pareto, Tag("pareto")],
     Discriminator(_target_kind),
     BeforeValidator(_exactly_one_target),
 ]
