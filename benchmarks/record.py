@@ -50,5 +50,10 @@ def keep(name: str, here: Machine, results: Sequence[dict[str, Any]], table: str
     (RESULTS / f"{name}.md").write_text(f"# {name}\n\n{table}\n")
 
 
+def keep_plot(name: str, svg: str) -> None:
+    """Write NAME.svg beside them."""
+    (RESULTS / f"{name}.svg").write_text(svg)
+
+
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607  # whichever git the developer has

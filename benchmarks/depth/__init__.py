@@ -1,0 +1,1 @@
+"""What depth pruning costs and brings on trained networks, beside peers: `python -m benchmarks.depth`."""

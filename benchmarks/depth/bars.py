@@ -1,0 +1,128 @@
+"""What must be shown: each bar with what was found, and whether that meets it. What was not run is said to be open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from benchmarks.depth.cells import Cell, Key, duel
+from benchmarks.depth.memory import Row
+
+Found = Mapping[Key, Cell]
+
+POINTS_LOST = {
+    ("cifar10-resnet56", 500, 0.7): 0.5,
+    ("cifar10-resnet56", 50, 0.7): 1.5,
+    ("cifar10-resnet56", 0, 0.7): 3.0,
+    ("cifar10-resnet56", 500, 0.5): 2.0,
+    ("imagenet-efficientnet-lite0", 500, 0.8): 2.5,
+}
+"""Network, images, asked ratio -> how many points of top-1 may be lost, on the mean of all seeds."""
+
+JOB_SECONDS = {"cifar10-resnet56": 300, "imagenet-efficientnet-lite0": 1200}
+SCORE_SECONDS = {"cifar10-resnet56": 60}
+"""On two cores."""
+
+DUELS = {"practise": ((0.8, 0.7, 0.6), (50, 500)), "l1-filters": ((0.8, 0.7, 0.6), (50, 500))}
+PART_OF_COMPUTE = 0.25
+WON_BACK = 0.7
+STRANGE_POINTS = {"foreign": 2.0, "imbalanced": 1.0}
+MISSED_BY = 1.02
+WITHIN = 0.95
+
+
+class Line(NamedTuple):
+    """`met` is None where nothing was run."""
+
+    what: str
+    bar: str
+    found: str
+    met: bool | None
+
+    def texts(self) -> list[str]:
+        verdict = "not run" if self.met is None else "met" if self.met else "**missed**"
+        return [self.what, self.bar, self.found, verdict]
+
+
+def bars(rows: Sequence[Row], found: Found) -> list[Line]:
+    """Return one line a bar."""
+    jobs = [row for row in rows if row["kind"] == "job" and not row.get("error")]
+    return [*_points_lost(found), *_times(jobs), *_duels(found), *_won_back(found), *_strange(found), *_contract(jobs)]
+
+
+def _points_lost(found: Found) -> Iterator[Line]:
+    for (model, images, ratio), most in POINTS_LOST.items():
+        cell = found.get((model, "job", images, ratio))
+        what, bar = f"{model}, {images} images, {ratio:g}", f"at most {most:g} points lost"
+        if cell is None or not cell.rows:
+            yield Line(what, bar, "", None)
+        else:
+            lost = -cell.points().value
+            yield Line(what, bar, f"{lost:.2f} lost, mean of {len(cell.rows)} seeds", lost <= most)
+
+
+def _times(jobs: Sequence[Row]) -> Iterator[Line]:
+    for model, most in JOB_SECONDS.items():
+        took = [row["job_seconds"] for row in jobs if row["model"] == model and row["cores"] >= 2]
+        yield _at_most(f"{model}: longest job on two cores", most, took, "s")
+    for model, most in SCORE_SECONDS.items():
+        chosen = [row for row in jobs if row["model"] == model and row["images"] == 500 and row["cores"] >= 2]
+        took = [row["stages"]["score"] for row in chosen]
+        yield _at_most(f"{model}: all units scored with 500 images, longest on two cores", most, took, "s")
+
+
+def _at_most(what: str, most: float, values: Sequence[float], unit: str) -> Line:
+    bar = f"at most {most:g} {unit}"
+    return Line(what, bar, f"{max(values):.1f} {unit}", max(values) <= most) if values else Line(what, bar, "", None)
+
+
+def _duels(found: Found) -> Iterator[Line]:
+    for kind, (ratios, images) in DUELS.items():
+        fought = [
+            duel(found[model, "job", count, ratio], cell)
+            for (model, peer, count, ratio), cell in found.items()
+            if peer == kind and ratio in ratios and count in images and (model, "job", count, ratio) in found
+        ]
+        known = [each for each in fought if each is not None]
+        won = [each for each in known if each.difference.value > 0]
+        what = f"better mean than {kind} in every cell"
+        yield Line(what, "all", f"{len(won)} of {len(known)}", len(won) == len(known) if known else None)
+        parts = [each.ours.mean("cpu_seconds") / each.peer.mean("cpu_seconds_published") for each in known]
+        if kind == "practise":
+            yield _at_most("part of PRACTISE's processor time, worst cell", PART_OF_COMPUTE, parts, "of it")
+
+
+def _won_back(found: Found) -> Iterator[Line]:
+    shares = {key[0]: cell.share_won_back() for key, cell in found.items() if key[1] == "recovered" and cell.rows}
+    bar = f"at least {WON_BACK:.0%}"
+    for model, share in shares.items():
+        yield Line(f"{model}: won back without images, of what 50 win back", bar, f"{share:.0%}", share >= WON_BACK)
+    if not shares:
+        yield Line("won back without images, of what 50 win back", bar, "", None)
+
+
+def _strange(found: Found) -> Iterator[Line]:
+    for kind, most in STRANGE_POINTS.items():
+        bar, any_run = f"at most {most:g} points lost", False
+        for (model, which, images, ratio), cell in found.items():
+            usual = found.get((model, "job", images, ratio))
+            fought = duel(cell, usual) if which == kind and usual else None
+            if fought is not None:
+                any_run, lost = True, -fought.difference.value
+                yield Line(f"{model}: 500 {kind} images against usual ones", bar, f"{lost:.2f}", lost <= most)
+        if not any_run:
+            yield Line(f"500 {kind} images against usual ones", bar, "", None)
+
+
+def _contract(jobs: Sequence[Row]) -> Iterator[Line]:
+    """Judge the promise of latency by the measurement outside the job."""
+    kept = [row for row in jobs if honest(row)]
+    slower = [row for row in jobs if row["measured_ratio_low"] > 1]
+    what, bar = "ratio within 2 % of the asked one or better, or said to be missed", f"{WITHIN:.0%} of the jobs"
+    yield Line(what, bar, f"{len(kept)} of {len(jobs)}", len(kept) >= WITHIN * len(jobs) if jobs else None)
+    yield Line("surely slower files delivered", "none", str(len(slower)), not slower if jobs else None)
+
+
+def honest(row: Row) -> bool:
+    """Say whether a job reached the asked ratio within 2 %, or says that it did not."""
+    return bool(row["outcome"] != "target_met" or row["measured_ratio"] <= MISSED_BY * row["latency_ratio"])

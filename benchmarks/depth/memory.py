@@ -1,0 +1,64 @@
+"""What finished cases came to, one JSON line each, so that a run that was stopped goes on: by the engine's own tree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.depth.cases import Case
+
+Row = dict[str, Any]
+
+
+class Memory:
+    """The rows of a file. A row belongs to a case, to the engine that ran it and to the network that was cut.
+
+    Uncommitted code of the engine leaves no row behind, and finds none.
+    """
+
+    def __init__(self, file: Path, engine: str) -> None:
+        self._file, self.engine = file, engine
+        lines = file.read_text().splitlines() if file.exists() else []
+        self.rows: list[Row] = [json.loads(line) for line in lines]
+
+    def find(self, case: Case, network: str) -> Row | None:
+        """Return what is remembered of a case on the network with this digest, None where that is nothing."""
+        wanted = asdict(case) | {"engine": self.engine, "network": network}
+        found = (row for row in self.rows if all(row.get(key) == value for key, value in wanted.items()))
+        return None if self.engine.endswith("+") else next(found, None)
+
+    def keep(self, case: Case, network: str, result: Row) -> Row:
+        """Remember what a case came to; return it with all that it belongs to."""
+        row = asdict(case) | {"engine": self.engine, "network": network} | result
+        if not self.engine.endswith("+"):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a") as lines:
+                lines.write(json.dumps(row) + "\n")
+        self.rows.append(row)
+        return row
+
+    def seconds(self, case: Case) -> float | None:
+        """Return how long such a case took, on average over whatever is remembered of its like."""
+        alike = ("model", "kind", "images", "cores")
+        took = [row["case_seconds"] for row in self.rows if all(row[key] == getattr(case, key) for key in alike)]
+        return sum(took) / len(took) if took else None
+
+
+def engine_tree() -> str:
+    """Return the digest of the committed engine; '+' marks changes that are not."""
+    return _git("rev-parse", "--short=12", "HEAD:engine") + (
+        "+" if _git("status", "--porcelain", "--", "engine") else ""
+    )
+
+
+def digest(network: Path) -> str:
+    """Return what tells one network's file from another."""
+    return hashlib.sha256(network.read_bytes()).hexdigest()[:12]
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607  # whichever git the developer has

@@ -1,0 +1,182 @@
+"""Filter pruning by L1 norm, for networks without skips, with the distillation of ours: a program for one network.
+
+Every layer loses the same part of its filters, those of smallest L1 norm; the part is the smallest whose measured
+latency meets the target. Widths stay multiples of eight, which is to the peer's advantage: odd ones are slower.
+Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017. arXiv:1608.08710
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.candidates import Workbench
+from engine.checkpoint import Checkpoint
+from engine.clock import Clock
+from engine.deciding import measure_against_upload
+from engine.execution.cores import usable_cores
+from engine.formats import save
+from engine.graph.channels.groups import Group, find_groups
+from engine.graph.channels.remove import remove_channels
+from engine.graph.features import Features
+from engine.graph.merges import merge
+from engine.graph.model import Model
+from engine.progress import Progress
+from engine.recipe import LatencyRatio, Recipe
+from engine.recovery.distil import distil
+from engine.recovery.reference import Reference
+from engine.recovery.schedule import Schedule
+from engine.report import Recovery
+from engine.subject import Subject, prepare
+
+WIDTH_STEP = 8
+TRIES = 7
+"""Halvings of the part that goes: the last one is a hundredth of the filters."""
+
+Norms = Mapping[str, NDArray[np.float64]]  # group -> (channels,)
+Cuts = dict[str, list[int]]
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    recipe = Recipe.model_validate_json(options.recipe.read_text())
+    torch.set_num_threads(usable_cores())
+    torch.manual_seed(recipe.seed)
+    subject = prepare(options.model, options.calibration, recipe, Progress())
+    part, ratio, cut = meet(_ratio_asked(recipe), _cutter(subject), _timer(subject))
+    recovery = _distilled(subject, cut, options.recovery_seconds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    save(merge(cut), options.out / "model.onnx")
+    report = {
+        "outcome": "target_met" if ratio <= _ratio_asked(recipe) else "target_missed_best_effort",
+        "part_of_filters": round(part, 4),
+        "reported_ratio": round(ratio, 4),
+        "recovery": recovery.model_dump(),
+    }
+    (options.out / "report.json").write_text(json.dumps(report) + "\n")
+
+
+def meet(asked: float, cut: Callable[[float], Model], ratio_of: Callable[[Model], float]) -> tuple[float, float, Model]:
+    """Return the smallest part of the filters whose loss meets the asked ratio, what it measured, and the network.
+
+    By halving between no filter and all but a few; where even these do not meet it, those.
+    """
+    low, high = 0.0, 1.0
+    best = cut(high)
+    ratio = ratio_of(best)
+    for _ in range(TRIES if ratio <= asked else 0):
+        middle = (low + high) / 2
+        tried = cut(middle)
+        found = ratio_of(tried)
+        if found <= asked:
+            high, ratio, best = middle, found, tried
+        else:
+            low = middle
+    return high, ratio, best
+
+
+def norms_of_filters(model: Model, groups: Sequence[Group]) -> Norms:
+    """Return for each channel of a group the summed L1 norms of the filters that write it.
+
+    Groups that no convolution writes have none and are left as they are.
+    """
+    writing = {
+        str(node.inputs[1].name) for node in model.graph if node.op_type == "Conv" and node.inputs[1] is not None
+    }
+    norms: dict[str, NDArray[np.float64]] = {}
+    for group in groups:
+        places = [place for place in group.places if place.axis == 0 and place.value in writing]
+        if places:
+            norms[group.name] = sum(
+                (_filter_norms(model.weight(place.value))[place.positions].sum(axis=1) for place in places),
+                start=np.zeros(group.size),
+            )
+    return norms
+
+
+def smallest(norms: Norms, part: float) -> Cuts:
+    """Return the channels of least norm, the same part (0 to 1) of each group; what stays is a multiple of eight.
+
+    Of 64 channels and a part of 0.3, 24 go and 40 stay, although 0.3 of them would be 19.
+    """
+    cuts: Cuts = {}
+    for name, norm in norms.items():
+        kept = max(int(len(norm) * (1 - part)) // WIDTH_STEP * WIDTH_STEP, min(WIDTH_STEP, len(norm)))
+        cuts[name] = sorted(int(channel) for channel in np.argsort(norm, kind="stable")[: len(norm) - kept])
+    return {name: channels for name, channels in cuts.items() if channels}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks.peers.l1_filters", description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--calibration", type=Path)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--recovery-seconds", type=float, required=True, help="wall clock, for the distillation")
+    parser.add_argument("--out", type=Path, required=True, help="folder for model.onnx and report.json")
+    return parser
+
+
+def _ratio_asked(recipe: Recipe) -> float:
+    if not isinstance(recipe.target, LatencyRatio):
+        raise SystemExit(f"This peer is asked for a latency_ratio; the recipe's target is {recipe.target!r}.")
+    return recipe.target.latency_ratio
+
+
+def _cutter(subject: Subject) -> Callable[[float], Model]:
+    """Return what makes the network without a part of its filters; what the features are made of keeps its width."""
+    held = set(subject.features.values)
+    groups = [g for g in find_groups(subject.model).groups if not any(place.value in held for place in g.places)]
+    norms = norms_of_filters(subject.model, groups)
+    return lambda part: remove_channels(subject.model, smallest(norms, part))
+
+
+def _timer(subject: Subject) -> Callable[[Model], float]:
+    def ratio_of(cut: Model) -> float:
+        return measure_against_upload(subject, merge(cut), seconds=10, until_width=0.008).ratio.value
+
+    return ratio_of
+
+
+def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
+    """Train the cut network in place as ours are, for as long: the only place that knows how."""
+    reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
+    features: Features = subject.features
+    before = reference.error_of(cut, features)
+    clock = Clock(seconds)
+    views = Workbench(subject, reference, clock).views
+    training = distil(
+        cut,
+        features,
+        views,
+        reference,
+        schedule=Schedule(),
+        device=subject.device,
+        seed=subject.recipe.seed,
+        seconds=clock.left(),
+        tell=lambda fraction, message: None,
+        checkpoint=Checkpoint(None, ()),
+    )
+    return Recovery(
+        error_plain=before,
+        error_closed_form=before,
+        error_final=training.error,
+        steps=training.steps,
+        best_step=training.best_step,
+        stopped_by=training.stopped_by,
+    )
+
+
+def _filter_norms(weight: NDArray[Any]) -> NDArray[np.float64]:
+    # (filters, channels, kernel height, kernel width) -> (filters,)
+    return np.asarray(np.abs(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1))
+
+
+if __name__ == "__main__":
+    main()
