@@ -34,14 +34,21 @@ def cut_and_repair(
     *,
     seed: int,
     on_hole: Callable[[int, int], None] = lambda done, total: None,
+    start: Model | None = None,
+    gone: Collection[Unit] = (),
 ) -> Model:
     """Return a new model without `units`, the layer before each hole refitted, from the input to the output.
 
     Each refit sees what the holes before it have done: inputs from the cut network, targets from the uncut one.
     He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, arXiv:1707.06168, for this asymmetry.
+
+    `start` is a network that lacks the units `gone`, all of them among `units`, and has been trained since: its weights
+    are gone on from, and only holes that it has not are refitted.
     """
     cut = remove_units(model, units)
-    holes = find_holes(model, units)
+    if start is not None:
+        take_weights(cut, start)
+    holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, gone)]
     for done, hole in enumerate(holes):
         on_hole(done, len(holes))
         question = ask(model, cut, hole)
@@ -50,6 +57,12 @@ def cut_and_repair(
             check = gather(cut, model, [question], selection, compute, seed)[0] if len(selection) else fit
             refit(cut, question.writer, fit, check)
     return cut
+
+
+def take_weights(model: Model, trained: Model) -> None:
+    """Give each weight of `model`, in place, the numbers that its namesake has in `trained`."""
+    for name in model.graph.initializers.keys() & trained.graph.initializers.keys():
+        model.set_weight(name, trained.weight(name))
 
 
 def repair_each(
