@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -21,13 +22,19 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path | None, about: Iterable[bytes]) -> None:
-        self._folder, self._key = folder, ""
+        self._folder, self._key, self._prefix = folder, "", ""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             digest = hashlib.sha256()
             for part in about:
                 digest.update(hashlib.sha256(part).digest())
             self._key = digest.hexdigest()[:16]
+
+    def of(self, part: str) -> Checkpoint:
+        """Return the place of one part of the job in the same folder; its steps never meet those of another part."""
+        room = copy.copy(self)
+        room._prefix = f"{self._prefix}{part}-"
+        return room
 
     def read_json(self, step: str) -> State | None:
         path = self._path(step, "json")
@@ -55,5 +62,22 @@ class Checkpoint:
             torch.save(state, part)
             os.replace(part, path)
 
+    def read_bytes(self, step: str) -> bytes | None:
+        path = self._path(step, "bin")
+        return path.read_bytes() if path is not None and path.exists() else None
+
+    def write_bytes(self, step: str, content: bytes) -> None:
+        path = self._path(step, "bin")
+        if path is not None:
+            part = path.with_suffix(".part")
+            part.write_bytes(content)
+            os.replace(part, path)
+
+    def forget_tensors(self, step: str) -> None:
+        """Make room: what was kept of a step that is done is as large as the network several times over."""
+        path = self._path(step, "pt")
+        if path is not None:
+            path.unlink(missing_ok=True)
+
     def _path(self, step: str, suffix: str) -> Path | None:
-        return None if self._folder is None else self._folder / f"{step}-{self._key}.{suffix}"
+        return None if self._folder is None else self._folder / f"{self._prefix}{step}-{self._key}.{suffix}"

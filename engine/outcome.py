@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
-from engine.report import Cost, Fidelity, LatencyComparison, Outcome
+from engine.front import Choice, Measured
+from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Pareto, Units
+from engine.report import Cost, Fidelity, Interval, LatencyComparison, Outcome
 
 TOLERANCE = 0.02
 """A measured time counts as met up to 2 % above what was asked: two repeats of one measurement differ by as much."""
+
+OneNetwork = LatencyRatio | LatencyMs | MacsRatio | ParametersRatio | Units
+"""The targets that one network meets or misses."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Verdict:
 
 
 def judge(
-    target: Target,
+    target: OneNetwork,
     latency: LatencyComparison,
     before: Cost,
     after: Cost,
@@ -29,8 +34,7 @@ def judge(
     ratio = latency.ratio
     speed = f"{ratio.value:.2f} of the original's latency ({ratio.low:.2f} to {ratio.high:.2f})"
     if ratio.high >= 1.0:
-        summary = f"No gain: the cut network takes {speed}, so it is not surely faster. The original is delivered."
-        return Verdict(Outcome.NO_GAIN, summary)
+        return _no_gain(f"the cut network takes {speed}, so it is not surely faster", ratio)
     reached, asked = _reached(target, latency, before, after, units_cut)
     if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
         return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}. It takes {speed}.")
@@ -39,7 +43,37 @@ def judge(
     return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; it takes {speed}.")
 
 
-def _reached(target: Target, latency: LatencyComparison, before: Cost, after: Cost, units_cut: int) -> tuple[bool, str]:
+def _no_gain(found: str, ratio: Interval) -> Verdict:
+    """Say what was found, and why it may be so."""
+    if ratio.low < 1:
+        why = "The gain is smaller than what could be told from noise: cut more, or measure on a quieter machine"
+    else:
+        why = "What was left out takes no time where it was measured: deploy.threads and deploy.batch decide that"
+    return Verdict(Outcome.NO_GAIN, f"No gain: {found}. {why}. The original is delivered.")
+
+
+def judge_front(target: Pareto, found: Sequence[Measured], choice: Choice) -> Verdict:
+    """Judge a front: enough networks must be kept, and where a floor was asked for, one of them must hold it."""
+    if not choice.kept:
+        best = found[choice.model].ratio
+        speed = f"{best.value:.2f} of the original's latency ({best.low:.2f} to {best.high:.2f})"
+        return _no_gain(f"of {len(found)} networks none is surely faster; the fastest takes {speed}", best)
+    slowest, fastest = (found[choice.kept[end]].ratio.value for end in (0, -1))
+    model, count = found[choice.model], len(choice.kept)
+    networks = "1 network" if count == 1 else f"{count} networks"
+    said = (
+        f"asked for {target.pareto}; delivered {networks} at {slowest:.2f} to {fastest:.2f} of the original's latency, "
+        f"of which model.onnx, {choice.why}, takes {model.ratio.value:.2f}"
+    )
+    if target.min_agreement is not None and (model.agreement is None or model.agreement < target.min_agreement):
+        floor = f"none is known to agree on {target.min_agreement:g} of unseen images"
+        return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {floor}; {said}.")
+    if count < target.pareto:
+        return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {said}.")
+    return Verdict(Outcome.TARGET_MET, f"Met: {said}.")
+
+
+def _reached(target: OneNetwork, latency: LatencyComparison, before: Cost, after: Cost, units_cut: int) -> tuple[bool, str]:
     match target:
         case LatencyRatio(latency_ratio=ratio):
             return latency.ratio.value <= ratio * (1 + TOLERANCE), f"{ratio:g} of the latency"

@@ -24,6 +24,12 @@ STAGES = {
 }
 """Stage -> its usual part of a job's time, in per cent; printed order is the order of the work."""
 
+OF_A_CANDIDATE = ("cut", "recover", "merge", "verify", "report")
+"""The stages that each candidate of a front goes through."""
+
+ENOUGH_TO_JUDGE = 0.1
+"""The part of a stage after which its own pace tells more of its end than the weights do."""
+
 
 @dataclass(frozen=True)
 class Update:
@@ -40,32 +46,84 @@ Tell = Callable[[float, str], None]  # fraction of the stage, message
 
 
 class Progress:
-    """Tells a listener how far the job is, and keeps the seconds that each stage took."""
+    """Tells a listener how far the job is, and keeps the seconds that each stage took.
 
-    def __init__(self, listener: Listener = lambda update: None) -> None:
+    `budget_seconds` bounds the estimate; None where no budget is known.
+    """
+
+    def __init__(self, listener: Listener = lambda update: None, budget_seconds: float | None = None) -> None:
         self.stages: list[Stage] = []
         self._listener = listener
+        self._budget_seconds = budget_seconds
+        self._agenda: dict[str, float] = dict(STAGES)
         self._started = time.monotonic()
         self._fraction = 0.0
 
+    def expect_candidates(self, count: int) -> None:
+        """Put so many candidates in the place of one: from here on each is a stage, called `candidate(number)`."""
+        each = sum(self._agenda.pop(name) for name in OF_A_CANDIDATE) / count
+        self._agenda |= {candidate(number): each for number in range(1, count + 1)}
+
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:
-        """Run one stage of STAGES; the body may call the yielded function with its own fraction and a message."""
-        names = list(STAGES)
-        before = sum(STAGES[earlier] for earlier in names[: names.index(name)])
+        """Run one stage of the agenda; the body may call the yielded function with its own fraction and a message."""
+        names = list(self._agenda)
+        before = sum(self._agenda[earlier] for earlier in names[: names.index(name)])
         started = time.monotonic()
 
         def tell(fraction: float, message: str) -> None:
-            part = before + STAGES[name] * min(max(fraction, 0.0), 1.0)
-            self._publish(name, part / sum(STAGES.values()), message)
+            share = min(max(fraction, 0.0), 1.0)
+            done = (before + self._agenda[name] * share) / sum(self._agenda.values())
+            self._publish(name, done, share, time.monotonic() - started, message)
 
         tell(0.0, name)
         yield tell
         tell(1.0, name)
         self.stages.append(Stage(name=name, seconds=round(time.monotonic() - started, 3)))
 
-    def _publish(self, stage: str, fraction: float, message: str) -> None:
-        self._fraction = max(self._fraction, fraction)
+    def _publish(self, stage: str, done: float, share: float, stage_seconds: float, message: str) -> None:
+        self._fraction = max(self._fraction, done)
+        eta_seconds = self._eta_seconds(self._agenda[stage] / sum(self._agenda.values()), share, stage_seconds)
+        self._listener(Update(stage, self._fraction, eta_seconds, message))
+
+    def _eta_seconds(self, weight: float, share: float, stage_seconds: float) -> float | None:
+        """Return the seconds left: this stage at its own pace, the others at the job's, and all within the budget.
+
+        A stage of 55 % of the job, half done in 30 s, takes 30 s more, whatever the stages before it took.
+        """
+        if self._fraction < 0.05:
+            return None
         elapsed = time.monotonic() - self._started
-        eta = elapsed / self._fraction * (1 - self._fraction) if self._fraction >= 0.05 else None
-        self._listener(Update(stage, self._fraction, eta, message))
+        rest = max(1 - self._fraction, 0.0)
+        seconds = elapsed / self._fraction * rest
+        if share >= ENOUGH_TO_JUDGE:
+            rest_of_stage = min(weight * (1 - share), rest)
+            seconds = stage_seconds / share * (1 - share) + elapsed / self._fraction * (rest - rest_of_stage)
+        left = None if self._budget_seconds is None else self._budget_seconds - elapsed
+        return seconds if left is None or left <= 0 else min(seconds, left)
+
+
+class CandidateStages:
+    """The stages of one candidate, told of as parts of the one stage that it is in the whole job."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Tell]:
+        """Run one stage of OF_A_CANDIDATE."""
+        weights = [STAGES[each] for each in OF_A_CANDIDATE]
+        place = OF_A_CANDIDATE.index(name)
+
+        def tell(fraction: float, message: str) -> None:
+            share = min(max(fraction, 0.0), 1.0)
+            done = (sum(weights[:place]) + weights[place] * share) / sum(weights)
+            self._tell(done, message if message == name else f"{name}: {message}")
+
+        tell(0.0, name)
+        yield tell
+
+
+def candidate(number: int) -> str:
+    """Return the name of a candidate's stage; the first is 1."""
+    return f"candidate {number}"
