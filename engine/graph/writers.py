@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from engine.graph.edits import kind
+from engine.graph.edits import kind, only_reader
 from engine.graph.model import Model
 
 _LINEAR = {"Conv", "Gemm", "MatMul"}
@@ -49,6 +49,24 @@ def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | Non
     if kind(node) == "Add" and not any(_is_weight(read) for read in node.inputs):
         return _writer_into_sum(total, node)
     return _writer_along(total, None, total)
+
+
+def find_written(node: ir.Node) -> ir.Value | None:
+    """Return the value that a layer is there for: the sum that it and its relays end in, else its last relay's output.
+
+    None for what is no layer whose weights could be refitted.
+    """
+    if kind(node) not in _LINEAR or not _is_refittable(node):
+        return None
+    value = node.outputs[0]
+    while (reader := only_reader(value)) is not None:
+        is_sum = kind(reader) == "Add" and not any(_is_weight(read) for read in reader.inputs)
+        if not is_sum and (kind(reader) not in _RELAYS or _only_data_input(reader) is not value):
+            break
+        value = reader.outputs[0]
+        if is_sum:
+            break
+    return value
 
 
 def output_channels(model: Model, writer: Writer) -> int:

@@ -16,9 +16,11 @@ from engine.graph.units import blocks, find_units
 from engine.graph.writers import Writer
 from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
-from engine.recovery.closed_form import ask, cut_and_repair, refit, repair_each, ridge_regression
-from engine.recovery.moments import Moments, Question, gather
+from engine.recovery.closed_form import cut_and_repair, refit_in_order, repair_each
+from engine.recovery.moments import Moments
+from engine.recovery.questions import Question, ask, questions
 from engine.recovery.reference import Reference
+from engine.recovery.ridge import ridge_regression
 from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, images, stem
 
 COMPUTE = Deploy(threads=1)
@@ -55,9 +57,8 @@ def test_weights_that_were_spoilt_are_found_again(name: str) -> None:
         spoilt, generator = model.copy(), np.random.default_rng(0)
         old = spoilt.weight(writer.weight)
         spoilt.set_weight(writer.weight, (old + generator.normal(0, 0.3, old.shape)).astype(np.float32))
-        (moments,) = gather(spoilt, model, [Question(writer, writer.total)], shown, COMPUTE, seed=0)
 
-        refit(spoilt, writer, moments, moments)
+        refit_in_order(model, spoilt, [Question(writer, writer.total)], shown, shown, COMPUTE, seed=0)
 
         expected = say(model, shown)
         error = np.abs(say(spoilt, shown) - expected).max() / np.abs(expected).max()

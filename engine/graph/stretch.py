@@ -1,0 +1,57 @@
+"""A stretch of a graph: from values that are known already to values that are asked for, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import onnx
+import onnx_ir as ir
+
+from engine.graph.bodies import reads
+from engine.graph.model import Model
+
+
+def stretch(model: Model, known: Collection[str], asked: Sequence[str]) -> Model:
+    """Return a model that takes those of the known values that it needs, and gives the values asked for, none known.
+
+    Only what lies between is copied, so a short stretch of a long network costs little.
+    """
+    values = model.values()
+    inputs, between = _between([values[name] for name in asked], known)
+    nodes = [node for node in model.graph if node in between]
+    constants = {str(v.name): v for node in nodes for v in reads(node) if v is not None and v.is_initializer()}
+    graph = onnx.helper.make_graph(
+        [ir.to_proto(node) for node in nodes],
+        "stretch",
+        [ir.to_proto(value) for value in inputs],
+        [ir.to_proto(values[name]) for name in asked],
+        [ir.to_proto(value.const_value) for value in constants.values() if value.const_value is not None],
+    )
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.graph.opset_imports.items()]
+    functions = [ir.to_proto(function) for function in model.ir.functions.values()]
+    proto = onnx.helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=model.ir.ir_version)
+    return Model(ir.from_proto(proto))
+
+
+def _between(asked: Iterable[ir.Value], known: Collection[str]) -> tuple[list[ir.Value], set[ir.Node]]:
+    """Walk back from what is asked for; return the known values and graph inputs that stop it, and the nodes passed."""
+    inputs: dict[str, ir.Value] = {}
+    passed: set[ir.Node] = set()
+    waiting = list(asked)
+    while waiting:
+        value = waiting.pop()
+        node = value.producer()
+        if value.name in known or (node is None and not value.is_initializer()):
+            inputs[str(value.name)] = value
+        elif node is not None and node not in passed:
+            passed.add(node)
+            waiting += [read for read in reads(node) if read is not None]
+    return [inputs[name] for name in sorted(inputs)], passed
+
+
+def live_values(model: Model, place: int) -> list[str]:
+    """Return the names of the values that the nodes from `place` on, by the graph's order, read from those before."""
+    late = {node for at, node in enumerate(model.graph) if at >= place}
+    read = [value for node in late for value in reads(node)] + list(model.graph.outputs)
+    names = {str(v.name) for v in read if v is not None and not v.is_initializer() and v.producer() not in late}
+    return sorted(names)

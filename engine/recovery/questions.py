@@ -1,0 +1,118 @@
+"""What each layer of a cut network shall answer for: the value that it writes, and what the uncut network has there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from engine.graph.bodies import reads
+from engine.graph.edits import kind
+from engine.graph.holes import Hole
+from engine.graph.model import Model
+from engine.graph.writers import Writer, find_writer, find_written, output_channels
+
+UNKNOWNS_MAX = 4608
+RECTIFIED = (0.0, np.inf)
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What should this writer's weights be, so that its sum becomes `target` of the uncut network?
+
+    `bounds`: nothing reads it but what clips it there, so where the target is beyond, any sum beyond is as good.
+    """
+
+    writer: Writer
+    target: str
+    bounds: Bounds | None = None
+
+
+def questions(model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[str]) -> list[Question]:
+    """Return the questions, in the cut network's order, for the layers that can mend what the holes did to `wanted`.
+
+    They begin with the writer before the first hole. All others write a value that both networks have.
+    """
+    asked = {question.writer.node: question for hole in holes if (question := ask(model, cut, hole)) is not None}
+    harmed = _behind(cut, [*asked, *(use.node.name for hole in holes for use in cut.values()[hole.value].uses())])
+    useful = _before(cut, wanted)
+    layers = [(name, node) for name, node in cut.nodes().items() if node in harmed and node in useful]
+    found = [asked[name] if name in asked else _own_question(model, cut, node) for name, node in layers]
+    return [question for question in found if question is not None]
+
+
+def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
+    """Return what least squares shall answer for a hole, or None where no affordable layer writes for it alone."""
+    if hole.is_shared:
+        return None
+    bounds = _bounds(model.values()[hole.target])
+    writer = find_writer(cut, hole.value, through_relu=bounds == RECTIFIED)
+    return _affordable(cut, writer, hole.target, bounds)
+
+
+def unknowns(model: Model, writer: Writer) -> int:
+    """Return how many weights make one output channel, its bias not counted."""
+    return model.weight(writer.weight).size // output_channels(model, writer)
+
+
+def _own_question(model: Model, cut: Model, node: ir.Node) -> Question | None:
+    """Ask a layer for what its namesake writes in the uncut network."""
+    total = find_written(node)
+    target = model.values().get(str(total.name)) if total is not None else None
+    if total is None or target is None:
+        return None
+    writer = find_writer(cut, str(total.name), through_relu=False)
+    if writer is None or writer.node != node.name:
+        return None
+    return _affordable(cut, writer, str(target.name), _bounds(target))
+
+
+def _affordable(cut: Model, writer: Writer | None, target: str, bounds: Bounds | None) -> Question | None:
+    if writer is None or unknowns(cut, writer) > UNKNOWNS_MAX:
+        return None
+    return Question(writer, target, bounds)
+
+
+def _bounds(value: ir.Value) -> Bounds | None:
+    """Return where everything that reads a value clips it, None where something reads it as it is."""
+    readers = [use.node for use in value.uses()]
+    if value.is_graph_output() or not readers:
+        return None
+    found = {_clip(reader) for reader in readers}
+    return found.pop() if len(found) == 1 else None
+
+
+def _clip(node: ir.Node) -> Bounds | None:
+    if kind(node) == "Relu":
+        return RECTIFIED
+    if kind(node) != "Clip":
+        return None
+    ends = [*node.inputs[1:], None, None][:2]
+    if any(end is not None and end.const_value is None for end in ends):
+        return None
+    low, high = (None if end is None else float(end.const_value.numpy()) for end in ends)  # type: ignore[union-attr]  # just asked
+    return (-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _behind(cut: Model, names: Iterable[str | None]) -> set[ir.Node]:
+    """Return these nodes and all that depend on them."""
+    found = {node for name, node in cut.nodes().items() if name in set(names)}
+    for node in cut.graph:
+        if any(value is not None and value.producer() in found for value in reads(node)):
+            found.add(node)
+    return found
+
+
+def _before(cut: Model, wanted: Sequence[str]) -> set[ir.Node]:
+    """Return all nodes that these values depend on."""
+    values, found = cut.values(), set[ir.Node]()
+    waiting = [values[name] for name in wanted]
+    while waiting:
+        node = waiting.pop().producer()
+        if node is not None and node not in found:
+            found.add(node)
+            waiting += [value for value in reads(node) if value is not None]
+    return found

@@ -1,0 +1,110 @@
+"""Rows of least squares: what a layer reads, place by place, and beside it what it should write there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from engine.graph.model import Model
+from engine.graph.writers import has_bias, output_channels
+from engine.measure.batches import Outputs
+from engine.recovery.questions import Question
+
+Array = npt.NDArray[Any]
+
+
+Rows = tuple[Array, Array]
+Undo = Callable[[Array, Outputs], Array]
+
+
+class Layer:
+    """One writer's rows. `fetches` are the values of the cut network that they are read from."""
+
+    def __init__(self, cut: Model, question: Question) -> None:
+        self.writer, self.target, self.bounds = question.writer, question.target, question.bounds
+        nodes = cut.nodes()
+        self.node = nodes[self.writer.node]
+        self.output = str(self.node.outputs[0].name)
+        self.channels = output_channels(cut, self.writer)
+        self.has_bias = has_bias(cut, self.writer)
+        self.relays = [_undo(cut, nodes[name], self) for name in self.writer.relays]
+        along = [str(nodes[name].inputs[_data_input(nodes[name])].name) for name in self.writer.relays]  # type: ignore[union-attr]  # relays have one
+        skip = [] if self.writer.skip is None else [self.writer.skip]
+        total = [self.writer.total] if self.bounds is not None else []
+        self.fetches = list(dict.fromkeys([self.writer.reads, self.output, *along, *skip, *total]))
+
+    def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator, rows_per_image: int) -> Rows:
+        """Return sampled inputs (rows, unknowns), with a one for the bias, and targets (rows, channels)."""
+        target = wished[self.target]
+        if self.bounds is not None:
+            target = _as_good(target, given[self.writer.total], *self.bounds)
+        if self.writer.skip is not None:
+            target = target - given[self.writer.skip]
+        for undo in reversed(self.relays):
+            target = undo(target, given)
+        if self.node.op_type == "Conv":
+            target = np.moveaxis(target, 1, -1)  # (images, channels, h, w) -> (images, h, w, channels)
+        target = target.reshape(-1, self.channels)
+        images = len(given[self.writer.reads])
+        count = min(len(target), rows_per_image * images)
+        drawn = np.sort(generator.choice(len(target), count, replace=False))
+        inputs = self._inputs(given, drawn)
+        if self.has_bias:
+            inputs = np.concatenate([inputs, np.ones((count, 1), inputs.dtype)], axis=1)
+        return inputs, target[drawn]
+
+    def _inputs(self, given: Outputs, drawn: npt.NDArray[np.intp]) -> Array:
+        read = given[self.writer.reads]
+        if self.node.op_type != "Conv":
+            return np.asarray(read.reshape(-1, read.shape[-1])[drawn])
+        height, width = given[self.output].shape[2:]
+        image, y, x = np.unravel_index(drawn, (len(read), height, width))
+        patches = _patches(self.node, read)  # (images, channels, h, w, kh, kw), a view
+        return np.asarray(patches[image, :, y, x].reshape(len(drawn), -1))
+
+
+def _as_good(target: Array, present: Array, low: float, high: float) -> Array:
+    """Return the target, and where it is clipped what is there at present, if it is clipped alike."""
+    below, above = np.minimum(present, low), np.maximum(present, high)
+    return np.where(target <= low, below, np.where(target >= high, above, target)).astype(target.dtype)
+
+
+def _patches(node: ir.Node, read: Array) -> Array:
+    """Return every window that a convolution sees, as a view on its padded input."""
+    kernel = [int(size) for size in node.inputs[1].shape[2:]]  # type: ignore[union-attr,index,arg-type]  # a weight
+    strides, dilations = _ints(node, "strides", [1, 1]), _ints(node, "dilations", [1, 1])
+    pads = _ints(node, "pads", [0, 0, 0, 0])
+    padded = np.pad(read, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+    spans = tuple((size - 1) * dilation + 1 for size, dilation in zip(kernel, dilations, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=(2, 3))
+    return windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
+
+
+def _ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
+    return list(node.attributes[name].as_ints()) if name in node.attributes else default
+
+
+def _undo(cut: Model, relay: ir.Node, layer: Layer) -> Undo:
+    """Return what turns a relay's output back into its input."""
+    if relay.op_type in ("Mul", "Add"):
+        constant = next(value for value in relay.inputs if value is not None and value.is_initializer())
+        array = cut.weight(str(constant.name))
+        if relay.op_type == "Mul":
+            safe = np.where(np.abs(array) > 1e-12, array, np.inf)  # a channel scaled to nothing has no wish  # type: ignore[operator]
+            return lambda target, _: target / safe
+        is_bias = layer.has_bias and constant.name == layer.writer.bias
+        return (lambda target, _: target) if is_bias else (lambda target, _: target - array)
+    read = str(relay.inputs[0].name)  # type: ignore[union-attr]  # a layout node has an input
+    if relay.op_type == "Transpose":
+        rank = len(relay.inputs[0].shape or ())  # type: ignore[union-attr]
+        back = np.argsort(_ints(relay, "perm", list(range(rank))[::-1]))
+        return lambda target, _: target.transpose(back)
+    return lambda target, given: target.reshape(given[read].shape)
+
+
+def _data_input(relay: ir.Node) -> int:
+    return next(i for i, value in enumerate(relay.inputs) if value is not None and not value.is_initializer())
