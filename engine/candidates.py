@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.deciding import measure_against_upload
 from engine.errors import PostconditionFailed
 from engine.graph.holes import features_after
 from engine.graph.merges import merge
@@ -21,8 +24,8 @@ from engine.graph.surgery import remove_units
 from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
 from engine.measure.fidelity import compare_fidelity
-from engine.planning import Plan
-from engine.progress import Tell
+from engine.planning import Plan, measure_against_upload
+from engine.progress import CandidateStages, Progress, Tell, candidate
 from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.distil import distil
 from engine.recovery.reference import Reference
@@ -30,6 +33,13 @@ from engine.recovery.schedule import Schedule
 from engine.recovery.views import Views, draw_views
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
+
+
+FRONT_WORK = 1.5
+"""All candidates of a front together train and are timed for this many times what a single job would be."""
+
+LOOKS_MIN = 4
+"""However short a training is, so often it looks whether it is still getting better."""
 
 
 class Stages(Protocol):
@@ -40,14 +50,29 @@ class Stages(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One plan carried out: `model` could be delivered, and the figures are measured on it."""
+    """One plan carried out: `model` could be delivered, and the figures are measured on it.
+
+    `trained` is the same before neighbours were merged: its weights bear their old names, so another can go on there.
+    """
 
     plan: Plan
+    trained: Model
     model: Model
     recovery: Recovery
     latency: LatencyComparison
     cost: Cost
     fidelity: Fidelity | None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one candidate may take: `work` is a part of a single job's; `sharers` divide the time that is left.
+
+    One of ten takes 0.15 of a single job's 400 steps, 60, and at first at most a tenth of the time.
+    """
+
+    work: float = 1.0
+    sharers: int = 1
 
 
 class Workbench:
@@ -69,25 +94,76 @@ class Workbench:
         )
 
 
-def make_candidate(bench: Workbench, plan: Plan, stages: Stages, checkpoint: Checkpoint) -> Candidate:
-    """Carry out one plan."""
+def make_candidates(
+    bench: Workbench, plans: Sequence[Plan], progress: Progress, checkpoint: Checkpoint
+) -> list[Candidate]:
+    """Carry out the plans in their order; each of several goes on from the last one before it that lacks no more."""
+    if len(plans) == 1:
+        return [_make(bench, plans[0], None, Effort(), progress, checkpoint.of("1"))]
+    progress.expect_candidates(len(plans))
+    made: list[Candidate] = []
+    for number, plan in enumerate(plans, start=1):
+        effort = Effort(FRONT_WORK / len(plans), len(plans) - number + 1)
+        with progress.stage(candidate(number)) as tell:
+            made.append(_make(bench, plan, _begun(plan, made), effort, CandidateStages(tell), checkpoint.of(str(number))))
+    return made
+
+
+def _begun(plan: Plan, made: Sequence[Candidate]) -> Candidate | None:
+    """Return the last candidate whose units all go in this plan, too: what it has learnt is half the way."""
+    going = set(plan.units)
+    return next((before for before in reversed(made) if going.issuperset(before.plan.units)), None)
+
+
+def _make(
+    bench: Workbench, plan: Plan, before: Candidate | None, effort: Effort, stages: Stages, checkpoint: Checkpoint
+) -> Candidate:
+    """Carry out one plan, unless an earlier attempt has done so."""
+    kept = _kept(plan, checkpoint)
+    if kept is not None:
+        return kept
     subject = bench.subject
     with stages.stage("cut") as tell:
-        student = _cut(subject, plan, tell)
+        trained = _cut(subject, plan, before, tell)
     with stages.stage("recover") as tell:
-        recovery = _recover(bench, plan, student, tell, checkpoint)
+        recovery = _recover(bench, plan, trained, effort, tell, checkpoint)
     with stages.stage("merge"):
-        student = merge(student)
+        model = merge(trained)
     with stages.stage("verify"):
-        _verify(subject, student)
+        _verify(subject, model)
     with stages.stage("report"):
-        seconds = bench.clock.part(0.08, 30)
-        latency = measure_against_upload(subject, student, seconds=seconds, until_width=0.005)
-        fidelity = _fidelity(subject, student)
-    return Candidate(plan, student, recovery, latency, cost(student, subject.image_shapes), fidelity)
+        seconds = bench.clock.part(0.08 * effort.work, 30 * effort.work)
+        latency = measure_against_upload(subject, model, seconds=seconds, until_width=0.005)
+        fidelity = _fidelity(subject, model)
+    made = Candidate(plan, trained, model, recovery, latency, cost(model, subject.image_shapes), fidelity)
+    _keep(made, checkpoint)
+    return made
 
 
-def _cut(subject: Subject, plan: Plan, tell: Tell) -> Model:
+def _kept(plan: Plan, checkpoint: Checkpoint) -> Candidate | None:
+    figures, network = checkpoint.read_json("figures"), checkpoint.read_bytes("trained")
+    if figures is None or network is None:
+        return None
+    trained = Model(ir.from_proto(onnx.load_model_from_string(network)))
+    return Candidate(
+        plan,
+        trained,
+        merge(trained),
+        Recovery.model_validate(figures["recovery"]),
+        LatencyComparison.model_validate(figures["latency"]),
+        Cost.model_validate(figures["cost"]),
+        None if figures["fidelity"] is None else Fidelity.model_validate(figures["fidelity"]),
+    )
+
+
+def _keep(made: Candidate, checkpoint: Checkpoint) -> None:
+    figures = {"recovery": made.recovery, "latency": made.latency, "cost": made.cost, "fidelity": made.fidelity}
+    checkpoint.write_bytes("trained", made.trained.to_bytes())
+    checkpoint.write_json("figures", {name: value and value.model_dump() for name, value in figures.items()})
+    checkpoint.forget_tensors("training")
+
+
+def _cut(subject: Subject, plan: Plan, before: Candidate | None, tell: Tell) -> Model:
     return cut_and_repair(
         subject.model,
         plan.units,
@@ -95,12 +171,16 @@ def _cut(subject: Subject, plan: Plan, tell: Tell) -> Model:
         subject.split.selection,
         subject.compute,
         seed=subject.recipe.seed,
-        on_hole=lambda done, total: tell(done / total, f"refitting the layer before hole {done + 1} of {total}"),
+        on_layer=lambda done, total: tell(done / total, f"refitting layer {done + 1} of {total}"),
+        start=None if before is None else before.trained,
+        gone=() if before is None else before.plan.units,
     )
 
 
-def _recover(bench: Workbench, plan: Plan, student: Model, tell: Tell, checkpoint: Checkpoint) -> Recovery:
-    """Distil what the closed form left, in place; the last tenth of the budget is kept for the final measurements."""
+def _recover(
+    bench: Workbench, plan: Plan, student: Model, effort: Effort, tell: Tell, checkpoint: Checkpoint
+) -> Recovery:
+    """Distil what the closed form left, in place; the last tenth of the time is kept for the final measurements."""
     tell(0.0, "drawing views and asking the uncut network")
     subject, clock, reference = bench.subject, bench.clock, bench.reference
     features = features_after(subject.model, plan.units, subject.features)
@@ -112,10 +192,10 @@ def _recover(bench: Workbench, plan: Plan, student: Model, tell: Tell, checkpoin
         features,
         views,
         reference,
-        schedule=Schedule(),
+        schedule=_shortened(Schedule(), effort.work),
         device=subject.device,
         seed=subject.recipe.seed,
-        seconds=clock.left() - clock.part(0.1, 45),
+        seconds=clock.left() / effort.sharers - clock.part(0.1 * effort.work, 45 * effort.work),
         tell=tell,
         checkpoint=checkpoint,
     )
@@ -127,6 +207,13 @@ def _recover(bench: Workbench, plan: Plan, student: Model, tell: Tell, checkpoin
         best_step=training.best_step,
         stopped_by=training.stopped_by,
     )
+
+
+def _shortened(schedule: Schedule, work: float) -> Schedule:
+    """Return a part of a schedule, which looks at least a few times whether it gets better."""
+    steps = math.ceil(schedule.steps * work)
+    looks_every = max(1, min(schedule.evaluate_every, steps // LOOKS_MIN))
+    return dataclasses.replace(schedule, steps=steps, evaluate_every=looks_every)
 
 
 def _verify(subject: Subject, student: Model) -> None:

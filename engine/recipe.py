@@ -243,6 +243,40 @@ class Architecture(Strict):
     )
 
 
+_Names = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=10_000)]
+
+
+class UnitTimes(Strict):
+    """Units of one kind, and the part of the original's latency that the loss of each saves, with its 95 % interval."""
+
+    units: _Names
+    share: Finite
+    low: Finite
+    high: Finite
+
+
+class PlanTime(Strict):
+    """Units lost together, and the part of the original's latency that this was measured to save."""
+
+    units: _Names
+    saving: Finite
+
+
+class LatencyTable(Strict):
+    """The times that a plan was chosen by. Given back with a recipe, the same seed chooses the same plan.
+
+    `prices` counts the sets of units whose harm was asked; `environment` is where it was measured, as in the report.
+    """
+
+    original_ms: Finite = Field(gt=0)
+    units: tuple[UnitTimes, ...] = Field(max_length=10_000)
+    plans: tuple[PlanTime, ...] = Field(default=(), max_length=1_000)
+    prices: int = Field(default=0, ge=0, le=10_000)
+    environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (
+        Field(default={}, max_length=32)
+    )
+
+
 class Recipe(Strict):
     """One request: cut this network to that target, with these means."""
 
@@ -253,3 +287,6 @@ class Recipe(Strict):
     architecture: Architecture | None = Field(default=None, description="Needed for a file of bare weights only.")
     budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
     seed: int = Field(default=0, ge=0, lt=2**32)
+    latency_table: LatencyTable | None = Field(
+        default=None, description="A report's `latency_table`: nothing is timed anew to choose, so the same is chosen."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from engine.recipe import Recipe, Strict
+from engine.recipe import LatencyTable, Recipe, Strict
 
 
 class Outcome(StrEnum):
@@ -125,6 +125,32 @@ class Recovery(Strict):
     stopped_by: StoppedBy
 
 
+class CandidateReport(Strict):
+    """One network of a front, measured like the delivered one; `file` is its name among the job's artifacts.
+
+    `is_model` marks the one that is delivered as the model, too. `units` are those that were cut.
+    """
+
+    file: str
+    is_model: bool
+    units: tuple[str, ...]
+    latency: LatencyComparison
+    predicted_latency_ratio: float | None
+    cost: Cost
+    fidelity: Fidelity | None
+    recovery: Recovery
+    sha256: str
+
+
+class DroppedCandidate(Strict):
+    """One that was made and is not on the front; `error` is its held-out feature error."""
+
+    units: tuple[str, ...]
+    latency_ratio: Interval
+    error: float
+    reason: str
+
+
 class Environment(Strict):
     """The machine and software that the figures were measured on."""
 
@@ -139,7 +165,11 @@ class Environment(Strict):
 
 
 class Report(Strict):
-    """The whole account of one job. `unruled` are nodes whose operator no rule knows: no channel beside them can go."""
+    """The whole account of one job. `unruled` are nodes whose operator no rule knows: no channel beside them can go.
+
+    Of a front, `candidates` are all that were delivered, the slowest first, and the rest of the report is about the one
+    that was delivered as the model.
+    """
 
     format_version: Literal[1] = 1
     outcome: Outcome
@@ -147,6 +177,7 @@ class Report(Strict):
     recipe: Recipe
     latency: LatencyComparison
     predicted_latency_ratio: float | None
+    latency_table: LatencyTable | None = None
     original: Cost
     delivered: Cost
     fidelity: Fidelity | None
@@ -154,6 +185,8 @@ class Report(Strict):
     units: tuple[UnitDecision, ...]
     unruled: tuple[str, ...] = ()
     recovery: Recovery | None
+    candidates: tuple[CandidateReport, ...] = ()
+    dropped: tuple[DroppedCandidate, ...] = ()
     stages: tuple[Stage, ...]
     environment: Environment
     warnings: tuple[str, ...] = ()

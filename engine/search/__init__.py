@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.search.interplay import Price, Priced
-from engine.search.knapsack import Candidate, choose
+from engine.search.interplay import Interplay, Price, Priced
+from engine.search.knapsack import Candidate, choose, most
 from engine.search.refine import refine
 
-__all__ = ["Candidate", "Price", "Priced", "choose", "refine"]
+__all__ = ["Candidate", "Interplay", "Price", "Priced", "choose", "most", "refine"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +18,32 @@ SPREAD = 0.3
 """How far a pair's interplay is expected to be from 0, as a part of the geometric mean of its members' harms."""
 SHARED = 1.0
 """The same for the part that all pairs have in common."""
+SCALE = 0.5
+"""How far the scale of the prices is expected to be from that of the single harms, which other images may judge."""
 NOISE = 1e-3
 
 
 class Priced:
-    """A price that is asked once for each set, at most `calls` times, and keeps what it was told."""
+    """A price that is asked once for each set, at most `calls` times and about `seconds` long; what it says is kept.
 
-    def __init__(self, price: Price, calls: int) -> None:
+    The number of `known` sets says how often it was asked: as many calls and no clock tell the same again.
+    """
+
+    def __init__(self, price: Price, calls: int, seconds: float | None = None) -> None:
         self.known: dict[frozenset[str], float] = {}
         self.calls_left = calls
         self._price = price
+        self._seconds_left = math.inf if seconds is None else seconds
 
     def ask(self, names: frozenset[str]) -> float | None:
-        """Return the harm of a set, or None where it is not known and no call is left."""
+        """Return the harm of a set, or None where it is not known and neither a call nor time is left."""
         if names not in self.known:
-            if self.calls_left <= 0:
+            if self.calls_left <= 0 or self._seconds_left <= 0:
                 return None
-            self.calls_left -= 1
+            started = time.monotonic()
             self.known[names] = self._price(names)
+            self.calls_left -= 1
+            self._seconds_left -= time.monotonic() - started
         return self.known[names]
 
 
@@ -41,13 +51,18 @@ class Interplay:
     """The expected harm of any set: the sum of single harms, and a correction for each pair.
 
     The corrections are the likeliest ones given the prices: a Gaussian prior, wider between neighbours, with one part
-    that all pairs share; so a few prices already tell something about every set.
+    that all pairs share and a scale for the single harms; so a few prices already tell something about every set.
     """
 
     def __init__(self, candidates: Sequence[Candidate], priced: Priced) -> None:
         self.harm = np.array([candidate.harm for candidate in candidates])
+        self.pairs = np.zeros((len(candidates), len(candidates)))
         self._rows = {candidate.name: row for row, candidate in enumerate(candidates)}
-        self.pairs = self._likeliest(priced)
+        self._learn(priced)
+
+    def taken(self, names: Collection[str]) -> npt.NDArray[np.bool_]:
+        """Return which candidates bear these names, (candidates,)."""
+        return np.array([name in names for name in self._rows])
 
     def of(self, taken: npt.NDArray[np.bool_]) -> float:
         """Return the expected harm of the candidates that are taken, (candidates,)."""
@@ -57,22 +72,22 @@ class Interplay:
         """Return what each candidate adds to the harm of those taken beside it, (candidates,)."""
         return np.asarray(self.harm + self.pairs @ taken)
 
-    def _likeliest(self, priced: Priced) -> npt.NDArray[np.float64]:
-        """Return the correction for each pair, symmetric, (candidates, candidates), its diagonal 0."""
-        count = len(self.harm)
-        firsts, seconds = np.triu_indices(count, 1)
+    def _learn(self, priced: Priced) -> None:
+        """Set the scale of the single harms and the correction for each pair, (candidates, candidates), diagonal 0."""
+        sets = [names for names in priced.known if all(name in self._rows for name in names)]
+        if not sets:
+            return
+        firsts, seconds = np.triu_indices(len(self.harm), 1)
         level = np.sqrt(np.maximum(self.harm[firsts] * self.harm[seconds], 1e-12))
         scale = level * SPREAD / np.sqrt(np.abs(firsts - seconds))
-        sets = [names for names in priced.known if len(names) > 1 and all(name in self._rows for name in names)]
-        if not sets:
-            return np.zeros((count, count))
-        taken = np.array([[name in names for name in self._rows] for names in sets])
+        taken = np.array([self.taken(names) for names in sets])
         both = (taken[:, firsts] & taken[:, seconds]).astype(np.float64)  # (sets, pairs)
         beyond = np.array([priced.known[names] for names in sets]) - taken @ self.harm
-        features = np.concatenate([both * scale, (both @ level)[:, np.newaxis] * SHARED], axis=1)
+        common = np.stack([both @ level * SHARED, taken @ self.harm * SCALE], axis=1)
+        features = np.concatenate([both * scale, common], axis=1)
         gram = features @ features.T
         gram += NOISE * max(float(np.diag(gram).mean()), 1e-12) * np.eye(len(sets))
         answer = features.T @ np.linalg.solve(gram, beyond)
-        pairs = np.zeros((count, count))
-        pairs[firsts, seconds] = answer[:-1] * scale + answer[-1] * SHARED * level
-        return pairs + pairs.T
+        self.pairs[firsts, seconds] = answer[:-2] * scale + answer[-2] * SHARED * level
+        self.pairs += self.pairs.T
+        self.harm = self.harm * max(1 + answer[-1] * SCALE, 0.1)

@@ -30,17 +30,26 @@ def refine(
     if not additive:
         return additive
     usable = [candidate for candidate in candidates if candidate.saving > 0]
-    best, idle = frozenset(additive), 0
-    least = priced.ask(best)
-    while least is not None and idle < patience:
+    priced.ask(frozenset(additive))
+    best, idle = _least_known(usable, needed, priced), 0
+    while best is not None and idle < patience:
         wanted = _most_promising(usable, needed, priced, best)
-        harm = None if wanted is None else priced.ask(wanted)
-        if wanted is None or harm is None:
+        if wanted is None or priced.ask(wanted) is None:
             break
-        idle += 1
-        if harm < least:
-            best, least, idle = wanted, harm, 0
-    return [candidate.name for candidate in candidates if candidate.name in best]
+        idle = 0 if priced.known[wanted] < priced.known[best] else idle + 1
+        best = min(best, wanted, key=lambda names: priced.known[names])
+    return additive if best is None else [candidate.name for candidate in candidates if candidate.name in best]
+
+
+def _least_known(usable: Sequence[Candidate], needed: float, priced: Priced) -> frozenset[str] | None:
+    """Return the set of least harm among those that have a price and save enough."""
+    saving = {candidate.name: candidate.saving for candidate in usable}
+    enough = [
+        names
+        for names in priced.known
+        if all(name in saving for name in names) and sum(saving[name] for name in names) >= needed - EXACT
+    ]
+    return min(enough, key=lambda names: priced.known[names], default=None)
 
 
 def _most_promising(

@@ -33,6 +33,7 @@ from engine.compress import compress
 from engine.data import ladder
 from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
 from engine.formats import load
+from engine.planning import times
 from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
@@ -308,7 +309,7 @@ def test_a_second_attempt_takes_the_plan_of_the_first(
 ) -> None:
     recipe = Recipe.model_validate(QUICK)
     first = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept").report
-    monkeypatch.setattr(deciding, "latency_shares", None)  # a second measurement would fail
+    monkeypatch.setattr(times, "latency_shares", None)  # a second measurement would fail
 
     again = compress(model_path, pictures, recipe, Progress(), tmp_path / "kept").report
 

@@ -9,9 +9,11 @@ import pytest
 from engine.errors import RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.units import Unit
-from engine.planning import Ledger, decisions, open_ledger, plan_cuts, removable
+from engine.planning import Ledger, Plan, decisions, open_ledger, plan_cuts, removable
+from engine.planning.plans import MeasureUnits
 from engine.recipe import LatencyMs, LatencyRatio, Target, Units
 from engine.report import Interval
+from engine.search import Priced
 
 NO_MODEL: Model = None  # type: ignore[assignment]  # a target in time or in units never looks at the graph
 
@@ -34,6 +36,11 @@ def ledger_for(target: Target) -> Ledger:
     return open_ledger(NO_MODEL, UNITS, HARM, SHARES, target, original_ms=10.0, image_shapes={})
 
 
+def plan_for(ledger: Ledger, measured: MeasureUnits | None = None) -> Plan:
+    """Plan where the harm of a set is the sum of its units' harms."""
+    return plan_cuts(ledger, Priced(lambda cut: sum(HARM[name] for name in cut), calls=20), measured, quiet)
+
+
 def names(units: Sequence[Unit]) -> list[str]:
     return [chosen.name for chosen in units]
 
@@ -45,21 +52,21 @@ def quiet(fraction: float, message: str) -> None:
 
 def test_a_share_that_may_be_zero_never_wins() -> None:
     """Unit d costs no accuracy and seems to save most, but its interval reaches below zero."""
-    plan = plan_cuts(ledger_for(LatencyRatio(latency_ratio=0.8)), None, quiet)
+    plan = plan_for(ledger_for(LatencyRatio(latency_ratio=0.8)))
 
     assert names(plan.units) == ["a", "b"]
     assert plan.predicted_latency_ratio == pytest.approx(0.8)
 
 
 def test_milliseconds_are_a_ratio_of_what_the_original_takes() -> None:
-    by_ratio = plan_cuts(ledger_for(LatencyRatio(latency_ratio=0.6)), None, quiet)
-    by_ms = plan_cuts(ledger_for(LatencyMs(latency_ms=6.0)), None, quiet)
+    by_ratio = plan_for(ledger_for(LatencyRatio(latency_ratio=0.6)))
+    by_ms = plan_for(ledger_for(LatencyMs(latency_ms=6.0)))
 
     assert names(by_ms.units) == names(by_ratio.units)
 
 
 def test_units_are_counted_whatever_they_save() -> None:
-    plan = plan_cuts(ledger_for(Units(units=2)), None, quiet)
+    plan = plan_for(ledger_for(Units(units=2)))
 
     assert names(plan.units) == ["a", "d"]
 
@@ -88,7 +95,7 @@ def test_what_was_measured_corrects_what_was_predicted() -> None:
     """Every unit really saves half of its share, so more of them must go than the table asks for."""
     ledger = ledger_for(LatencyRatio(latency_ratio=0.85))
 
-    plan = plan_cuts(ledger, lambda units: sum(SHARES[u.name].value for u in units) / 2, quiet)
+    plan = plan_for(ledger, lambda units: sum(SHARES[u.name].value for u in units) / 2)
 
     assert sum(SHARES[u.name].value for u in plan.units) / 2 >= 0.15
 
@@ -96,7 +103,7 @@ def test_what_was_measured_corrects_what_was_predicted() -> None:
 def test_the_best_effort_is_the_plan_that_saves_most() -> None:
     ledger = ledger_for(LatencyRatio(latency_ratio=0.6))
 
-    plan = plan_cuts(ledger, lambda units: 0.01 * len(units), quiet)
+    plan = plan_for(ledger, lambda units: 0.01 * len(units))
 
     assert names(plan.units) == ["a", "b", "c"]
 
@@ -109,7 +116,7 @@ def test_a_kept_unit_stays_and_a_wrong_name_is_refused() -> None:
 
 def test_every_unit_has_its_line_and_its_reason() -> None:
     ledger = ledger_for(LatencyRatio(latency_ratio=0.8))
-    plan = plan_cuts(ledger, None, quiet)
+    plan = plan_for(ledger)
 
     lines = decisions([*UNITS, unit("kept")], ledger, plan, gained=True)
 

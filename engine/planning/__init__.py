@@ -1,0 +1,25 @@
+"""Which units go: the target's currency, what each unit saves in it, and plans that were priced and measured."""
+
+from __future__ import annotations
+
+from engine.planning.decisions import decisions
+from engine.planning.front import plan_front
+from engine.planning.ledger import Ledger, is_easy, open_ledger, savings_in
+from engine.planning.plans import Plan, plan_cuts
+from engine.planning.removable import removable, whole_blocks
+from engine.planning.times import Times, measure_against_upload
+
+__all__ = [
+    "Ledger",
+    "Plan",
+    "Times",
+    "decisions",
+    "is_easy",
+    "measure_against_upload",
+    "open_ledger",
+    "plan_cuts",
+    "plan_front",
+    "removable",
+    "savings_in",
+    "whole_blocks",
+]

@@ -1,0 +1,149 @@
+"""What is known of each unit: the harm of its loss, its part of the latency, its saving in the target's currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import TargetInfeasible
+from engine.graph.merges import merge
+from engine.graph.model import Model
+from engine.graph.surgery import remove_units
+from engine.graph.units import Unit, contains
+from engine.measure.cost import count
+from engine.measure.feeds import Shapes
+from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Pareto, Target, Units
+from engine.report import Interval
+from engine.search import Candidate, most
+
+EASE = 0.6
+"""A target that asks for more than this part of what whole blocks can save is worth looking inside of them."""
+FRONT_REACH = 0.3
+"""What whole blocks must be able to save so that a front is made of them alone."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is known of each unit by name: harm of its loss, part of the latency, and what it saves of the target."""
+
+    units: tuple[Unit, ...]
+    harm: Mapping[str, float]
+    shares: Mapping[str, Interval]
+    savings: Mapping[str, float]
+    needed: float
+
+    def candidates(self) -> list[Candidate]:
+        """Return what a search chooses from; a unit inside others names them, the smallest first."""
+        return [
+            Candidate(unit.name, self.harm[unit.name], self.savings[unit.name], _around(unit, self.units))
+            for unit in self.units
+        ]
+
+    def named(self, names: Sequence[str]) -> tuple[Unit, ...]:
+        by_name = {unit.name: unit for unit in self.units}
+        return tuple(by_name[name] for name in names)
+
+    def saving_of(self, names: Sequence[str]) -> float:
+        return sum(self.savings[name] for name in names)
+
+    def share_of(self, names: Sequence[str]) -> float:
+        """Return the part of the latency that the table of shares gives to these units."""
+        return sum(self.shares[name].value for name in names)
+
+
+def _around(unit: Unit, units: Sequence[Unit]) -> tuple[str, ...]:
+    outer = [other for other in units if contains(other, unit)]
+    return tuple(other.name for other in sorted(outer, key=lambda other: len(other.nodes)))
+
+
+def open_ledger(
+    model: Model,
+    units: Sequence[Unit],
+    harm: Mapping[str, float],
+    shares: Mapping[str, Interval],
+    target: Target,
+    *,
+    original_ms: float,
+    image_shapes: Shapes,
+) -> Ledger:
+    """Return what each unit saves in the target's currency, and how much is needed. Raises TargetInfeasible."""
+    needed = needed_for(target, original_ms)
+    savings = savings_in(target, model, units, shares, image_shapes)
+    ledger = Ledger(tuple(units), harm, shares, savings, needed)
+    _require_feasible(ledger, target, original_ms)
+    return ledger
+
+
+def needed_for(target: Target, original_ms: float) -> float:
+    """Return how much is to be saved: a part of the whole, or a number of units; 0 for a front, which asks for none."""
+    match target:
+        case LatencyRatio(latency_ratio=ratio) | MacsRatio(macs_ratio=ratio) | ParametersRatio(parameters_ratio=ratio):
+            return 1 - ratio
+        case LatencyMs(latency_ms=wanted_ms):
+            if wanted_ms >= original_ms:
+                raise TargetInfeasible(
+                    f"The network already runs in {original_ms:.3g} ms, which is below the {wanted_ms:g} ms asked for. "
+                    "Ask for less than it takes today.",
+                    where="target.latency_ms",
+                )
+            return 1 - wanted_ms / original_ms
+        case Units(units=count):
+            return float(count)
+        case Pareto():
+            return 0.0
+
+
+def savings_in(
+    target: Target, model: Model, units: Sequence[Unit], shares: Mapping[str, Interval], image_shapes: Shapes
+) -> dict[str, float]:
+    """Return what the loss of each unit saves in the target's currency, by name."""
+    match target:
+        case LatencyRatio() | LatencyMs() | Pareto():
+            return {unit.name: _sure(shares[unit.name]) for unit in units}
+        case MacsRatio():
+            return _cost_savings(model, units, image_shapes, "macs")
+        case ParametersRatio():
+            return _cost_savings(model, units, image_shapes, "parameters")
+        case Units():
+            return {unit.name: 1.0 for unit in units}
+
+
+def is_easy(target: Target, savings: Mapping[str, float], original_ms: float) -> bool:
+    """Say whether these units, none inside another, can save what is needed and leave a choice.
+
+    Where they do not, runs and activations are looked at too, inside of blocks as well.
+    """
+    most_saved = sum(saving for saving in savings.values() if saving > 0)
+    ease = 1.0 if isinstance(target, Units) else EASE
+    needed = FRONT_REACH if isinstance(target, Pareto) else needed_for(target, original_ms)
+    return most_saved * ease >= needed
+
+
+def _sure(share: Interval) -> float:
+    """A unit whose share is not surely above zero saves nothing: noise must not look like a bargain."""
+    return share.value if share.low > 0 else 0.0
+
+
+def _cost_savings(model: Model, units: Sequence[Unit], image_shapes: Shapes, quantity: str) -> dict[str, float]:
+    whole = getattr(count(model, image_shapes), quantity)
+    left = {unit.name: getattr(count(_without(model, unit), image_shapes), quantity) for unit in units}
+    return {name: 1 - kept / whole for name, kept in left.items()}
+
+
+def _without(model: Model, unit: Unit) -> Model:
+    """Return what is left; without an activation, what it kept apart is merged."""
+    cut = remove_units(model, [unit])
+    return merge(cut) if unit.kind == "activation" else cut
+
+
+def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> None:
+    reach = ledger.saving_of(most(ledger.candidates()))
+    if reach > 0 and reach >= ledger.needed:
+        return
+    key = next(iter(target.model_fields_set - {"min_agreement"}), "latency_ratio")
+    nearest = {"latency_ms": f"{original_ms * (1 - reach):.3g}", "units": f"{reach:g}"}.get(key, f"{1 - reach:.2f}")
+    raise TargetInfeasible(
+        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.units)} removable units save {reach:.3g}. "
+        f'The furthest that this network can go is "{key}": {nearest}.',
+        where=f"target.{key}",
+    )

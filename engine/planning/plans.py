@@ -1,0 +1,71 @@
+"""A plan for one target: priced as a whole, measured as a whole, and corrected by what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.graph.units import Unit
+from engine.planning.ledger import Ledger
+from engine.search import Interplay, Priced, most, refine
+
+TRIES = 4
+CLOSE = 0.01
+"""A plan that saves this part more than is needed is not worth another measurement."""
+
+MeasureUnits = Callable[[Sequence[Unit]], float]
+"""The part of the latency that losing these units together was measured to save."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The units that go, the latency ratio that is expected of that, and their harm together."""
+
+    units: tuple[Unit, ...]
+    predicted_latency_ratio: float
+    harm: float
+
+
+def plan_cuts(
+    ledger: Ledger,
+    priced: Priced,
+    measured_saving: MeasureUnits | None,
+    tell: Callable[[float, str], None],
+) -> Plan:
+    """Return the least harmful plan that saves enough, within the calls that `priced` has left.
+
+    Shares do not quite add up: the runtime fuses what became neighbours. So where `measured_saving` can tell what a
+    plan really saves, the need is corrected by what was found, up to four times; the least harmful plan that was found
+    to save enough wins, else the one that saved most.
+    """
+    needed = ledger.needed
+    tried: dict[tuple[str, ...], float] = {}
+    for attempt in range(TRIES if measured_saving else 1):
+        tell(attempt / TRIES, f"plan {attempt + 1}")
+        names = tuple(refine(ledger.candidates(), needed, priced) or most(ledger.candidates()))
+        if names in tried:
+            break
+        predicted = ledger.saving_of(names)
+        tried[names] = saved = measured_saving(ledger.named(names)) if measured_saving else predicted
+        if ledger.needed <= saved <= ledger.needed * (1 + CLOSE):
+            break
+        needed = ledger.needed * predicted / max(saved, 0.1 * predicted)
+    best = _best(tried, ledger, priced)
+    ratio = 1 - (tried[best] if measured_saving else ledger.share_of(best))
+    return Plan(ledger.named(best), ratio, harm_of(ledger, priced, best))
+
+
+def harm_of(ledger: Ledger, priced: Priced, names: Sequence[str]) -> float:
+    """Return the price of a set, or what the prices so far lead to expect of it."""
+    known = priced.known.get(frozenset(names))
+    if known is not None:
+        return known
+    interplay = Interplay(ledger.candidates(), priced)
+    return interplay.of(interplay.taken(names))
+
+
+def _best(tried: Mapping[tuple[str, ...], float], ledger: Ledger, priced: Priced) -> tuple[str, ...]:
+    enough = [names for names, saved in tried.items() if saved >= ledger.needed - 1e-9]
+    if enough:
+        return min(enough, key=lambda names: harm_of(ledger, priced, names))
+    return max(tried, key=lambda names: tried[names])

@@ -1,0 +1,139 @@
+"""The times of a job: what the recipe or an earlier attempt brought, and what was measured since; all of it a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.checkpoint import Checkpoint
+from engine.clock import Clock
+from engine.errors import RecipeInvalid
+from engine.graph.merges import merge
+from engine.graph.model import Model
+from engine.graph.surgery import remove_units
+from engine.graph.units import Unit
+from engine.measure.environment import describe
+from engine.measure.latency import compare_latency, time_models
+from engine.measure.unit_table import latency_shares
+from engine.recipe import LatencyTable, PlanTime, UnitTimes
+from engine.report import Interval, LatencyComparison
+from engine.subject import Subject
+
+
+class Times:
+    """Asks the clock once for each thing that is timed, and the table where it knows already."""
+
+    def __init__(self, subject: Subject, units: Sequence[Unit], clock: Clock, checkpoint: Checkpoint) -> None:
+        self._subject, self._clock, self._checkpoint = subject, clock, checkpoint
+        kept = checkpoint.read_json("times")
+        self.brought = subject.recipe.latency_table if kept is None else LatencyTable.model_validate(kept)
+        self.environment = describe(subject.recipe.deploy).model_dump()
+        self.prices = 0
+        self._shares: dict[str, UnitTimes] = {}
+        self._plans: dict[frozenset[str], float] = {}
+        if self.brought is not None:
+            _require_known(self.brought, units)
+            self._shares = {name: row for row in self.brought.units for name in row.units}
+            self._plans = {frozenset(plan.units): plan.saving for plan in self.brought.plans}
+        self.original_ms = self._time_original() if self.brought is None else self.brought.original_ms
+
+    def table(self) -> LatencyTable:
+        return LatencyTable(
+            original_ms=self.original_ms,
+            units=tuple(dict.fromkeys(self._shares.values())),
+            plans=tuple(PlanTime(units=tuple(sorted(names)), saving=saving) for names, saving in self._plans.items()),
+            prices=self.prices,
+            environment=self.environment,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Say where the table that was brought was measured elsewhere."""
+        if self.brought is None:
+            return ()
+        differ = [
+            f"{key}: {self.brought.environment[key]} there, {here} here"
+            for key, here in self.environment.items()
+            if key in self.brought.environment and self.brought.environment[key] != here
+        ]
+        return (f"The latency table was measured elsewhere ({'; '.join(differ)}).",) if differ else ()
+
+    def shares(self, units: Sequence[Unit]) -> dict[str, Interval]:
+        """Return each unit's part of the latency by name; those not known yet are timed together."""
+        unknown = [unit for unit in units if unit.name not in self._shares]
+        if unknown:
+            found = latency_shares(
+                self._subject.model,
+                unknown,
+                self._subject.recipe.deploy,
+                self._subject.image_shapes,
+                seed=self._subject.recipe.seed,
+                budget_seconds=self._clock.part(0.08, 40),
+            )
+            self._shares |= _rows(found)
+            self.keep()
+        rows = {unit.name: self._shares[unit.name] for unit in units}
+        return {name: Interval(value=row.share, low=row.low, high=row.high) for name, row in rows.items()}
+
+    def saving(self, units: Sequence[Unit]) -> float:
+        """Return the part of the latency that losing these units together saves; the network is timed as a whole."""
+        names = frozenset(unit.name for unit in units)
+        if names not in self._plans:
+            cut = merge(remove_units(self._subject.model, units))
+            seconds = self._clock.part(0.03, 10)
+            found = measure_against_upload(self._subject, cut, seconds=seconds, until_width=0.008)
+            self._plans[names] = 1 - found.ratio.value
+            self.keep()
+        return self._plans[names]
+
+    def keep(self) -> None:
+        """Keep all times for a second attempt: measured anew they would be others."""
+        self._checkpoint.write_json("times", self.table().model_dump())
+
+    def _time_original(self) -> float:
+        """Return the upload's median time for one batch in milliseconds."""
+        samples = time_models(
+            {"": self._subject.upload},
+            self._subject.recipe.deploy,
+            self._subject.image_shapes,
+            seed=self._subject.recipe.seed,
+            budget_seconds=self._clock.part(0.02, 5),
+        )
+        return float(np.median(samples[""]))
+
+
+def measure_against_upload(subject: Subject, cut: Model, *, seconds: float, until_width: float) -> LatencyComparison:
+    """Time a cut network in turn with the upload, where it will be deployed."""
+    return compare_latency(
+        subject.upload,
+        cut,
+        subject.recipe.deploy,
+        subject.image_shapes,
+        seed=subject.recipe.seed,
+        budget_seconds=seconds,
+        until_width=until_width,
+    )
+
+
+def _require_known(table: LatencyTable, units: Sequence[Unit]) -> None:
+    names = {unit.name for unit in units}
+    told = [name for row in table.units for name in row.units] + [name for plan in table.plans for name in plan.units]
+    strange = [name for name in told if name not in names]
+    if strange:
+        raise RecipeInvalid(
+            f"The latency table speaks of '{strange[0]}', and this network has no unit of that name. "
+            "Give the table of a report on this very network, or none.",
+            where="latency_table",
+        )
+
+
+def _rows(shares: dict[str, Interval]) -> dict[str, UnitTimes]:
+    """Return a row for each unit; those that were timed alike share one."""
+    alike: dict[tuple[float, float, float], list[str]] = {}
+    for name, share in shares.items():
+        alike.setdefault((share.value, share.low, share.high), []).append(name)
+    return {
+        name: UnitTimes(units=tuple(names), share=value, low=low, high=high)
+        for (value, low, high), names in alike.items()
+        for name in names
+    }
