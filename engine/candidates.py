@@ -105,7 +105,9 @@ def make_candidates(
     for number, plan in enumerate(plans, start=1):
         effort = Effort(FRONT_WORK / len(plans), len(plans) - number + 1)
         with progress.stage(candidate(number)) as tell:
-            made.append(_make(bench, plan, _begun(plan, made), effort, CandidateStages(tell), checkpoint.of(str(number))))
+            made.append(
+                _make(bench, plan, _begun(plan, made), effort, CandidateStages(tell), checkpoint.of(str(number)))
+            )
     return made
 
 

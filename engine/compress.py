@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from engine.candidates import Candidate, Workbench, make_candidate
+from engine.candidates import Candidate, Workbench, make_candidates
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.deciding import Decided, decide
+from engine.front import ONE, Choice, Measured, choose_front
 from engine.graph.model import Model
 from engine.measure.cost import cost
 from engine.measure.environment import describe
-from engine.outcome import judge
+from engine.outcome import Verdict, judge, judge_front
 from engine.planning import decisions
 from engine.progress import Progress
-from engine.recipe import Recipe
+from engine.recipe import Pareto, Recipe
 from engine.recovery.reference import Reference
-from engine.report import Fidelity, Outcome, Report
+from engine.report import CandidateReport, DroppedCandidate, Fidelity, Outcome, Report
 from engine.subject import Subject, prepare
 
 FEW_TESTS = 30
 
 
 class Delivery(NamedTuple):
-    """The network that is delivered and the account of what was done to it."""
+    """The network that is delivered, the account of what was done to it, and of a front all of its networks by file."""
 
     model: Model
     report: Report
+    candidates: Mapping[str, Model]
 
 
 def compress(
@@ -51,35 +54,90 @@ def compress(
     checkpoint = Checkpoint(checkpoint_folder, subject.parts())
     reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
     decided = decide(subject, reference, progress, clock, checkpoint)
-    bench = Workbench(subject, reference, clock)
-    candidate = make_candidate(bench, decided.plan, progress, checkpoint)
-    return _deliver(subject, decided, candidate, progress, clock)
+    made = make_candidates(Workbench(subject, reference, clock), decided.plans, progress, checkpoint)
+    choice, verdict = _choose(subject, made)
+    return _deliver(subject, decided, made, choice, verdict, progress, clock)
 
 
-def _deliver(subject: Subject, decided: Decided, made: Candidate, progress: Progress, clock: Clock) -> Delivery:
+def _choose(subject: Subject, made: Sequence[Candidate]) -> tuple[Choice, Verdict]:
+    """Take what was made, or of a front what belongs to it, and judge it."""
+    target = subject.recipe.target
+    if isinstance(target, Pareto):
+        found = [_measured(one) for one in made]
+        choice = choose_front(found, target.min_agreement)
+        return choice, judge_front(target, found, choice)
+    (one,) = made
     before = cost(subject.upload, subject.image_shapes)
-    verdict = judge(subject.recipe.target, made.latency, before, made.cost, len(made.plan.units), made.fidelity)
+    return ONE, judge(target, one.latency, before, one.cost, len(one.plan.units), one.fidelity)
+
+
+def _measured(one: Candidate) -> Measured:
+    agreement = None if one.fidelity is None or one.fidelity.agreement is None else one.fidelity.agreement.value
+    return Measured(one.latency.ratio, one.recovery.error_final, agreement)
+
+
+def _deliver(
+    subject: Subject,
+    decided: Decided,
+    made: Sequence[Candidate],
+    choice: Choice,
+    verdict: Verdict,
+    progress: Progress,
+    clock: Clock,
+) -> Delivery:
+    chosen, before = made[choice.model], cost(subject.upload, subject.image_shapes)
     gained = verdict.outcome is not Outcome.NO_GAIN
-    delivered = made.model if gained else subject.upload
+    delivered = chosen.model if gained else subject.upload
+    files = {f"candidates/{number:02}.onnx": place for number, place in enumerate(choice.kept, start=1)}
     report = Report(
         outcome=verdict.outcome,
         summary=verdict.summary,
         recipe=subject.recipe,
-        latency=made.latency,
-        predicted_latency_ratio=made.plan.predicted_latency_ratio,
+        latency=chosen.latency,
+        predicted_latency_ratio=chosen.plan.predicted_latency_ratio,
         original=before,
-        delivered=made.cost if gained else before,
-        fidelity=made.fidelity,
+        delivered=chosen.cost if gained else before,
+        fidelity=chosen.fidelity,
         data=subject.data,
-        units=decisions(decided.all_units, decided.ledger, made.plan, gained=gained),
+        units=decisions(decided.all_units, decided.ledger, chosen.plan, gained=gained),
         unruled=decided.unruled,
-        recovery=made.recovery,
+        recovery=chosen.recovery,
+        candidates=tuple(_account(made[place], file, place == choice.model) for file, place in files.items()),
+        dropped=tuple(_dropped(made[place], reason) for place, reason in choice.dropped.items()),
+        latency_table=decided.latency_table,
         stages=tuple(progress.stages),
         environment=describe(subject.recipe.deploy),
-        warnings=_warnings(subject, made.fidelity, clock),
-        sha256=hashlib.sha256(delivered.to_bytes()).hexdigest(),
+        warnings=(*_warnings(subject, chosen.fidelity, clock), *decided.notes),
+        sha256=_sha256(delivered),
     )
-    return Delivery(delivered, report)
+    return Delivery(delivered, report, {file: made[place].model for file, place in files.items()})
+
+
+def _account(one: Candidate, file: str, is_model: bool) -> CandidateReport:
+    return CandidateReport(
+        file=file,
+        is_model=is_model,
+        units=tuple(unit.name for unit in one.plan.units),
+        latency=one.latency,
+        predicted_latency_ratio=one.plan.predicted_latency_ratio,
+        cost=one.cost,
+        fidelity=one.fidelity,
+        recovery=one.recovery,
+        sha256=_sha256(one.model),
+    )
+
+
+def _dropped(one: Candidate, reason: str) -> DroppedCandidate:
+    return DroppedCandidate(
+        units=tuple(unit.name for unit in one.plan.units),
+        latency_ratio=one.latency.ratio,
+        error=one.recovery.error_final,
+        reason=reason,
+    )
+
+
+def _sha256(model: Model) -> str:
+    return hashlib.sha256(model.to_bytes()).hexdigest()
 
 
 def _warnings(subject: Subject, fidelity: Fidelity | None, clock: Clock) -> tuple[str, ...]:

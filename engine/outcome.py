@@ -73,7 +73,9 @@ def judge_front(target: Pareto, found: Sequence[Measured], choice: Choice) -> Ve
     return Verdict(Outcome.TARGET_MET, f"Met: {said}.")
 
 
-def _reached(target: OneNetwork, latency: LatencyComparison, before: Cost, after: Cost, units_cut: int) -> tuple[bool, str]:
+def _reached(
+    target: OneNetwork, latency: LatencyComparison, before: Cost, after: Cost, units_cut: int
+) -> tuple[bool, str]:
     match target:
         case LatencyRatio(latency_ratio=ratio):
             return latency.ratio.value <= ratio * (1 + TOLERANCE), f"{ratio:g} of the latency"

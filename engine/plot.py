@@ -60,7 +60,13 @@ def _axes(x: Place, y: Place, least_ratio: float, most_error: float) -> list[str
         *marks,
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>',
         f'<line class="axis" x1="{LEFT}" x2="{LEFT}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>',
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 22, "latency over the original's, measured, 95 % interval", "", "middle"),
+        _text(
+            (LEFT + WIDTH - RIGHT) / 2,
+            HEIGHT - 22,
+            "latency over the original's, measured, 95 % interval",
+            "",
+            "middle",
+        ),
         _text(LEFT - 56, TOP - 30, "feature error on held-out images; the original has none", "", "start"),
     ]
 
