@@ -34,7 +34,6 @@ from engine.recovery.views import Views, draw_views
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
 
-
 FRONT_WORK = 1.5
 """All candidates of a front together train and are timed for this many times what a single job would be."""
 

@@ -89,5 +89,5 @@ def knee(found: Sequence[Measured], kept: Sequence[int]) -> int:
     Satopää et al., "Finding a 'Kneedle' in a Haystack", 2011.
     """
     most_saved = max(1 - found[place].ratio.value for place in kept)
-    most_error = max(max(found[place].error for place in kept), 1e-30)
+    most_error = max(*(found[place].error for place in kept), 1e-30)
     return max(kept, key=lambda p: (1 - found[p].ratio.value) / most_saved - found[p].error / most_error)

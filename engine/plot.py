@@ -20,7 +20,7 @@ Place = Callable[[float], float]
 
 
 def front_svg(report: Report) -> str:
-    """Return the picture of a report with candidates: each a point with its interval, the model marked, the dropped hollow.
+    """Return the picture of a front: each network a point with its interval, the model marked, those dropped hollow.
 
     Rightwards the measured latency over the original's, upwards the held-out feature error.
     """
