@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import Query
-from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, Worker
+from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, WebhookDelivery, Worker
 
 LAST_JOB_ID: Final = "job_" + "z" * 26
 """Sorts after every job: the start of the newest page."""
@@ -106,3 +106,10 @@ queued_statement: Final = Query(
 outbox_statement: Final = Query(
     select(Outbox.id, Outbox.payload).order_by(Outbox.id).limit(bindparam("limit")), {"limit": 100}
 )
+
+webhook_due_statement: Final = Query(
+    select(WebhookDelivery.id)
+    .where(WebhookDelivery.state == "pending", WebhookDelivery.next_attempt_at <= bindparam("now"))
+    .limit(1)
+)
+"""Is there anything to deliver? Asked often by an idle sender, so it takes no lock."""

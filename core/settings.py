@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,16 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         default=30, ge=1, description="Ended jobs and their files are kept so long; so long a job may wait."
     )
+
+    webhook_private_networks: list[IPv4Network | IPv6Network] = Field(
+        default=[], description="Where webhooks may go beside the public internet, and by plain HTTP: 10.0.0.0/8."
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None, description="Certificates that a webhook's receiver may be signed by, beside the system's."
+    )
+    webhook_timeout_seconds: float = Field(default=15, gt=0, description="For one try in all, from name to answer.")
+    webhook_disable_days: float = Field(default=5, gt=0, description="So long a webhook may fail without a break.")
+    webhooks_per_project: int = Field(default=20, ge=1)
 
     sandbox: Literal["auto", "bubblewrap", "limits"] = Field(
         default="auto", description="auto: bubblewrap where it works, else limits."

@@ -19,6 +19,7 @@ from core.processes import ProcessIdentity
 from core.queue import DEVICES, Bell, dispatch
 from core.settings import Settings
 from core.tables import IdempotencyKey, Worker
+from core.webhooks import deliveries
 
 IDEMPOTENCY_HOURS: Final = 24
 WORKER_DAYS: Final = 1
@@ -70,8 +71,10 @@ class Sweeper:
             )
 
     def forget_the_old(self) -> None:
-        """Delete ended jobs, stored answers that are no longer replayed, and workers that were last seen long ago."""
+        """Delete ended jobs, the log of webhooks, answers that are no longer replayed, workers not seen for long."""
         while self._forget_jobs():
+            pass
+        while self._forget_deliveries():
             pass
         with self._database.transaction() as session:
             now = utc_now(session)
@@ -82,6 +85,10 @@ class Sweeper:
     def _forget_jobs(self) -> int:
         with self._database.transaction() as session:
             return jobs.forget(session, timedelta(days=self._settings.retention_days))
+
+    def _forget_deliveries(self) -> int:
+        with self._database.transaction() as session:
+            return deliveries.forget(session, timedelta(days=self._settings.retention_days), utc_now(session))
 
     def _is_really_late(self, lease: jobs.Lease) -> bool:
         """Whether the lease stood still for two beats by this process's own steady clock.

@@ -1,4 +1,5 @@
-"""What is written beside a job's state, in the same transaction: its events, artifacts, attempts and bells."""
+"""What is written beside a job's state, in the same transaction: its events, artifacts, attempts, bells, and
+what webhooks are told."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from core.db import insert_if_absent
 from core.ids import new_id
 from core.jobs.words import Delivered, Progress
 from core.tables import Artifact, Attempt, Blob, Event, Job, Outbox
+from core.webhooks.outbox import announce
 
 PROGRESS_EVENTS: Final = 20
 """At most so many progress events a job, and one for each stage; the row itself is updated with every beat."""
@@ -26,6 +28,7 @@ def tell_state(session: Session, job: Job, now: datetime) -> None:
     if job.error is not None:
         told["error"] = job.error
     tell(session, job, "job.state", told, now)
+    announce(session, job, now)
 
 
 def tell(session: Session, job: Job, kind: str, told: dict[str, Any], now: datetime) -> None:
