@@ -79,14 +79,31 @@ class Fidelity(Strict):
     accuracy: Accuracy | None = None
 
 
+class CheckFigure(Strict):
+    """One figure of the check that made images have to pass, with its bounds; None: not bounded on that side."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    passed: bool
+
+
 class DataUse(Strict):
-    """Which images did what. `rung` of the data ladder: 0 real images, 1 procedural ones beside or instead."""
+    """Which images did what.
+
+    `rung` of the data ladder: 0 real images; beside or instead of them 1 procedural ones, 2 ones inverted from the
+    network's statistics, 3 ones inverted from augmentation priors. `synthesis` is the way in which they were made, and
+    `check` says whether they may stand in for real ones; both are empty where none were made.
+    """
 
     rung: int
-    source: Literal["calibration", "mixed", "procedural"]
+    source: Literal["calibration", "mixed", "procedural", "inverted"]
     repair_images: int
     selection_images: int
     test_images: int
+    synthesis: str | None = None
+    check: tuple[CheckFigure, ...] = ()
     notes: tuple[str, ...] = ()
 
 
