@@ -277,6 +277,9 @@ class LatencyTable(Strict):
     )
 
 
+Synthesis = Literal["auto", "procedural", "inversion", "priors"]
+
+
 class Recipe(Strict):
     """One request: cut this network to that target, with these means."""
 
@@ -285,6 +288,9 @@ class Recipe(Strict):
     preprocess: Preprocess = Preprocess()
     deploy: Deploy = Deploy()
     architecture: Architecture | None = Field(default=None, description="Needed for a file of bare weights only.")
+    synthesis: Synthesis = Field(
+        default="auto", description="How images are made where too few are sent; auto: by network and device."
+    )
     budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
     seed: int = Field(default=0, ge=0, lt=2**32)
     latency_table: LatencyTable | None = Field(
