@@ -216,7 +216,7 @@ class Artifact(Row):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     name: Mapped[str] = mapped_column(String(255))
-    role: Mapped[str] = mapped_column(String(32))  # model, report, log
+    role: Mapped[str] = mapped_column(String(32))  # model, report, log; of a front candidate, plot
     media_type: Mapped[str] = mapped_column(String(100))
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)

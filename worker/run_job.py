@@ -22,6 +22,7 @@ from core.problems import Problem, from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
 from core.tables import JobState
 from engine.recipe import Recipe
+from worker.deliveries import expected
 from worker.engine_lines import Conversation, clean_text, parse_object
 from worker.files import (
     AgreementBroken,
@@ -41,12 +42,6 @@ from worker.workplace import Workplace
 
 Outcome = Callable[[Session], object]
 """How the attempt ends: to be called in a transaction."""
-
-DELIVERIES: Final = {
-    "model": ("model.onnx", "application/octet-stream"),
-    "report": ("report.json", "application/json"),
-}
-"""What the engine leaves in its folder `out`: role -> name, media type."""
 
 DISK_TROUBLES: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 REPORT_BYTES: Final = 64 * 1024**2
@@ -204,15 +199,13 @@ def _limit_exceeded(ending: Ending, limits: ChildLimits) -> Problem | None:
 def _deliver(
     place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, delivered: tuple[jobs.Delivered, ...]
 ) -> Outcome:
-    """Publish model and report first, so that they are there when the job is seen to have succeeded."""
+    """Publish what was made first, so that it is there when the job is seen to have succeeded."""
     report = _read_report(folder / "out" / "report.json")
+    files = list(expected(report))
     with place.database.transaction() as session:
         if not jobs.finalize(session, claim):
             return partial(jobs.cancelled, claim=claim)
-    made = [
-        deliver(place, heart, folder / "out" / name, name, role, media_type)
-        for role, (name, media_type) in DELIVERIES.items()
-    ]
+    made = [deliver(place, heart, folder / "out" / file.name, *file) for file in files]
     outcome = str(report["outcome"])
     return partial(jobs.finish, claim=claim, outcome=outcome, report=report, delivered=(*made, *delivered))
 

@@ -27,6 +27,7 @@ class JobLinks(BaseModel):
     self: str
     events: str
     artifacts: str
+    candidates: str
     report: str
 
 

@@ -33,6 +33,7 @@ def job_view(row: Record) -> dict[str, Any]:
         "self": path,
         "events": path + "/events",
         "artifacts": path + "/artifacts",
+        "candidates": path + "/candidates",
         "report": path + "/report",
     }
     return view
