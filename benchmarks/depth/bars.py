@@ -27,6 +27,7 @@ DUELS = {"practise": ((0.8, 0.7, 0.6), (50, 500)), "l1-filters": ((0.8, 0.7, 0.6
 PART_OF_COMPUTE = 0.25
 WON_BACK = 0.7
 STRANGE_POINTS = {"foreign": 2.0, "imbalanced": 1.0}
+FRONT_SIZE, FRONT_TIME = 8, 2.0
 MISSED_BY = 1.02
 WITHIN = 0.95
 
@@ -46,8 +47,10 @@ class Line(NamedTuple):
 
 def bars(rows: Sequence[Row], found: Found) -> list[Line]:
     """Return one line a bar."""
-    jobs = [row for row in rows if row["kind"] == "job" and not row.get("error")]
-    return [*_points_lost(found), *_times(jobs), *_duels(found), *_won_back(found), *_strange(found), *_contract(jobs)]
+    good = [row for row in rows if not row.get("error")]
+    jobs = [row for row in good if row["kind"] == "job"]
+    of_cells = [*_points_lost(found), *_times(jobs), *_duels(found), *_won_back(found), *_strange(found)]
+    return [*of_cells, *_fronts(good, found), *_contract(jobs), *_again(good)]
 
 
 def _points_lost(found: Found) -> Iterator[Line]:
@@ -112,6 +115,31 @@ def _strange(found: Found) -> Iterator[Line]:
                 yield Line(f"{model}: 500 {kind} images against usual ones", bar, f"{lost:.2f}", lost <= most)
         if not any_run:
             yield Line(f"500 {kind} images against usual ones", bar, "", None)
+
+
+def _fronts(rows: Sequence[Row], found: Found) -> Iterator[Line]:
+    """Hold each front's time against the mean job's of as many images, at the ratio that it stands for."""
+    what, bar = "a front from one job", f"{FRONT_SIZE} networks, at most {FRONT_TIME:g} times a job"
+    fronts = [row for row in rows if row["kind"] == "front"]
+    for row in fronts:
+        job = found.get((row["model"], "job", row["images"], row["latency_ratio"]))
+        times = row["job_seconds"] / job.mean("job_seconds") if job and job.rows else float("inf")
+        text = f"{len(row['front'])} networks, {times:.2f} times"
+        met = len(row["front"]) >= FRONT_SIZE and times <= FRONT_TIME
+        yield Line(f"{row['model']}: {what}", bar, text, met)
+    if not fronts:
+        yield Line(what, bar, "", None)
+
+
+def _again(rows: Sequence[Row]) -> Iterator[Line]:
+    """A job that its time ended is as far as the clock let it come, and its file no other's."""
+    again = [row for row in rows if row["kind"] == "again"]
+    files = [row for row in again if row["recovery"]["stopped_by"] != "budget"]
+    for name, chosen in (("same_cuts", again), ("same_file", files)):
+        same = sum(row[name] for row in chosen)
+        what = f"the {name.replace('_', ' ')} from the same table and seed"
+        what += " where no clock stopped the training" if chosen is files else ""
+        yield Line(what, "all", f"{same} of {len(chosen)}", same == len(chosen) if chosen else None)
 
 
 def _contract(jobs: Sequence[Row]) -> Iterator[Line]:

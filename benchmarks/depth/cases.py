@@ -13,9 +13,11 @@ KINDS = {
     "recovered": "no images at the cuts of the job with 50, for the share of accuracy that is won back",
     "foreign": "500 images of another domain",
     "imbalanced": "500 images of which half of the classes have ten times as many",
+    "front": "a whole front of at least eight networks from one job, for its time and its size",
+    "again": "the job with the table of times that its report gave, for the same cuts and the same file",
     "l1-filters": "a peer: filters of smallest L1 norm, the same distillation for the same time",
 }
-ROBUST_IMAGES = 500
+MANY_IMAGES = 500
 FEW_IMAGES = 50
 
 
@@ -68,7 +70,7 @@ def parent(case: Case) -> Case | None:
     match case.kind:
         case "recovered":
             return replace(case, kind="job", images=FEW_IMAGES)
-        case "l1-filters":
+        case "l1-filters" | "again":
             return replace(case, kind="job")
     return None
 
@@ -80,10 +82,15 @@ def _of_one_seed(grid: Grid, seed: int) -> Iterator[Case]:
                 if kind == "job" or (images and not NETWORKS[model].residual):
                     yield grid.case(model, kind, images, ratio, seed)
     for kind, ratio, model in product(grid.kinds, grid.extra_ratios, grid.models):
-        if kind == "recovered":
-            yield grid.case(model, kind, 0, ratio, seed)
-        elif kind == "foreign" or (kind == "imbalanced" and NETWORKS[model].source.classes_are_large):
-            yield grid.case(model, kind, ROBUST_IMAGES, ratio, seed)
+        match kind:
+            case "recovered":
+                yield grid.case(model, kind, 0, ratio, seed)
+            case "imbalanced" if not NETWORKS[model].source.classes_are_large:
+                continue
+            case "front" | "again" if seed != grid.seeds[0]:
+                continue
+            case "foreign" | "imbalanced" | "front" | "again":
+                yield grid.case(model, kind, MANY_IMAGES, ratio, seed)
 
 
 def _with_parents(wanted: Iterable[Case]) -> Iterator[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,23 @@ def judge(name: str, before: Path, after: Path, data: Path, deploy: Deploy, seed
     """Return accuracy before and after with the paired difference in points, and the measured latency ratio."""
     delivered = load(after)
     hits = top1_hits(delivered, images_to_test_on(name, before, data))
-    return accuracy(hits_of_original(name, before, data), hits) | _latency(load(before), delivered, deploy, seed)
+    return accuracy(hits_of_original(name, before, data), hits) | _latency(
+        load(before), delivered, deploy, seed, LATENCY_SECONDS
+    )
+
+
+def judge_front(
+    name: str, before: Path, front: Sequence[Path], data: Path, deploy: Deploy, seed: int
+) -> list[dict[str, float]]:
+    """Return the measured ratio and the points of each network of a front, in the order of the files."""
+    found = []
+    for path in front:
+        after = load(path)
+        hits = top1_hits(after, images_to_test_on(name, before, data))
+        difference = paired_difference(hits_of_original(name, before, data), hits)
+        ratio = _latency(load(before), after, deploy, seed, LATENCY_SECONDS / len(front))["measured_ratio"]
+        found.append({"measured_ratio": ratio, "points": _per_cent(difference.value)})
+    return found
 
 
 def top1_hits(model: Model, images: ImageSet) -> Hits:
@@ -82,10 +99,8 @@ def unpack(text: str, count: int) -> Hits:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=count).astype(bool)
 
 
-def _latency(before: Model, after: Model, deploy: Deploy, seed: int) -> dict[str, Any]:
-    found = compare_latency(
-        before, after, deploy, {}, seed=seed, budget_seconds=LATENCY_SECONDS, until_width=LATENCY_WIDTH
-    )
+def _latency(before: Model, after: Model, deploy: Deploy, seed: int, seconds: float) -> dict[str, Any]:
+    found = compare_latency(before, after, deploy, {}, seed=seed, budget_seconds=seconds, until_width=LATENCY_WIDTH)
     return {
         "measured_ratio": round(found.ratio.value, 4),
         "measured_ratio_low": round(found.ratio.low, 4),

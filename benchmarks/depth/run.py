@@ -1,23 +1,24 @@
-"""One case: draw its images, run the engine's own command line or the peer's program, judge what is delivered."""
+"""One case: draw its images, run the engine's own command line or another program, judge what is delivered."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.depth.cases import Case
 from benchmarks.depth.child import Ended, run_module
 from benchmarks.depth.draw import draw, draw_imbalanced
-from benchmarks.depth.judge import judge
+from benchmarks.depth.judge import judge, judge_front
 from benchmarks.depth.memory import Row
 from benchmarks.depth.plain import top1_of_plain_drop
 from benchmarks.depth.sources import NETWORKS, Pictures
 from engine.recipe import Recipe
+
+FRONT_OF = 8
+"""How many candidates a front is asked for."""
 
 
 @dataclass(frozen=True)
@@ -37,83 +38,82 @@ def run(task: Task) -> Row:
         return {"error": f"the job that it starts from came to nothing: {task.parent['error']}", "case_seconds": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        recipe = recipe_of(task)
+        recipe = recipe_of(task.case, task.parent)
         (work / "recipe.json").write_text(recipe.model_dump_json())
-        ended = _peer(task, work) if task.case.kind == "l1-filters" else _job(task, work)
+        ended = _run_program(task, work)
         row: Row = {"job_seconds": ended.seconds, "cpu_seconds": ended.cpu_seconds, "error": ended.error}
         if ended.error is None:
             row |= _account(task, work)
             row |= judge(task.case.model, task.network, work / "model.onnx", task.data, recipe.deploy, task.case.seed)
-            row |= _plain_drop(task)
+            row |= _beside(task, work, row, recipe)
     return row | {"case_seconds": round(time.monotonic() - started, 1)}
 
 
-def recipe_of(task: Task) -> Recipe:
-    """Return the recipe as a user would write it; `recovered` names every unit that its parent kept."""
-    case = task.case
-    recipe: dict[str, Any] = {
-        "target": {"latency_ratio": case.latency_ratio},
-        "preprocess": _pictures(case).preprocess,
-        "deploy": {"batch": case.batch, "threads": case.threads},
-        "budget_seconds": case.budget_seconds,
-        "seed": case.seed,
-    }
-    if case.kind == "recovered":
-        cuts = _of_parent(task)
-        recipe |= {"target": {"units": len(cuts["cut"])}, "method": {"name": "practise", "keep": cuts["keep"]}}
-    return Recipe.model_validate(recipe)
+def recipe_of(case: Case, parent: Row | None = None) -> Recipe:
+    """Return the recipe as a user would write it; `again` gives back the parent's table of times."""
+    target = {"pareto": FRONT_OF} if case.kind == "front" else {"latency_ratio": case.latency_ratio}
+    return Recipe.model_validate(
+        {
+            "target": target,
+            "preprocess": _pictures(case).preprocess,
+            "deploy": {"batch": case.batch, "threads": case.threads},
+            "budget_seconds": case.budget_seconds,
+            "seed": case.seed,
+            "latency_table": parent["latency_table"] if parent and case.kind == "again" else None,
+        }
+    )
 
 
-def kept_and_cut(units: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return a report's units by name: those cut, and those to name so that exactly these can be cut again.
-
-    What lies inside a unit that was cut went with it, and naming it would keep the whole.
-    """
-    cut = [unit for unit in units if unit["decision"] == "cut"]
-    gone = {node for unit in cut for node in unit["nodes"]}
-    kept = [unit["name"] for unit in units if unit["decision"] == "kept" and unit["name"] not in gone]
-    return {"cut": [unit["name"] for unit in cut], "keep": kept}
-
-
-def _job(task: Task, work: Path) -> Ended:
-    calibration = ["--calibration", str(_drawn(task, work))] if task.case.images else []
-    arguments = [str(task.network), "--recipe", str(work / "recipe.json"), "--out", str(work), *calibration]
-    return run_module("engine", ["compress", *arguments])
-
-
-def _peer(task: Task, work: Path) -> Ended:
-    """Run the peer for as long as the parent's recovery took."""
-    seconds = _of_parent(task)["stages"]["recover"]
+def _run_program(task: Task, work: Path) -> Ended:
+    """Run the engine's command line; or the peer, for as long as its parent's recovery; or the parent's cuts again."""
     arguments = [str(task.network), "--recipe", str(work / "recipe.json"), "--out", str(work)]
-    arguments += ["--calibration", str(_drawn(task, work)), "--recovery-seconds", str(seconds)]
-    return run_module("benchmarks.peers.l1_filters", arguments)
+    arguments += ["--calibration", str(_drawn(task, work))] if task.case.images else []
+    match task.case.kind:
+        case "l1-filters":
+            seconds = str(_of_parent(task)["stages"]["recover"])
+            return run_module("benchmarks.peers.l1_filters", [*arguments, "--recovery-seconds", seconds])
+        case "recovered":
+            return run_module("benchmarks.depth.same_cuts", [*arguments, "--units", *_of_parent(task)["cut"]])
+        case _:
+            return run_module("engine", ["compress", *arguments])
 
 
 def _account(task: Task, work: Path) -> Row:
     """Return what the job says of itself."""
     report = json.loads((work / "report.json").read_text())
-    if task.case.kind == "l1-filters":
+    if task.case.kind in ("l1-filters", "recovered"):
         return dict(report)
-    cuts = kept_and_cut(report["units"])
+    cut = [unit["name"] for unit in report["units"] if unit["decision"] == "cut"]
     return {
         "outcome": report["outcome"],
         "reported_ratio": round(report["latency"]["ratio"]["value"], 4),
         "predicted_ratio": report["predicted_latency_ratio"],
-        "units_cut": len(cuts["cut"]),
-        **cuts,
+        "units_cut": len(cut),
+        "cut": cut,
+        "latency_table": report["latency_table"],
+        "sha256": report["sha256"],
         "recovery": report["recovery"],
         "data": report["data"],
         "stages": {stage["name"]: stage["seconds"] for stage in report["stages"]},
     }
 
 
-def _plain_drop(task: Task) -> Row:
-    """Return what `recovered` is held against: the same cuts without any repair, and the job with images."""
-    if task.case.kind != "recovered":
-        return {}
-    parent = _of_parent(task)
-    plain = top1_of_plain_drop(task.case.model, task.network, task.data, parent["cut"])
-    return {"top1_plain": plain, "top1_with_images": parent["top1_after"]}
+def _beside(task: Task, work: Path, row: Row, recipe: Recipe) -> Row:
+    """Return what only some kinds are asked: the plain drop, the same cuts and file again, the networks of a front."""
+    case, parent = task.case, task.parent
+    match case.kind:
+        case "recovered":
+            assert parent is not None
+            plain = top1_of_plain_drop(case.model, task.network, task.data, parent["cut"])
+            return {"top1_plain": plain, "top1_with_images": parent["top1_after"]}
+        case "again":
+            assert parent is not None
+            return {name: row[key] == parent[key] for name, key in (("same_cuts", "cut"), ("same_file", "sha256"))}
+        case "front":
+            files = sorted((work / "candidates").glob("*.onnx"))
+            return {"front": judge_front(case.model, task.network, files, task.data, recipe.deploy, case.seed)}
+        case _:
+            return {}
 
 
 def _drawn(task: Task, work: Path) -> Path:

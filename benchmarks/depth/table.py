@@ -23,6 +23,7 @@ def tables(rows: Sequence[Row]) -> str:
         "Beside peers": _peers(found),
         "Without images, at the cuts of the job with 50": _recovered(found),
         "Strange images": _strange(found),
+        "Fronts, each network as measured here": lines(["model", "images", "job", "ratio: points"], _fronts(rows)),
         "Refused": lines(["model", "kind", "images", "asked", "why"], _refused(found)),
     }
     return "\n\n".join(f"## {title}\n\n" + "\n".join(part) for title, part in parts.items() if len(part) > 2)
@@ -106,6 +107,13 @@ def _strange(found: Mapping[Key, Cell]) -> Lines:
             rows.append([*name_of(cell), kind, spread(cell, "points", 2), spread(fought.peer, "points", 2)])
             rows[-1].append(signed(fought.difference))
     return lines(head, rows)
+
+
+def _fronts(rows: Sequence[Row]) -> Iterator[list[str]]:
+    for row in rows:
+        for_each = [f"{each['measured_ratio']:.2f}: {each['points']:+.1f}" for each in row.get("front", ())]
+        if for_each:
+            yield [row["model"], str(row["images"]), f"{row['job_seconds']:.0f} s", ", ".join(for_each)]
 
 
 def _refused(found: Mapping[Key, Cell]) -> Iterator[list[str]]:

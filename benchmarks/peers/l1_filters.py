@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from engine.candidates import Workbench
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.deciding import measure_against_upload
 from engine.execution.cores import usable_cores
 from engine.formats import save
 from engine.graph.channels.groups import Group, find_groups
@@ -28,6 +27,7 @@ from engine.graph.channels.remove import remove_channels
 from engine.graph.features import Features
 from engine.graph.merges import merge
 from engine.graph.model import Model
+from engine.planning import measure_against_upload
 from engine.progress import Progress
 from engine.recipe import LatencyRatio, Recipe
 from engine.recovery.distil import distil

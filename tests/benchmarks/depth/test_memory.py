@@ -1,0 +1,59 @@
+"""A run that was stopped goes on: rows are found by case, engine and network, and by nothing less."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.depth.cases import Case
+from benchmarks.depth.memory import Memory
+
+CASE = Case("cifar10-resnet20", "job", 50, 0.7, 0, 8, 1, 2, 285.0)
+
+
+def test_a_finished_case_is_found_again(tmp_path: Path) -> None:
+    kept = Memory(tmp_path / "new" / "rows.jsonl", "abc").keep(CASE, "net", {"points": -1.0, "case_seconds": 30.0})
+
+    found = Memory(tmp_path / "new" / "rows.jsonl", "abc").find(CASE, "net")
+
+    assert found == kept
+    assert found is not None
+    assert found["points"] == -1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"kind": "foreign"}, {"images": 500}, {"latency_ratio": 0.8}, {"cores": 1}, {"budget_seconds": 1.0}],
+)
+def test_another_case_is_not_found(tmp_path: Path, change: dict[str, object]) -> None:
+    memory = Memory(tmp_path / "rows.jsonl", "abc")
+    memory.keep(CASE, "net", {"case_seconds": 30.0})
+
+    assert memory.find(CASE, "net") is not None
+    assert memory.find(replace(CASE, **change), "net") is None  # type: ignore[arg-type]  # one field of several types
+
+
+def test_another_engine_or_network_finds_nothing(tmp_path: Path) -> None:
+    Memory(tmp_path / "rows.jsonl", "abc").keep(CASE, "net", {"case_seconds": 30.0})
+
+    assert Memory(tmp_path / "rows.jsonl", "def").find(CASE, "net") is None
+    assert Memory(tmp_path / "rows.jsonl", "abc").find(CASE, "other") is None
+
+
+def test_uncommitted_code_leaves_no_memory(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "rows.jsonl", "abc+")
+    memory.keep(CASE, "net", {"case_seconds": 30.0})
+
+    assert not list(tmp_path.iterdir())
+    assert memory.find(CASE, "net") is None
+
+
+def test_the_time_of_a_case_is_that_of_its_like_by_any_engine(tmp_path: Path) -> None:
+    Memory(tmp_path / "rows.jsonl", "old").keep(CASE, "net", {"case_seconds": 30.0})
+    memory = Memory(tmp_path / "rows.jsonl", "new")
+    memory.keep(replace(CASE, seed=1), "net", {"case_seconds": 50.0})
+
+    assert memory.seconds(replace(CASE, latency_ratio=0.5)) == 40.0
+    assert memory.seconds(replace(CASE, cores=1)) is None
