@@ -5,10 +5,11 @@ from client import Client
 
 from client.client import Client
 from client.errors import ClientError, DownloadCorrupt, JobFailed, Refused, ServerUnreachable, UsageError
-from client.resources import Artifact, Job
+from client.resources import Artifact, Candidate, Job
 
 __all__ = [
     "Artifact",
+    "Candidate",
     "Client",
     "ClientError",
     "DownloadCorrupt",

@@ -20,7 +20,7 @@ from client.errors import ClientError, JobFailed
 from client.progress import Progress, choose_progress
 from client.recipes import recipe_of
 from client.resources import Job
-from client.tables import job_table, jobs_table, problem_lines, report_table
+from client.tables import front_table, job_table, jobs_table, problem_lines, report_table
 from client.text import plain
 
 INTERRUPTED = 130
@@ -53,6 +53,7 @@ def compress_command(
     macs_ratio: options.MacsRatio = None,
     parameters_ratio: options.ParametersRatio = None,
     units: options.Units = None,
+    pareto: options.Pareto = None,
     min_agreement: options.MinAgreement = None,
     recipe: options.RecipeFile = None,
     architecture: options.Architecture = None,
@@ -198,12 +199,23 @@ def _show_delivery(delivery: Delivery, report_file: Path | None, *, as_json: boo
     if report_file is not None:
         report_file.write_text(json.dumps(delivery.report, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        _print_json({"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)})
+        _print_json(
+            {"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)} | _front(delivery)
+        )
     else:
         out.print(report_table(delivery.report))
+        if delivery.front:
+            out.print(front_table(delivery.front))
         out.print(f"written to {delivery.model}", markup=False)
     if delivery.job.outcome == "no_gain":
         raise typer.Exit(1)
+
+
+def _front(delivery: Delivery) -> dict[str, Any]:
+    """Return what a front has beside its model."""
+    if not delivery.job.is_front:
+        return {}
+    return {"folder": str(delivery.model.parent), "candidates": [candidate.raw for candidate in delivery.front]}
 
 
 def _show_job(job: Job, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from client.connection import Connection
 from client.downloads import download
 from client.errors import UsageError
 from client.packing import packed, packed_model
-from client.resources import Artifact, Job, read_artifact, read_job
+from client.resources import Artifact, Candidate, Job, read_artifact, read_candidate, read_job
 from client.uploads import Advance, upload
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -148,6 +148,10 @@ class Client:
 
     def artifacts(self, job_id: str) -> list[Artifact]:
         return [read_artifact(raw) for raw in self._get(f"{_job_path(job_id)}/artifacts")["artifacts"]]
+
+    def candidates(self, job_id: str) -> list[Candidate]:
+        """Return the networks of a front, from the slowest to the fastest; none where the job was no front."""
+        return [read_candidate(raw) for raw in self._get(f"{_job_path(job_id)}/candidates")["candidates"]]
 
     def download(self, artifact: Artifact, destination: Path, *, on_bytes: Advance | None = None) -> Path:
         """Write an artifact to a path, resuming after cuts; its sha256 is checked before the file appears."""

@@ -10,16 +10,20 @@ from typing import Any
 from client.client import Client
 from client.errors import JobFailed
 from client.progress import Progress
-from client.resources import Job
+from client.resources import Artifact, Candidate, Job
+
+FRONT_FILES = {"model": "model.onnx", "report": "report.json", "plot": "front.svg"}
+"""Role -> what its file is called in the folder of a front, beside the folder `candidates`."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A finished job, its report, and where its model was written."""
+    """A finished job, its report, and where its model was written; the rest of a front lies beside it."""
 
     job: Job
     report: dict[str, Any]
     model: Path
+    front: tuple[Candidate, ...] = ()
 
 
 def compress(
@@ -44,14 +48,38 @@ def submit_files(
 
 
 def collect(client: Client, job_id: str, output: Path, progress: Progress) -> Delivery:
-    """Follow a job to its end and write its model to `output`."""
+    """Follow a job to its end and write its model to `output`, or a whole front into the folder of that name."""
     job = follow(client, job_id, progress)
     if job.state != "succeeded":
         raise JobFailed(job.error, job.id)
+    if job.is_front:
+        return _collect_front(client, job, folder_of(output), progress)
     artifact = next(artifact for artifact in client.artifacts(job.id) if artifact.role == "model")
-    with progress.transfer(f"downloading {output.name}") as on_bytes:
-        client.download(artifact, output, on_bytes=on_bytes)
+    _fetch(client, artifact, output, progress)
     return Delivery(job, client.report(job.id), output)
+
+
+def folder_of(output: Path) -> Path:
+    """Return where a front goes: pruned.onnx means the folder pruned."""
+    return output.with_suffix("") if output.suffix == ".onnx" else output
+
+
+def _collect_front(client: Client, job: Job, folder: Path, progress: Progress) -> Delivery:
+    """Write the model, the report, the picture and each candidate; how a file is called here is ours to say."""
+    artifacts = client.artifacts(job.id)
+    for artifact in artifacts:
+        if artifact.role in FRONT_FILES:
+            _fetch(client, artifact, folder / FRONT_FILES[artifact.role], progress)
+    candidates, by_id = client.candidates(job.id), {artifact.id: artifact for artifact in artifacts}
+    for number, candidate in enumerate(candidates, start=1):
+        if candidate.artifact_id in by_id:
+            _fetch(client, by_id[candidate.artifact_id], folder / "candidates" / f"{number:02}.onnx", progress)
+    return Delivery(job, client.report(job.id), folder / FRONT_FILES["model"], tuple(candidates))
+
+
+def _fetch(client: Client, artifact: Artifact, destination: Path, progress: Progress) -> None:
+    with progress.transfer(f"downloading {destination.name}") as on_bytes:
+        client.download(artifact, destination, on_bytes=on_bytes)
 
 
 def follow(client: Client, job_id: str, progress: Progress) -> Job:

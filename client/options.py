@@ -38,6 +38,10 @@ MacsRatio = Annotated[
 ]
 ParametersRatio = Annotated[float | None, typer.Option(help="Parameters over the original's.", rich_help_panel=_TARGET)]
 Units = Annotated[int | None, typer.Option(help="Number of units to remove.", rich_help_panel=_TARGET)]
+Pareto = Annotated[
+    int | None,
+    typer.Option(help="A front: so many networks from one job, 2 to 16; -o is a folder.", rich_help_panel=_TARGET),
+]
 MinAgreement = Annotated[
     float | None, typer.Option(help="Stop before agreement with the original falls below this, 0 to 1.")
 ]

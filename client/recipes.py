@@ -9,7 +9,7 @@ from typing import Any
 
 from client.errors import UsageError
 
-TARGET_KEYS = ("latency_ratio", "latency_ms", "macs_ratio", "parameters_ratio", "units")
+TARGET_KEYS = ("latency_ratio", "latency_ms", "macs_ratio", "parameters_ratio", "units", "pareto")
 PREPROCESS_KEYS = ("resize", "crop", "mean", "std")
 DEPLOY_KEYS = ("batch", "threads", "provider")
 TOP_KEYS = ("budget_seconds", "seed")

@@ -26,6 +26,12 @@ class Job:
     raw: dict[str, Any]
 
     @property
+    def is_front(self) -> bool:
+        """Whether several networks were asked for."""
+        target = (self.raw.get("recipe") or {}).get("target") or {}
+        return target.get("pareto") is not None
+
+    @property
     def is_terminal(self) -> bool:
         return self.state in TERMINAL_STATES
 
@@ -50,6 +56,27 @@ def read_job(raw: dict[str, Any]) -> Job:
         message=raw.get("message"),
         queue_position=raw.get("queue_position"),
         attempt=int(raw.get("attempt") or 0),
+        raw=raw,
+    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One network of a front; `latency_ratio` is measured, over the original's, with its 95 % interval in `raw`."""
+
+    id: str
+    is_model: bool
+    latency_ratio: float
+    artifact_id: str | None
+    raw: dict[str, Any]
+
+
+def read_candidate(raw: dict[str, Any]) -> Candidate:
+    return Candidate(
+        id=str(raw["id"]),
+        is_model=bool(raw["is_model"]),
+        latency_ratio=float(raw["latency_ratio"]["value"]),
+        artifact_id=raw.get("artifact_id"),
         raw=raw,
     )
 

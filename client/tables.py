@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from client.problem import Problem
-from client.resources import Job
+from client.resources import Candidate, Job
 from client.text import duration, plain, size
 
 UNKNOWN = "unmeasured"
@@ -36,6 +36,30 @@ def comparison_table(
     table = Table("", "before", "after", "ratio", "95 % interval")
     for row in (*_latency_rows(latency), *_cost_rows(before, after), *_fidelity_rows(fidelity)):
         table.add_row(*(_text(cell) for cell in row))
+    return table
+
+
+def front_table(front: Iterable[Candidate]) -> Table:
+    """Show the networks of a front side by side; the ratio is measured, with its 95 % interval."""
+    table = Table(
+        "network", "latency", "95 % interval", "ms (p50)", "accuracy", "agreement", "feature error", "file", ""
+    )
+    for one in front:
+        raw = one.raw
+        shares = [
+            UNKNOWN if raw.get(name) is None else f"{raw[name]['value']:.3f}" for name in ("accuracy", "agreement")
+        ]
+        cells = (
+            f"candidates/{one.id}.onnx",
+            f"{one.latency_ratio:.3f}",
+            _span(raw["latency_ratio"]),
+            f"{raw['latency_ms_p50']:.3f}",
+            *shares,
+            f"{raw['error']:.4f}",
+            size(raw["size_bytes"]),
+            "model.onnx" if one.is_model else "",
+        )
+        table.add_row(*(_text(cell) for cell in cells))
     return table
 
 

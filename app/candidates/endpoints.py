@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["candidates"], responses=problems(401, 40
 
 @router.get("/jobs/{job_id}/candidates", response_model=CandidatesList)
 async def list_candidates(job_id: str, tenant: Reader) -> Response:
-    """List the networks of a front with their figures; there are none before a job has succeeded, or without a front."""
+    """List the networks of a front with their figures; there are none before a job has succeeded or without a front."""
     row = await tenant.get(job_report_statement, "job", job_id, job_id=job_id)
     artifacts = await tenant.fetch_all(artifacts_statement, job_id=job_id)
     ids = {artifact["name"]: artifact["id"] for artifact in artifacts}
