@@ -87,8 +87,9 @@ def time_models(
     seed: int,
     budget_seconds: float,
     rounds_max: int = 200,
+    enough: Callable[[Mapping[str, Samples]], bool] = lambda taken: False,
 ) -> dict[str, Samples]:
-    """Return the milliseconds of each network, one sample a round, in rounds of random order.
+    """Return the milliseconds of each network, one sample a round, in rounds of random order, until they are `enough`.
 
     The i-th samples of any two were taken side by side: give them to `paired_ratio`. All sessions are open at once, so
     memory grows with the number of networks.
@@ -98,7 +99,7 @@ def time_models(
         runs,
         seed=seed,
         budget_seconds=budget_seconds,
-        enough=lambda taken: len(taken) >= rounds_max,
+        enough=lambda taken: len(taken) >= rounds_max or enough(dict(zip(models, taken.T, strict=True))),
         clock=CLOCKS[clock_for(deploy)],
     )
     return dict(zip(models, samples.T, strict=True))
