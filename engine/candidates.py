@@ -123,11 +123,11 @@ def _make(
     kept = _kept(plan, checkpoint)
     if kept is not None:
         return kept
-    subject = bench.subject
+    subject, left_before = bench.subject, bench.clock.left()
     with stages.stage("cut") as tell:
         trained = _cut(subject, plan, before, tell)
     with stages.stage("recover") as tell:
-        recovery = _recover(bench, plan, trained, effort, tell, checkpoint)
+        recovery = _recover(bench, plan, trained, effort, left_before, tell, checkpoint)
     with stages.stage("merge"):
         model = merge(trained)
     with stages.stage("verify"):
@@ -179,9 +179,9 @@ def _cut(subject: Subject, plan: Plan, before: Candidate | None, tell: Tell) -> 
 
 
 def _recover(
-    bench: Workbench, plan: Plan, student: Model, effort: Effort, tell: Tell, checkpoint: Checkpoint
+    bench: Workbench, plan: Plan, student: Model, effort: Effort, left_before: float, tell: Tell, checkpoint: Checkpoint
 ) -> Recovery:
-    """Distil what the closed form left, in place; the last tenth of the time is kept for the final measurements."""
+    """Distil what the closed form left, in place."""
     tell(0.0, "drawing views and asking the uncut network")
     subject, clock, reference = bench.subject, bench.clock, bench.reference
     features = features_after(subject.model, plan.units, subject.features)
@@ -196,7 +196,7 @@ def _recover(
         schedule=_shortened(Schedule(), effort.work),
         device=subject.device,
         seed=subject.recipe.seed,
-        seconds=clock.left() / effort.sharers - clock.part(0.1 * effort.work, 45 * effort.work),
+        seconds=_training_seconds(clock, effort, left_before - clock.left()),
         tell=tell,
         checkpoint=checkpoint,
     )
@@ -208,6 +208,16 @@ def _recover(
         best_step=training.best_step,
         stopped_by=training.stopped_by,
     )
+
+
+def _training_seconds(clock: Clock, effort: Effort, spent_before: float) -> float:
+    """Return the seconds that this candidate may train for, so that each has as much.
+
+    A tenth of a single job is kept for its final measurements; who comes later has to be cut first, as this one was.
+    """
+    measuring = clock.part(0.1 * effort.work, 45 * effort.work)
+    others = (effort.sharers - 1) * (spent_before + measuring)
+    return (clock.left() - others - measuring) / effort.sharers
 
 
 def _shortened(schedule: Schedule, work: float) -> Schedule:
