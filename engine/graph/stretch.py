@@ -50,8 +50,25 @@ def _between(asked: Iterable[ir.Value], known: Collection[str]) -> tuple[list[ir
 
 
 def live_values(model: Model, place: int) -> list[str]:
-    """Return the names of the values that the nodes from `place` on, by the graph's order, read from those before."""
+    """Return the names of the tensors that the nodes from `place` on, by the graph's order, read from those before.
+
+    A value that is no tensor, or of no known type, is left out: it cannot be fed, and has to be made again.
+    """
     late = {node for at, node in enumerate(model.graph) if at >= place}
     read = [value for node in late for value in reads(node)] + list(model.graph.outputs)
-    names = {str(v.name) for v in read if v is not None and not v.is_initializer() and v.producer() not in late}
-    return sorted(names)
+    early = [v for v in read if v is not None and not v.is_initializer() and v.producer() not in late]
+    return sorted({str(value.name) for value in early if isinstance(value.type, ir.TensorType)})
+
+
+def first_difference(model: Model, changed: Model) -> int:
+    """Return the place in `model` of the first node that `changed` lacks, or has with other inputs or weights."""
+    theirs = changed.nodes()
+    for place, (name, node) in enumerate(model.nodes().items()):
+        if name not in theirs or _read_by(node) != _read_by(theirs[name]):
+            return place
+    return len(model.nodes())
+
+
+def _read_by(node: ir.Node) -> list[tuple[str | None, int]]:
+    """Return the names of what a node reads, and which tensor each is: copies of a model share theirs."""
+    return [(value.name, id(value.const_value)) for value in reads(node) if value is not None]

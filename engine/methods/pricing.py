@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.graph.holes import features_after
+from engine.graph.holes import features_after, find_holes
+from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
 from engine.methods.study import Study
-from engine.recovery.closed_form import cut_and_repair
+from engine.recovery.closed_form import images_for, refit_in_order
+from engine.recovery.frontier import Frontier, batch_for
+from engine.recovery.questions import at_holes
 
 REPAIR_IMAGES = 96
 """From so many images the closed form of a set is good enough to tell sets apart; more only take longer."""
@@ -19,15 +22,21 @@ def price_set(study: Study) -> Callable[[Sequence[Unit]], float]:
     """Return what tells, for a set of units, the relative feature error when all are gone and the rest is repaired.
 
     A set is not the sum of its units: neighbours share one hole, and what one loses another cannot mend. An empty set
-    costs nothing. The same set always costs the same.
+    costs nothing. The same set always costs the same. Only the layers right before the holes are refitted, and what
+    the uncut network has there is kept between calls.
     """
+    model, judge, compute = study.model, study.reference, study.compute
     evenly = np.linspace(0, len(study.repair) - 1, min(REPAIR_IMAGES, len(study.repair))).astype(int)
-    few, judge = study.repair.take(evenly), study.reference
+    images = images_for(study.repair.take(evenly), judge.images)
+    wished = Frontier(model, images, compute, batch_for(model))
+    wished.keep([unit.target for unit in study.units])
 
     def price(units: Sequence[Unit]) -> float:
         if not units:
             return 0.0
-        repaired = cut_and_repair(study.model, units, few, judge.images, study.compute, seed=study.seed)
-        return judge.error_of(repaired, features_after(study.model, units, judge.features))
+        cut = remove_units(model, units)
+        asked = at_holes(model, cut, find_holes(model, units))
+        refit_in_order(model, cut, asked, images, compute, study.seed, wished=wished)
+        return judge.error_of(cut, features_after(model, units, judge.features))
 
     return price

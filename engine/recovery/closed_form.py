@@ -17,7 +17,7 @@ from engine.graph.writers import output_channels
 from engine.recipe import Deploy
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import gather, moments_at
-from engine.recovery.questions import Question, ask, questions, unknowns
+from engine.recovery.questions import Question, ask, at_holes, questions, unknowns
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import Weights, best_weights, set_weights
 from engine.recovery.rows import Layer
@@ -45,7 +45,7 @@ def cut_and_repair(
     where the features there are further off than without it.
 
     `start` is a network that lacks the units `gone`, all of them among `units`, and has been trained since: its weights
-    are gone on from, and only what comes after a hole that it has not is refitted.
+    are gone on from, and only the layers right before holes that it has not are refitted.
     """
     plain = remove_units(model, units)
     if start is not None:
@@ -53,10 +53,9 @@ def cut_and_repair(
     holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, gone)]
     features = find_features(model)
     found_in = features_after(model, units, features)
+    asked = questions(model, plain, holes, found_in.values) if start is None else at_holes(model, plain, holes)
     repaired = plain.copy()
-    refit_in_order(
-        model, repaired, questions(model, plain, holes, found_in.values), repair, selection, compute, seed, on_layer
-    )
+    refit_in_order(model, repaired, asked, images_for(repair, selection), compute, seed, on_layer)
     judge = Reference(model, features, selection if len(selection) else repair, compute)
     return min([repaired, plain], key=lambda candidate: judge.error_of(candidate, found_in))
 
@@ -67,30 +66,36 @@ def take_weights(model: Model, trained: Model) -> None:
         model.set_weight(name, trained.weight(name))
 
 
+def images_for(repair: ImageSet, selection: ImageSet) -> list[ImageSet]:
+    """Return the images to fit on and those to check on, which are the same where none are held out."""
+    return [repair, selection] if len(selection) else [repair]
+
+
 def refit_in_order(
     model: Model,
     cut: Model,
     asked: Sequence[Question],
-    repair: ImageSet,
-    selection: ImageSet,
+    images: Sequence[ImageSet],
     compute: Deploy,
     seed: int,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
+    wished: Frontier | None = None,
 ) -> None:
     """Refit these layers of `cut`, in place, each with inputs as those before it made them.
 
-    Both networks are run once in all: what comes before the layer in hand is kept.
+    The first images fit, the last ones check. Both networks are run once in all, for what comes before the layer in
+    hand is kept; the uncut one not even that where `wished` holds its values of these images already.
     """
-    sets = [repair, selection] if len(selection) else [repair]
     batch = batch_for(model)
-    given, wished = Frontier(cut, sets, compute, batch), Frontier(model, sets, compute, batch)
+    given, wished = Frontier(cut, images, compute, batch), wished or Frontier(model, images, compute, batch)
     places = {name: place for place, name in enumerate(cut.nodes())}
     goals = {str(value.name): place for place, node in enumerate(model.graph) for value in node.outputs}
     for done, question in enumerate(asked):
         on_layer(done, len(asked))
-        given.advance(places[question.writer.node])
-        wished.advance(goals[question.target])
-        moments = [of_set[0] for of_set in moments_at(given, wished, [Layer(cut, question)], len(sets), seed)]
+        layer = Layer(cut, question)
+        given.advance(places[question.writer.node], layer.fetches)
+        wished.advance(goals[question.target], [question.target])
+        moments = [of_set[0] for of_set in moments_at(given, wished, [layer], len(images), seed)]
         set_weights(cut, question.writer, best_weights(cut, question.writer, moments[0], moments[-1]))
 
 
@@ -103,10 +108,10 @@ def repair_each(
     """
     asked_of = {unit.name: ask(model, remove_units(model, [unit]), find_holes(model, [unit])[0]) for unit in units}
     asked = {name: question for name, question in asked_of.items() if question is not None}
-    sets = [repair, selection] if len(selection) else [repair]
+    images = images_for(repair, selection)
     answers: dict[str, Weights] = {}
     for names in _chunks(model, asked):
-        moments = gather(model, [asked[name] for name in names], sets, compute, seed)
+        moments = gather(model, [asked[name] for name in names], images, compute, seed)
         for name, fit, check in zip(names, moments[0], moments[-1], strict=True):
             answers[name] = best_weights(model, asked[name].writer, fit, check)
 

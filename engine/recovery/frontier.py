@@ -24,36 +24,53 @@ class Frontier:
     """
 
     def __init__(self, model: Model, sets: Sequence[ImageSet], compute: Deploy, batch: int) -> None:
-        self._image = require_image_input(model).name
+        image = require_image_input(model).name
         fed = [(row, *each) for row, images in enumerate(sets) for each in input_batches(model, images, batch)]
         self._model, self._compute, self._place = model, compute, 0
-        self._kept: list[Outputs] = [{self._image: inputs} for _, inputs, _ in fed]
+        self._always = [image]  # from the images anything can be run
+        self._kept: list[Outputs] = [{image: inputs} for _, inputs, _ in fed]
         self._batches = [(row, len(inputs), used) for row, inputs, used in fed]
 
-    def advance(self, place: int) -> None:
-        """Move on to before the node of this place in the graph, unless more is live there than the memory may hold."""
-        if place <= self._place:
+    def keep(self, names: Sequence[str]) -> None:
+        """Keep these values wherever the frontier moves, unless they are more than the memory may hold."""
+        kept: list[Outputs] = []
+        for values in self._run(names):
+            kept.append(values)
+            if len(self._kept) * sum(array.nbytes for array in values.values()) > KEPT_BYTES_MAX:
+                return
+        self._kept = [have | values for have, values in zip(self._kept, kept, strict=True)]
+        self._always = [*self._always, *names]
+
+    def advance(self, place: int, asked: Sequence[str] = ()) -> None:
+        """Move on to before the node of this place in the graph, where the next values are asked for.
+
+        Stay where those are kept already, or where more is live there than the memory may hold.
+        """
+        if place <= self._place or (asked and all(kept.keys() >= set(asked) for kept in self._kept)):
             return
         live = live_values(self._model, place)
         kept: list[Outputs] = []
-        for values in self._run([*dict.fromkeys([*live, self._image])]):  # from the images anything can be run
+        for values in self._run([*dict.fromkeys([*live, *self._always])]):
             kept.append(values)
             if len(self._kept) * sum(values[name].nbytes for name in live) > KEPT_BYTES_MAX:
                 return
         self._kept, self._place = kept, place
 
-    def values(self, names: Sequence[str]) -> Iterator[tuple[int, Outputs]]:
-        """Yield, batch by batch, which set it is of and these values, without what filled a fixed batch up."""
-        for (row, fed, used), values in zip(self._batches, self._run(names), strict=True):
+    def values(self, names: Sequence[str], model: Model | None = None) -> Iterator[tuple[int, Outputs]]:
+        """Yield, batch by batch, which set it is of and these values, without what filled a fixed batch up.
+
+        They may be asked of another network that is the same as far as the frontier has come.
+        """
+        for (row, fed, used), values in zip(self._batches, self._run(names, model), strict=True):
             yield row, {name: without_filling(array, fed, used) for name, array in values.items()}
 
-    def _run(self, names: Sequence[str]) -> Iterator[Outputs]:
+    def _run(self, names: Sequence[str], model: Model | None = None) -> Iterator[Outputs]:
         """Yield these values for each batch, run from what is kept."""
         unknown = [name for name in names if self._kept and name not in self._kept[0]]
         if not unknown:
             yield from ({name: kept[name] for name in names} for kept in self._kept)
             return
-        part = stretch(self._model, self._kept[0].keys(), unknown)
+        part = stretch(model or self._model, self._kept[0].keys(), unknown)
         session = open_session(part, provider=self._compute.provider, threads=self._compute.threads, spinning=False)
         for kept in self._kept:
             found = kept | run(session, {info.name: kept[info.name] for info in part.inputs})

@@ -36,12 +36,17 @@ def questions(model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[
 
     They begin with the writer before the first hole. All others write a value that both networks have.
     """
-    asked = {question.writer.node: question for hole in holes if (question := ask(model, cut, hole)) is not None}
+    asked = {question.writer.node: question for question in at_holes(model, cut, holes)}
     harmed = _behind(cut, [*asked, *(use.node.name for hole in holes for use in cut.values()[hole.value].uses())])
     useful = _before(cut, wanted)
     layers = [(name, node) for name, node in cut.nodes().items() if node in harmed and node in useful]
     found = [asked[name] if name in asked else _own_question(model, cut, node) for name, node in layers]
     return [question for question in found if question is not None]
+
+
+def at_holes(model: Model, cut: Model, holes: Sequence[Hole]) -> list[Question]:
+    """Return the questions for the layers right before the holes, in the cut network's order."""
+    return [question for hole in holes if (question := ask(model, cut, hole)) is not None]
 
 
 def ask(model: Model, cut: Model, hole: Hole) -> Question | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve
 
 from engine.graph.edits import kind
 from engine.graph.model import Model
@@ -25,7 +26,7 @@ def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:
     """Return the weights of least squares, drawn towards `start` by `ridge` times the mean power of an input."""
     strength = ridge * float(np.diag(moments.gram).mean())
     system = moments.gram + strength * np.eye(len(moments.gram))
-    return np.asarray(np.linalg.solve(system, moments.cross + strength * start))
+    return np.asarray(solve(system, moments.cross + strength * start, assume_a="pos"))
 
 
 def weights_of(model: Model, writer: Writer) -> Weights:

@@ -58,7 +58,7 @@ def test_weights_that_were_spoilt_are_found_again(name: str) -> None:
         old = spoilt.weight(writer.weight)
         spoilt.set_weight(writer.weight, (old + generator.normal(0, 0.3, old.shape)).astype(np.float32))
 
-        refit_in_order(model, spoilt, [Question(writer, writer.total)], shown, shown, COMPUTE, seed=0)
+        refit_in_order(model, spoilt, [Question(writer, writer.total)], [shown], COMPUTE, seed=0)
 
         expected = say(model, shown)
         error = np.abs(say(spoilt, shown) - expected).max() / np.abs(expected).max()
