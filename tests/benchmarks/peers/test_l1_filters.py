@@ -1,0 +1,115 @@
+"""The filter peer: the smallest filters go, the same part of each layer, and no more than the ratio asks for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import l1_filters
+from benchmarks.peers.l1_filters import meet, norms_of_filters, smallest
+from engine.formats import load, save
+from engine.graph.channels.groups import find_groups
+from engine.graph.channels.remove import remove_channels
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
+from engine.recipe import Recipe
+from tests.networks import plain, residual
+
+
+def test_a_channels_norm_is_that_of_the_filters_that_write_it() -> None:
+    """In a residual network, several convolutions write the channels of one group."""
+    model = normalise(residual())
+    groups = find_groups(model).groups
+    norms = norms_of_filters(model, groups)
+    written = {str(node.inputs[1].name): node for node in model.graph if node.op_type == "Conv"}
+
+    found = sum(float(norm.sum()) for norm in norms.values())
+
+    inside = [
+        model.weight(place.value) for g in groups for place in g.places if place.axis == 0 and place.value in written
+    ]
+    assert found == pytest.approx(sum(float(np.abs(weight).sum()) for weight in inside), rel=1e-5)
+    assert {len(norm) for norm in norms.values()} == {8}
+
+
+def test_a_channel_whose_filter_is_zero_goes_first() -> None:
+    model = normalise(plain())
+    for group in find_groups(model).groups:
+        weights = [place.value for place in group.places if place.axis == 0 and model.weight(place.value).ndim == 4]
+        for channel in range(group.size if weights else 0):
+            changed = model.copy()
+            for name in weights:
+                weight = changed.weight(name).copy()
+                weight[channel] = 0
+                changed.set_weight(name, weight)
+            norm = norms_of_filters(changed, find_groups(changed).groups)[group.name]
+            assert norm.argmin() == channel
+
+
+@pytest.mark.parametrize("size", [8, 16, 64, 100, 512])
+def test_every_layer_loses_the_same_part_and_keeps_a_multiple_of_eight(size: int) -> None:
+    norms = {"layer": np.random.default_rng(size).random(size)}
+    before = 0
+    for part in np.linspace(0, 1, 41):
+        gone = smallest(norms, float(part)).get("layer", [])
+        kept = np.setdiff1d(np.arange(size), gone)
+
+        assert len(kept) >= 8
+        assert len(kept) % 8 == 0
+        assert abs(len(gone) / size - part) <= 8 / size + 1e-9
+        assert not gone or norms["layer"][gone].max() <= norms["layer"][kept].min()
+        assert len(gone) >= before
+        before = len(gone)
+
+
+@pytest.mark.parametrize("asked", [0.2, 0.5, 0.77, 0.95])
+def test_no_more_goes_than_the_ratio_asks_for(asked: float) -> None:
+    part, ratio, cut = meet(asked, lambda part: part, lambda part: 1 - 0.9 * float(part))  # type: ignore[arg-type,return-value]  # the part stands for the network
+
+    assert ratio <= asked
+    assert cut == part
+    assert part - (1 - asked) / 0.9 == pytest.approx(0, abs=2**-l1_filters.TRIES)
+
+
+def test_a_ratio_out_of_reach_gets_all_there_is() -> None:
+    part, ratio, _ = meet(0.05, lambda part: part, lambda part: 1 - 0.9 * float(part))  # type: ignore[arg-type,return-value]  # the part stands for the network
+
+    assert (part, ratio) == (1.0, pytest.approx(0.1))
+
+
+def test_the_program_delivers_a_narrower_network_and_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Model = plain()
+    save(model, tmp_path / "net.onnx")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).standard_normal((20, 3, 16, 16)).astype(np.float32))
+    recipe = Recipe.model_validate({"target": {"latency_ratio": 0.9}, "deploy": {"batch": 2}})
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    arguments = ["net.onnx", "--calibration", "images.npy", "--recipe", "recipe.json", "--out", "out"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["l1_filters", *arguments, "--recovery-seconds", "1"])
+    monkeypatch.setattr(l1_filters, "WIDTH_STEP", 2)
+    monkeypatch.setattr(l1_filters, "_timer", lambda subject: lambda cut: parameters(cut) / parameters(model))
+
+    l1_filters.main()
+
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["outcome"] == "target_met"
+    assert 0.6 <= report["reported_ratio"] <= 0.9
+    assert report["recovery"]["error_final"] <= report["recovery"]["error_plain"]
+    assert parameters(load(tmp_path / "out" / "model.onnx")) < parameters(model)
+
+
+def parameters(model: Model) -> int:
+    return sum(model.weight(name).size for name in model.graph.initializers)
+
+
+def test_nothing_is_removed_where_no_part_is_asked() -> None:
+    model = normalise(plain())
+
+    assert smallest(norms_of_filters(model, find_groups(model).groups), 0.0) == {}
+    assert remove_channels(model, {}).to_bytes()
