@@ -24,6 +24,8 @@ EVENTS_SHOWN = 300
 
 # The engine's road, in the order in which it reports progress.
 STAGES = ("load", "normalise", "measure", "units", "score", "search", "cut", "recover", "merge", "verify", "report")
+BEFORE_CANDIDATES = STAGES[: STAGES.index("cut")]
+"""Of a front; the networks follow, a stage each, and how many there will be is known when the search is over."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def road(job: Record, events: Sequence[Record]) -> list[Step]:
     """Lay out the stages of the newest attempt: a stage ends where the next one starts."""
     starts = _starts(job, events)
     seen = [name for name, _ in starts]
-    names = [*STAGES, *(name for name in seen if name not in STAGES)] if set(seen) - set(STAGES) else list(STAGES)
+    known = BEFORE_CANDIDATES if _is_front(job) else STAGES
+    names = [*known, *(name for name in seen if name not in known)]
     last = seen[-1] if seen else None
     ended = _seconds(starts, job["finished_at"])
     is_over = job["state"] in TERMINAL
@@ -90,6 +93,11 @@ def road(job: Record, events: Sequence[Record]) -> list[Step]:
             is_done = name in seen or job["state"] == "succeeded"
             steps.append(Step(name, "done" if is_done else "next", ended.get(name)))
     return steps
+
+
+def _is_front(job: Record) -> bool:
+    target = (job["recipe"] or {}).get("target")
+    return isinstance(target, dict) and target.get("pareto") is not None
 
 
 def _starts(job: Record, events: Sequence[Record]) -> list[tuple[str, datetime]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from app.dashboard import charts
 from app.dashboard.formats import FILTERS, change, change_of_share, milliseconds, significant
+from app.dashboard.front_chart import front_chart, number_of
 from app.dashboard.job_view import view_job
 from app.dashboard.visit import Visit
+from core.db import Record
 from engine.recipe import LatencyMs, LatencyRatio
-from engine.report import Outcome, Report
+from engine.report import CandidateReport, Outcome, Report
 
 VERDICTS = {
     Outcome.TARGET_MET: "The target was met.",
@@ -35,8 +37,25 @@ async def show(visit: Visit) -> Response:
     """Show the job."""
     context = await view_job(visit.database, visit.request.path_params["job_id"])
     report = context["report"]
-    drawn = {"plots": draw(report), "compared": compare(report), "verdict": VERDICTS[report.outcome]} if report else {}
+    drawn: dict[str, Any] = {}
+    if report:
+        drawn = {"plots": draw(report), "compared": compare(report), "verdict": VERDICTS[report.outcome]}
+        drawn["front"] = front_rows(report, context["artifacts"])
     return visit.page("job.html", title=f"Job of {context['job']['model_name']}", **drawn, **context)
+
+
+class Row(NamedTuple):
+    """One line of a front's table, and where its network can be downloaded; None once it is no longer stored."""
+
+    number: str
+    candidate: CandidateReport
+    artifact_id: str | None
+
+
+def front_rows(report: Report, artifacts: Sequence[Record]) -> list[Row]:
+    """Lay the networks of a front side by side, the slowest first."""
+    ids = {artifact["name"]: artifact["id"] for artifact in artifacts}
+    return [Row(number_of(one), one, ids.get(one.file)) for one in report.candidates]
 
 
 def compare(report: Report) -> list[Compared]:
@@ -69,6 +88,7 @@ def draw(report: Report) -> dict[str, Markup | None]:
         "recovery": charts.recovery_bars(report.recovery) if report.recovery else None,
         "data": charts.data_bar(report.data),
         "stages": charts.stage_bars(report.stages) if report.stages else None,
+        "front": front_chart(report.candidates, report.dropped) if report.candidates else None,
     }
 
 
