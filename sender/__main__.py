@@ -1,0 +1,37 @@
+"""`python -m sender`: deliver webhooks until SIGTERM or SIGINT. Any number may run; the tables must be there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from core.db import open_database
+from core.keys import load_pepper
+from core.logging import configure_logging
+from core.settings import Settings, settings
+from sender.sending import Sender
+
+
+def main() -> None:
+    """Deliver until a signal comes, then end what is under way."""
+    chosen = settings()
+    configure_logging(chosen)
+    asyncio.run(_send(chosen))
+
+
+async def _send(chosen: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    database = open_database(chosen)
+    try:
+        structlog.get_logger("sender").info("sender.starts")
+        await Sender(database, chosen, load_pepper(chosen)).run(stop)
+    finally:
+        await database.aclose()
+
+
+if __name__ == "__main__":
+    main()
