@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.depth.cells import Cell, Key, duel
+from benchmarks.depth.cells import MISSED_BY, Cell, Key, duel
 from benchmarks.depth.memory import Row
 
 Found = Mapping[Key, Cell]
@@ -28,7 +28,6 @@ PART_OF_COMPUTE = 0.25
 WON_BACK = 0.7
 STRANGE_POINTS = {"foreign": 2.0, "imbalanced": 1.0}
 FRONT_SIZE, FRONT_TIME = 8, 2.0
-MISSED_BY = 1.02
 WITHIN = 0.95
 
 
@@ -61,7 +60,8 @@ def _points_lost(found: Found) -> Iterator[Line]:
             yield Line(what, bar, "", None)
         else:
             lost = -cell.points().value
-            yield Line(what, bar, f"{lost:.2f} lost, mean of {len(cell.rows)} seeds", lost <= most)
+            text = f"{lost:.2f} lost at {cell.mean('measured_ratio'):.3f}, mean of {len(cell.rows)} seeds"
+            yield Line(what, bar, text, lost <= most and cell.is_reached)
 
 
 def _times(jobs: Sequence[Row]) -> Iterator[Line]:
@@ -80,17 +80,20 @@ def _at_most(what: str, most: float, values: Sequence[float], unit: str) -> Line
 
 
 def _duels(found: Found) -> Iterator[Line]:
+    """A cell that the peer can do and that our job refused is lost."""
     for kind, (ratios, images) in DUELS.items():
-        fought = [
-            duel(found[model, "job", count, ratio], cell)
-            for (model, peer, count, ratio), cell in found.items()
-            if peer == kind and ratio in ratios and count in images and (model, "job", count, ratio) in found
+        pairs = [
+            (found[model, "job", count, ratio], peer)
+            for (model, which, count, ratio), peer in found.items()
+            if which == kind and ratio in ratios and count in images and (model, "job", count, ratio) in found
         ]
-        known = [each for each in fought if each is not None]
-        won = [each for each in known if each.difference.value > 0]
-        what = f"better mean than {kind} in every cell"
-        yield Line(what, "all", f"{len(won)} of {len(known)}", len(won) == len(known) if known else None)
-        parts = [each.ours.mean("cpu_seconds") / each.peer.mean("cpu_seconds_published") for each in known]
+        fought = [each for each in (duel(*pair) for pair in pairs) if each is not None]
+        refused = sum(bool(peer.rows) and not ours.rows for ours, peer in pairs)
+        total, won = len(fought) + refused, sum(each.is_won for each in fought)
+        yield Line(
+            f"better mean than {kind} in every cell", "all", f"{won} of {total}", won == total if total else None
+        )
+        parts = [each.ours.mean("cpu_seconds") / each.peer.mean("cpu_seconds_published") for each in fought]
         if kind == "practise":
             yield _at_most("part of PRACTISE's processor time, worst cell", PART_OF_COMPUTE, parts, "of it")
 

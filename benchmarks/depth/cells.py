@@ -16,6 +16,9 @@ from engine.report import Interval
 
 Key = tuple[str, str, int, float]
 
+MISSED_BY = 1.02
+"""A measured ratio above the asked one by more than this has missed it."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -38,6 +41,11 @@ class Cell:
     def mean(self, name: str) -> float:
         return float(self.values(name).mean())
 
+    @property
+    def is_reached(self) -> bool:
+        """Say whether the asked ratio was measured, on the mean of the seeds; accuracy at another says nothing."""
+        return self.mean("measured_ratio") <= MISSED_BY * self.ratio
+
     def points(self) -> Interval:
         """Return what top-1 gained, in points, pooled over the seeds."""
         return _in_points(pooled_difference(_hits(self.rows, "hits_before"), _hits(self.rows, "hits")))
@@ -57,13 +65,24 @@ class Duel:
     difference: Interval
 
     @property
+    def is_won(self) -> bool:
+        """Say whether ours is better on the mean, and not at the price of being slower."""
+        return self.difference.value > 0 and not self._slower
+
+    @property
     def verdict(self) -> str:
         """Return better or worse, by the mean; 'surely' where the interval leaves no other."""
+        if self._slower:
+            return "slower than asked"
         if self.difference.value == 0:
             return "equal"
         word = "better" if self.difference.value > 0 else "worse"
         sure = self.difference.low > 0 or self.difference.high < 0
         return f"surely {word}" if sure else word
+
+    @property
+    def _slower(self) -> bool:
+        return not self.ours.is_reached and self.ours.mean("measured_ratio") > self.peer.mean("measured_ratio")
 
 
 def cells(rows: Iterable[Row]) -> dict[Key, Cell]:

@@ -55,6 +55,31 @@ def test_a_mean_that_loses_more_than_it_may_is_missed() -> None:
         assert found.met is met
 
 
+def test_accuracy_at_another_ratio_wins_nothing() -> None:
+    slow = {"measured_ratio": 0.99, "outcome": "no_gain"}
+    rows = [row(after=0.9, seed=seed, **slow) for seed in (0, 1)] + [row(after=0.8, **PEER)]
+
+    lost, duels = (
+        next(bar for bar in bars(rows, cells(rows)) if bar.what.startswith(start))
+        for start in ("cifar10-resnet56, 500 images, 0.7", "better mean than practise")
+    )
+
+    assert (lost.met, duels.met) == (False, False)
+    assert "slower than asked" in tables(rows)
+
+
+def test_a_cell_that_only_the_peer_can_do_is_lost() -> None:
+    refused = {name: row()[name] for name in ("model", "kind", "images", "latency_ratio", "seed")} | {
+        "error": "too far"
+    }
+
+    (bar,) = [
+        bar for bar in bars([], cells([refused, row(**PEER)])) if bar.what.startswith("better mean than practise")
+    ]
+
+    assert (bar.found, bar.met) == ("0 of 1", False)
+
+
 def test_nothing_is_met_that_was_not_run() -> None:
     assert [bar for bar in bars([], {}) if bar.met is not None] == []
     assert "not run" in tables([])
