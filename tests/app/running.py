@@ -136,7 +136,7 @@ def finish_job(service: Service, running: Claim, files: dict[str, bytes] | None 
 
 def store(service: Service, name: str, content: bytes) -> Delivered:
     """Put bytes into the service's store as a worker does."""
-    path = service.services.settings.data_dir / f"delivered-{name}"
+    path = service.services.settings.data_dir / f"delivered-{name.replace('/', '-')}"
     path.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
     service.services.storage.put_file(path, sha256)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from app.artifacts.schemas import ArtifactsList
+from app.candidates.schemas import CandidatesList
 from app.catalogue.schemas import Limits, Me, MethodsList
 from app.jobs.schemas import EventsPage, JobsPage, JobView
 from app.keys.schemas import KeysList
@@ -69,6 +70,7 @@ def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
             "/v1/jobs": JobsPage,
             f"/v1/jobs/{job['id']}/events": EventsPage,
             f"/v1/jobs/{job['id']}/artifacts": ArtifactsList,
+            f"/v1/jobs/{job['id']}/candidates": CandidatesList,
             f"/v1/uploads/{upload['id']}": UploadView,
             f"/v1/models/{job['model_id']}": StoredFileView,
             "/v1/keys": KeysList,

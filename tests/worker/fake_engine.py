@@ -12,6 +12,24 @@ import time
 from pathlib import Path
 
 REPORT = {"outcome": "target_met", "summary": "as told"}
+TIMED = {"latency_ms_p50": 1.0, "latency_ms_p95": 2.0, "samples": 9}
+CANDIDATE = {
+    "is_model": False,
+    "units": ["a"],
+    "latency": {"original": TIMED, "delivered": TIMED, "ratio": {"value": 0.8, "low": 0.7, "high": 0.9}},
+    "predicted_latency_ratio": 0.8,
+    "cost": {"parameters": 1, "macs": 1, "size_bytes": 1},
+    "fidelity": None,
+    "recovery": {
+        "error_plain": 0.3,
+        "error_closed_form": 0.2,
+        "error_final": 0.1,
+        "steps": 1,
+        "best_step": 1,
+        "stopped_by": "schedule",
+    },
+    "sha256": "00",
+}
 
 
 def say(**said: object) -> None:
@@ -32,6 +50,23 @@ def write(model: bytes, report: object) -> None:
     Path("out/model.onnx").write_bytes(model)
     Path("out/report.json").write_text(json.dumps(report))
     say(event="done", outcome="target_met", artifacts={"model": "model.onnx", "report": "report.json"})
+
+
+def front() -> None:
+    """Leave two candidates and a picture."""
+    names = ["candidates/01.onnx", "candidates/02.onnx"]
+    Path("out/candidates").mkdir()
+    for name in names:
+        Path("out", name).write_text(name)
+    Path("out/front.svg").write_text("<svg/>")
+    write(b"a smaller model", {**REPORT, "candidates": [{**CANDIDATE, "file": name} for name in names]})
+
+
+def linked_front() -> None:
+    """Put a link to a file of the machine where a candidate should be."""
+    front()
+    Path("out/candidates/02.onnx").unlink()
+    Path("out/candidates/02.onnx").symlink_to("/etc/hostname")
 
 
 def refuse() -> None:

@@ -51,6 +51,27 @@ def test_a_good_job_succeeds_with_its_files(place: Workplace, slot: Slot) -> Non
         }
 
 
+def test_each_network_of_a_front_becomes_an_artifact(place: Workplace, slot: Slot) -> None:
+    job = work_through(place, slot, compress="front")
+
+    rows = place.database.read_all(artifacts_statement(project_id=PROJECT_ID, job_id=job.id))
+    assert {row["name"]: row["role"] for row in rows} == {
+        "model.onnx": "model",
+        "report.json": "report",
+        "front.svg": "plot",
+        "candidates/01.onnx": "candidate",
+        "candidates/02.onnx": "candidate",
+    }
+    assert artifact_contents(place, job.id)["candidates/02.onnx"] == b"candidates/02.onnx"
+
+
+def test_a_link_in_a_candidates_place_is_never_published(place: Workplace, slot: Slot) -> None:
+    job = work_through(place, slot, compress="linked_front")
+
+    assert job.state == "failed"
+    assert artifact_contents(place, job.id) == {}
+
+
 def test_the_story_of_a_job_is_told_without_gaps(place: Workplace, slot: Slot) -> None:
     job = work_through(place, slot)
 

@@ -15,11 +15,13 @@ from core.ids import new_id
 from core.keys import DEFAULT_PROJECT_ID
 from core.storage.base import Storage, hash_file
 from core.tables import Blob, Dataset, StoredModel, Worker
-from engine.recipe import LatencyRatio, Recipe
+from engine.recipe import LatencyRatio, Pareto, Recipe
 from engine.report import (
     Accuracy,
+    CandidateReport,
     Cost,
     DataUse,
+    DroppedCandidate,
     Environment,
     Fidelity,
     Interval,
@@ -113,6 +115,31 @@ def sample_report(*, unit_count: int = 27, seed: int = 0, **changes: Any) -> Rep
     return report.model_copy(update=changes)
 
 
+def sample_front(count: int = 3, **changes: Any) -> Report:
+    """Return the report of a front: so many networks, each a tenth faster than the one before; one was dropped."""
+    whole = sample_report(recipe=Recipe(target=Pareto(pareto=max(count, 2))))
+    candidates = tuple(_candidate(whole, number, count) for number in range(1, count + 1))
+    slow = Interval(value=0.97, low=0.95, high=0.99)
+    dropped = DroppedCandidate(units=("a",), latency_ratio=slow, error=0.02, reason="another is faster with less error")
+    return whole.model_copy(update={"candidates": candidates, "dropped": (dropped,)} | changes)
+
+
+def _candidate(whole: Report, number: int, count: int) -> CandidateReport:
+    ratio, error = 1 - 0.9 * number / (count + 1), 0.05 * number**1.5
+    assert whole.recovery is not None
+    return CandidateReport(
+        file=f"candidates/{number:02}.onnx",
+        is_model=number == (count + 1) // 2,
+        units=tuple(unit.name for unit in whole.units[:number]),
+        latency=whole.latency.model_copy(update={"ratio": Interval(value=ratio, low=ratio - 0.01, high=ratio + 0.01)}),
+        predicted_latency_ratio=ratio,
+        cost=whole.delivered,
+        fidelity=whole.fidelity,
+        recovery=whole.recovery.model_copy(update={"error_final": error}),
+        sha256=f"{number:02x}" * 32,
+    )
+
+
 def _unit(place: int, rng: random.Random) -> UnitDecision:
     share = 0.028 + 0.012 * rng.random()
     error = 0.01 + 0.2 * rng.random() ** 2
@@ -185,12 +212,18 @@ def beat(database: Database, claim: jobs.Claim, stage: str, fraction: float, mes
 def finish_job(
     database: Database, storage: Storage, claim: jobs.Claim, folder: Path, report: Report, content: bytes = b"a network"
 ) -> str:
-    """Publish one file and let the job succeed; return the file's sha256."""
+    """Publish one file, under every name that the report has for a network, and let the job succeed.
+
+    Returns the file's sha256.
+    """
     path = folder / f"{claim.job_id}.onnx"
     path.write_bytes(content)
     sha256 = hash_file(path)
     storage.put_file(path, sha256)
-    delivered = [jobs.Delivered("model.onnx", "model", "application/octet-stream", sha256, len(content))]
+    roles = {"model.onnx": "model"} | {candidate.file: "candidate" for candidate in report.candidates}
+    delivered = [
+        jobs.Delivered(name, role, "application/octet-stream", sha256, len(content)) for name, role in roles.items()
+    ]
     with database.transaction() as session:
         jobs.finish(session, claim, outcome=report.outcome, report=report.model_dump(mode="json"), delivered=delivered)
     return sha256
