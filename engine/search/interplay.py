@@ -29,11 +29,11 @@ class Priced:
     The number of `known` sets says how often it was asked: as many calls and no clock tell the same again.
     """
 
-    def __init__(self, price: Price, calls: int, seconds: float | None = None) -> None:
+    def __init__(self, price: Price, calls: int, seconds: float = math.inf) -> None:
         self.known: dict[frozenset[str], float] = {}
         self.calls_left = calls
         self._price = price
-        self._seconds_left = math.inf if seconds is None else seconds
+        self._seconds_left = seconds
 
     def ask(self, names: frozenset[str]) -> float | None:
         """Return the harm of a set, or None where it is not known and neither a call nor time is left."""
