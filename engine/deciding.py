@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from engine.methods import METHODS
 from engine.methods.pricing import price_set
 from engine.methods.study import Study
 from engine.planning import (
+    FRONT_SPARE,
     Ledger,
     Plan,
     Times,
@@ -38,8 +40,8 @@ JUDGES_MACS_MAX = 5e12
 """Work that judging all units may cost, about a minute on two cores; it bounds how many images judge."""
 JUDGES_MIN, JUDGES_MAX = 8, 100
 
-PRICES_MAX = 24
-"""Sets of units that are priced for one target."""
+PRICES_MAX, FRONT_PRICES_MAX = 24, 48
+"""Sets of units that are priced for one target, and for a front."""
 PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 """The part of the budget that prices of sets may take."""
 
@@ -124,21 +126,26 @@ def _study(subject: Subject, units: Sequence[Unit], reference: Reference) -> Stu
 def _plans(
     ledger: Ledger, subject: Subject, study: Callable[[], Study], times: Times, clock: Clock, tell: Tell
 ) -> tuple[Plan, ...]:
-    """Search with as many prices as the time allows, or as many as the table that was brought says were asked."""
-    target, price = subject.recipe.target, price_set(study())
-    priced = Priced(
-        lambda names: price(ledger.named(sorted(names))),
-        calls=PRICES_MAX if subject.recipe.latency_table is None else subject.recipe.latency_table.prices,
-        seconds=clock.part(PRICES_SHARE, PRICES_SECONDS_MAX) if subject.recipe.latency_table is None else None,
-    )
+    target, priced = subject.recipe.target, _priced(ledger, subject, study(), clock)
     if isinstance(target, Pareto):
-        plans = plan_front(ledger, priced, times.saving, target.pareto)
+        plans = plan_front(ledger, priced, times.saving, math.ceil(FRONT_SPARE * target.pareto))
     else:
         measured = times.saving if isinstance(target, LatencyRatio | LatencyMs) else None
         plans = [plan_cuts(ledger, priced, measured, tell)]
     times.prices = len(priced.known)
     times.keep()
     return tuple(plans)
+
+
+def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Priced:
+    """Allow as many prices as the time does, or as many as the table that was brought says were asked."""
+    price, table = price_set(study), subject.recipe.latency_table
+    if table is None:
+        calls = FRONT_PRICES_MAX if isinstance(subject.recipe.target, Pareto) else PRICES_MAX
+        seconds = clock.part(PRICES_SHARE, PRICES_SECONDS_MAX)
+    else:
+        calls, seconds = table.prices, math.inf
+    return Priced(lambda names: price(ledger.named(sorted(names))), calls, seconds)
 
 
 def _kept_plans(ledger: Ledger, checkpoint: Checkpoint) -> tuple[Plan, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from engine.planning.decisions import decisions
 from engine.planning.front import plan_front
-from engine.planning.ledger import Ledger, is_easy, open_ledger, savings_in
+from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, plan_cuts
 from engine.planning.removable import removable, whole_blocks
 from engine.planning.times import Times, measure_against_upload
 
 __all__ = [
+    "FRONT_SPARE",
     "Ledger",
     "Plan",
     "Times",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,26 +14,69 @@ from engine.search import Candidate, Interplay, Priced, choose, most, refine
 
 USEFUL_SAVING = 0.03
 """The least saving that a front begins with: less could hardly be told from none."""
+USEFUL_HARM = 0.5
+"""The most harm that it ends with: half of what the features say is lost before any training."""
+STEPS_TO_THE_END = 3
 CALLS_A_PLAN = 3
 NESTED_IS_WORTH = 1.1
 """A plan that holds the one before may harm so much more: what that one was taught is kept."""
+
+Names = tuple[str, ...]
 
 
 def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureUnits | None, count: int) -> list[Plan]:
     """Return about `count` plans, the least cut first, evenly spaced in what they save and none worse than another.
 
-    Each holds the units of the one before unless another plan of that saving harms clearly less. Where
-    `measured_saving` is given, the middle plan is measured, and what that tells corrects the figures of all.
+    Each holds the units of the one before unless another plan of that saving harms clearly less; where that makes too
+    few, others fill the widest gaps. Where `measured_saving` is given, the middle plan is measured, and what that tells
+    corrects the figures of all.
     """
     candidates = ledger.candidates()
-    furthest = ledger.saving_of(most(candidates))
-    chosen: list[tuple[str, ...]] = []
+    furthest = _furthest(ledger, candidates, priced)
+    chosen: list[Names] = []
     for needed in np.linspace(min(_least_useful(candidates), furthest), furthest, count):
-        before = chosen[-1] if chosen else ()
-        names = _next(candidates, float(needed), priced, before)
+        names = _next(candidates, float(needed), priced, chosen[-1] if chosen else ())
         if names not in chosen:
             chosen.append(names)
+    chosen = _fill_gaps(ledger, candidates, priced, chosen, count)
     return _non_dominated(_plans(ledger, priced, chosen, measured_saving))
+
+
+def _furthest(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced) -> float:
+    """Return the largest saving that leaves something worth having, found by halving what may be too much."""
+    useful, too_much = 0.0, ledger.saving_of(most(candidates))
+    wanted = too_much
+    for _ in range(STEPS_TO_THE_END + 1):
+        names = choose(candidates, wanted) or []
+        harm = priced.ask(frozenset(names))
+        if harm is None or harm <= USEFUL_HARM:
+            useful = wanted
+        else:
+            too_much = wanted
+        if useful == too_much:
+            break
+        wanted = (useful + too_much) / 2
+    return useful or wanted
+
+
+def _fill_gaps(
+    ledger: Ledger, candidates: Sequence[Candidate], priced: Priced, chosen: Sequence[Names], count: int
+) -> list[Names]:
+    """Return the plans with others between them, nested or not, where units are too few for an even row of plans."""
+    plans, closed = list(chosen), set[tuple[float, float]]()
+    while len(plans) < count:
+        savings = sorted({0.0, *(ledger.saving_of(names) for names in plans)})
+        gaps = [gap for gap in pairwise(savings) if gap not in closed]
+        if not gaps:
+            break
+        low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
+        names = tuple(choose(_judged(candidates, priced, ()), (low + high) / 2) or ())
+        if low < ledger.saving_of(names) < high and ledger.saving_of(names) >= USEFUL_SAVING:
+            priced.ask(frozenset(names))
+            plans.append(names)
+        else:
+            closed.add((low, high))
+    return plans
 
 
 def _least_useful(candidates: Sequence[Candidate]) -> float:
@@ -39,7 +84,7 @@ def _least_useful(candidates: Sequence[Candidate]) -> float:
     return max(min(useful, default=0.0), USEFUL_SAVING)
 
 
-def _next(candidates: Sequence[Candidate], needed: float, priced: Priced, before: Sequence[str]) -> tuple[str, ...]:
+def _next(candidates: Sequence[Candidate], needed: float, priced: Priced, before: Names) -> Names:
     """Return the plan for one saving: the one before and more, or another where that is clearly better."""
     grown = _grow(candidates, needed, priced, before)
     harm = priced.ask(frozenset(grown))
@@ -50,22 +95,23 @@ def _next(candidates: Sequence[Candidate], needed: float, priced: Priced, before
     return tuple(candidate.name for candidate in candidates if candidate.name in other)
 
 
-def _grow(candidates: Sequence[Candidate], needed: float, priced: Priced, before: Sequence[str]) -> tuple[str, ...]:
+def _grow(candidates: Sequence[Candidate], needed: float, priced: Priced, before: Names) -> Names:
     """Return the units there are and those that add the least harm beside them."""
-    interplay = Interplay(candidates, priced)
-    beside = interplay.marginal(interplay.taken(before))
     saved = sum(candidate.saving for candidate in candidates if candidate.name in before)
-    free = [
-        Candidate(candidate.name, max(float(harm), 0.0), candidate.saving, candidate.inside)
-        for candidate, harm in zip(candidates, beside, strict=True)
-        if not _clashes(candidate, candidates, before)
-    ]
+    free = [one for one in _judged(candidates, priced, before) if not _clashes(one, candidates, before)]
     more = choose(free, needed - saved)
     names = {*before, *(most(free) if more is None else more)}
     return tuple(candidate.name for candidate in candidates if candidate.name in names)
 
 
-def _clashes(candidate: Candidate, candidates: Sequence[Candidate], names: Sequence[str]) -> bool:
+def _judged(candidates: Sequence[Candidate], priced: Priced, before: Names) -> list[Candidate]:
+    """Return the candidates with the harm that each is expected to add to the loss of those before."""
+    interplay = Interplay(candidates, priced)
+    beside = np.maximum(interplay.marginal(interplay.taken(before)), 0.0)
+    return [dataclasses.replace(one, harm=float(harm)) for one, harm in zip(candidates, beside, strict=True)]
+
+
+def _clashes(candidate: Candidate, candidates: Sequence[Candidate], names: Names) -> bool:
     """Say whether a candidate is among these, inside one of them or around one."""
     around = {outer for other in candidates if other.name in names for outer in other.inside}
     return candidate.name in names or candidate.name in around or not set(candidate.inside).isdisjoint(names)
@@ -79,9 +125,7 @@ def _other(candidates: Sequence[Candidate], needed: float, priced: Priced, calls
     return frozenset(found) if found and frozenset(found) in priced.known else None
 
 
-def _plans(
-    ledger: Ledger, priced: Priced, chosen: Sequence[tuple[str, ...]], measured_saving: MeasureUnits | None
-) -> list[Plan]:
+def _plans(ledger: Ledger, priced: Priced, chosen: Sequence[Names], measured_saving: MeasureUnits | None) -> list[Plan]:
     """Return plans with what is expected of them, once a measurement has said how far the table of shares is right."""
     right = 1.0
     if measured_saving is not None and chosen:

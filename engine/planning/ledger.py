@@ -19,7 +19,8 @@ from engine.search import Candidate, most
 EASE = 0.6
 """A target that asks for more than this part of what whole blocks can save is worth looking inside of them."""
 FRONT_REACH = 0.3
-"""What whole blocks must be able to save so that a front is made of them alone."""
+FRONT_SPARE = 1.25
+"""A front is made of whole blocks alone where they can save so much, and are so many for each network of it."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ def is_easy(target: Target, savings: Mapping[str, float], original_ms: float) ->
     Where they do not, runs and activations are looked at too, inside of blocks as well.
     """
     most_saved = sum(saving for saving in savings.values() if saving > 0)
+    if isinstance(target, Pareto):
+        return most_saved >= FRONT_REACH and len(savings) >= FRONT_SPARE * target.pareto
     ease = 1.0 if isinstance(target, Units) else EASE
-    needed = FRONT_REACH if isinstance(target, Pareto) else needed_for(target, original_ms)
-    return most_saved * ease >= needed
+    return most_saved * ease >= needed_for(target, original_ms)
 
 
 def _sure(share: Interval) -> float:
