@@ -53,7 +53,7 @@ def latency_shares(
     for unit in units:
         kinds.setdefault(signature(model, unit), []).append(unit)
     outers = {kind + OUTER: [members[0], members[-1]] for kind, members in kinds.items() if len(members) > 2}
-    halves = _halves(units)
+    halves = _halves(kinds, units)
     timer = _Timer(model, deploy, image_shapes, seed)
     saved = timer.savings(kinds | outers | halves, budget_seconds * 0.7)
     unlike = [kind for kind in kinds if kind + OUTER in saved and _differ(saved, kind, len(kinds[kind]))]
@@ -70,10 +70,18 @@ def latency_shares(
     return {name: _times(share, scale) for name, share in shares.items()}
 
 
-def _halves(units: Sequence[Unit]) -> dict[str, Sequence[Unit]]:
-    """Return every other unit, and the others, of those that lie inside of no other; none where there are too few."""
-    outermost = [unit for unit in units if not any(contains(outer, unit) for outer in units)]
-    return {"even half": outermost[::2], "odd half": outermost[1::2]} if len(outermost) > HALVES_MIN else {}
+def _halves(kinds: Mapping[str, Sequence[Unit]], units: Sequence[Unit]) -> dict[str, Sequence[Unit]]:
+    """Return every other unit of each kind, and the others, of those inside of no other; none where they are few."""
+    outermost = [
+        [unit for unit in members if not any(contains(outer, unit) for outer in units)] for members in kinds.values()
+    ]
+    if sum(map(len, outermost)) <= HALVES_MIN:
+        return {}
+    first = [unit for turn, members in enumerate(outermost) for unit in members[turn % 2 :: 2]]
+    return {
+        "first half": first,
+        "second half": [unit for members in outermost for unit in members if unit not in first],
+    }
 
 
 class _Timer:
