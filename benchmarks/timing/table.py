@@ -61,10 +61,12 @@ def _promises(jobs: Sequence[Row]) -> list[str]:
         return ["Jobs: none was looked at; give the rows of `benchmarks.depth` by --depth-rows."]
     kept = sum(map(honest, jobs)) / len(jobs)
     slower = sum(row["measured_ratio_low"] > 1 for row in jobs)
+    apart = np.abs([row["reported_ratio"] / row["measured_ratio"] - 1 for row in jobs])
     return [
         f"Jobs: {kept:.0%} of {len(jobs)} are within 2 % of the asked ratio, better, or said to have missed it "
         f"({_verdict(kept >= HONEST_LEAST)}: at least {HONEST_LEAST:.0%}); {slower} delivered a surely slower file "
-        f"({_verdict(not slower)}: none)."
+        f"({_verdict(not slower)}: none). What they reported is {np.median(apart):.1%} from what was measured outside of "
+        f"them, in 95 % of them at most {np.quantile(apart, 0.95):.1%}."
     ]
 
 
