@@ -65,8 +65,9 @@ def _promises(jobs: Sequence[Row]) -> list[str]:
     return [
         f"Jobs: {kept:.0%} of {len(jobs)} are within 2 % of the asked ratio, better, or said to have missed it "
         f"({_verdict(kept >= HONEST_LEAST)}: at least {HONEST_LEAST:.0%}); {slower} delivered a surely slower file "
-        f"({_verdict(not slower)}: none). What they reported is {np.median(apart):.1%} from what was measured outside of "
-        f"them, in 95 % of them at most {np.quantile(apart, 0.95):.1%}."
+        f"({_verdict(not slower)}: none).",
+        f"What they reported is {np.median(apart):.1%} from what was measured outside of them, in 95 % of them at most "
+        f"{np.quantile(apart, 0.95):.1%}.",
     ]
 
 
