@@ -39,6 +39,7 @@ PROBLEMS: dict[str, Kind] = {
     "unauthorized": Kind(401, "A valid API key is needed"),
     "key-expired": Kind(401, "The API key is no longer valid"),
     "forbidden-scope": Kind(403, "The API key may not do this"),
+    "quota-exceeded": Kind(403, "The project has as many as it may have"),
     "not-found": Kind(404, "There is no such thing here"),
     "method-not-allowed": Kind(405, "The method is not allowed here"),
     "request-timeout": Kind(408, "The body stopped arriving", retryable=True),

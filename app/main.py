@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app import background, dashboard, errors
 from app.artifacts.endpoints import router as artifacts
+from app.candidates.endpoints import router as candidates
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
 from app.envelope import Envelope
@@ -24,10 +25,12 @@ from app.models.endpoints import router as models
 from app.openapi import complete_schema
 from app.services import Services
 from app.uploads.endpoints import router as uploads
+from app.webhooks.endpoints import router as webhooks
+from app.webhooks.outgoing import outgoing
 from core.settings import Settings, settings
 
 # Routes are tried in this order, each for a price: what is polled stands first.
-ROUTERS = (polls, jobs, health, uploads, artifacts, models, datasets, catalogue, keys)
+ROUTERS = (polls, jobs, health, uploads, artifacts, candidates, models, datasets, catalogue, keys, webhooks)
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -63,6 +66,12 @@ def create_app(given: Settings | None = None) -> FastAPI:
 def _schema(app: FastAPI) -> dict[str, Any]:
     """Make the OpenAPI document at its first reading."""
     if app.openapi_schema is None:
-        plain = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+        plain = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            webhooks=outgoing.routes,
+        )
         app.openapi_schema = complete_schema(plain)
     return app.openapi_schema

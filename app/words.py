@@ -19,6 +19,9 @@ def _printable(value: str) -> str:
     return value
 
 
+printable = AfterValidator(_printable)
+
+
 def _base_name(value: str) -> str:
     """Keep the last part of a path, whichever system's; a browser of old sends them whole."""
     name = value.replace("\\", "/").rsplit("/", 1)[-1].strip()
