@@ -19,7 +19,7 @@ STEPS_KEPT = 40
 
 
 ROWS_MAX = 40
-"""Of the cuts that are taken the dearest, of the others the cheapest: with all of a large network, steps are too many."""
+"""Of the cuts that are taken the dearest, of the others the cheapest: all of a large network make too many steps."""
 
 
 class Ground:

@@ -1,0 +1,85 @@
+"""A front on made-up networks: evenly spread, nested where that harms little, and no plan worse than another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from engine.graph.units import Unit
+from engine.planning import Ledger, plan_front
+from engine.search import Price, Priced
+from tests.engine.planning.conftest import made_up_ledger
+
+
+def growing(ledger: Ledger) -> Price:
+    """Return a harm that grows faster than the sum: each unit that goes makes the others dearer."""
+    return lambda names: sum(ledger.harm[name] for name in names) * (1 + 0.1 * len(names))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_front_of_twenty_units_has_its_plans_and_none_is_worse_than_another(seed: int) -> None:
+    ledger = made_up_ledger(20, seed, most_harm=0.02)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), None, 10)
+
+    assert 8 <= len(plans) <= 10
+    for slow, fast in pairwise(plans):
+        assert fast.predicted_latency_ratio < slow.predicted_latency_ratio
+        assert fast.harm > slow.harm
+    ratios = [1.0, *(plan.predicted_latency_ratio for plan in plans)]
+    assert max(slow - fast for slow, fast in pairwise(ratios)) < 0.25
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_most_plans_hold_the_one_before(seed: int) -> None:
+    ledger = made_up_ledger(20, seed, most_harm=0.02)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), None, 10)
+
+    nested = [set(before.units) <= set(after.units) for before, after in pairwise(plans)]
+    assert sum(nested) >= 0.6 * len(nested)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_seven_units_make_more_plans_than_a_chain_of_them(seed: int) -> None:
+    ledger = made_up_ledger(7, seed, most_harm=0.02)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), None, 10)
+
+    assert len(plans) >= 8
+
+
+def test_a_front_ends_where_little_is_left() -> None:
+    """Twenty units of 0.1 each: six may go before more than half is lost."""
+    ledger = made_up_ledger(20, 0)
+    priced = Priced(lambda names: 0.1 * len(names), 48)
+
+    plans = plan_front(ledger, priced, None, 8)
+
+    assert max(len(plan.units) for plan in plans) <= 6
+    assert len(plans) >= 4
+
+
+def test_what_the_middle_plan_was_measured_to_save_corrects_all() -> None:
+    ledger = made_up_ledger(12, 0, most_harm=0.02)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), lambda units: 0.9 * ledger.share_of(names(units)), 6)
+
+    for plan in plans:
+        assert 1 - plan.predicted_latency_ratio == pytest.approx(0.9 * ledger.share_of(names(plan.units)))
+
+
+def test_as_many_prices_make_the_same_front() -> None:
+    for seed in range(4):
+        ledger = made_up_ledger(15, seed)
+        first = Priced(growing(ledger), 23)
+
+        plans = plan_front(ledger, first, None, 10)
+
+        assert plan_front(ledger, Priced(growing(ledger), len(first.known)), None, 10) == plans
+
+
+def names(units: Sequence[Unit]) -> list[str]:
+    return [unit.name for unit in units]
