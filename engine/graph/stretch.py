@@ -25,12 +25,20 @@ def stretch(model: Model, known: Collection[str], asked: Sequence[str]) -> Model
         "stretch",
         [ir.to_proto(value) for value in inputs],
         [ir.to_proto(values[name]) for name in asked],
-        [ir.to_proto(value.const_value) for value in constants.values() if value.const_value is not None],
+        [_tensor(value) for value in constants.values()],
     )
     opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.graph.opset_imports.items()]
     functions = [ir.to_proto(function) for function in model.ir.functions.values()]
     proto = onnx.helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=model.ir.ir_version)
     return Model(ir.from_proto(proto))
+
+
+def _tensor(value: ir.Value) -> onnx.TensorProto:
+    """Return a constant under the name of its value; the tensor's own may be another, or none."""
+    assert value.const_value is not None
+    proto = ir.to_proto(value.const_value)
+    proto.name = str(value.name)
+    return proto
 
 
 def _between(asked: Iterable[ir.Value], known: Collection[str]) -> tuple[list[ir.Value], set[ir.Node]]:

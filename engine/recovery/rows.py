@@ -41,7 +41,7 @@ class Layer:
         """Return sampled inputs (rows, unknowns), with a one for the bias, and targets (rows, channels)."""
         target = wished[self.target]
         if self.bounds is not None:
-            target = _as_good(target, given[self.writer.total], *self.bounds)
+            target = as_good(target, given[self.writer.total], *self.bounds)
         if self.writer.skip is not None:
             target = target - given[self.writer.skip]
         for undo in reversed(self.relays):
@@ -67,7 +67,7 @@ class Layer:
         return np.asarray(patches[image, :, y, x].reshape(len(drawn), -1))
 
 
-def _as_good(target: Array, present: Array, low: float, high: float) -> Array:
+def as_good(target: Array, present: Array, low: float, high: float) -> Array:
     """Return the target, and where it is clipped what is there at present, if it is clipped alike."""
     below, above = np.minimum(present, low), np.maximum(present, high)
     return np.where(target <= low, below, np.where(target >= high, above, target)).astype(target.dtype)

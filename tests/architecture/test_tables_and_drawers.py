@@ -38,7 +38,7 @@ SHARED = {
     "engine/graph/idioms": {"attention", "polynomials", "reading"},  # attention is found and never written
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/graph/channels/rules": {"site", "told"},
-    "engine/methods": {"study"},
+    "engine/methods": {"pricing", "study"},
 }
 
 

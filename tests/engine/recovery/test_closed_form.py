@@ -18,7 +18,7 @@ from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
 from engine.recovery.closed_form import cut_and_repair, refit_in_order, repair_each
 from engine.recovery.moments import Moments
-from engine.recovery.questions import Question, ask, questions
+from engine.recovery.questions import Question, ask, at_holes
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import ridge_regression
 from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, images, stem
@@ -98,13 +98,48 @@ def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
         np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
 
 
-def test_a_repaired_network_has_no_node_more_than_a_cut_one() -> None:
+@pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
+def test_repair_inserts_nothing_and_never_harms_on_held_out_images(name: str) -> None:
+    """The graph is that of the plain cut, node for node and shape for shape; only numbers differ."""
+    model = plain(name)
+    units, held_out = blocks(find_units(model))[:2], some_images(model, 8, seed=9)
+    reference = Reference(model, find_features(model), held_out, COMPUTE)
+    found_in, cut = features_after(model, units, reference.features), remove_units(model, units)
+
+    repaired = cut_and_repair(model, units, some_images(model, 6), held_out, COMPUTE, seed=0)
+
+    assert list(repaired.nodes()) == list(cut.nodes())
+    weights = cut.graph.initializers
+    assert {name: repaired.weight(name).shape for name in repaired.graph.initializers} == {
+        name: cut.weight(name).shape for name in weights
+    }
+    assert reference.error_of(repaired, found_in) <= reference.error_of(cut, found_in)
+
+
+def test_all_layers_behind_a_hole_repair_better_than_the_one_before_it() -> None:
     model = plain("residual")
-    units = blocks(find_units(model))[:2]
+    shown, held_out, units = some_images(model, 48), some_images(model, 24, seed=9), blocks(find_units(model))[:1]
+    reference = Reference(model, find_features(model), held_out, COMPUTE)
+    found_in, alone = features_after(model, units, reference.features), remove_units(model, units)
+    refit_in_order(model, alone, at_holes(model, alone, find_holes(model, units)), [shown, held_out], COMPUTE, seed=0)
 
-    repaired = cut_and_repair(model, units, some_images(model), some_images(model, seed=9), COMPUTE, seed=0)
+    repaired = cut_and_repair(model, units, shown, held_out, COMPUTE, seed=0)
 
-    assert list(repaired.nodes()) == list(remove_units(model, units).nodes())
+    assert reference.error_of(repaired, found_in) < 0.95 * reference.error_of(alone, found_in)
+
+
+def test_what_was_trained_is_refitted_at_new_holes_only() -> None:
+    model = plain("residual")
+    shown, units = some_images(model), blocks(find_units(model))
+    trained = remove_units(model, units[:1])
+    for name in list(trained.graph.initializers):
+        trained.set_weight(name, trained.weight(name) * 1.01)
+
+    further = cut_and_repair(model, units[::2], shown, shown, COMPUTE, seed=0, start=trained, gone=units[:1])
+
+    (question,) = at_holes(model, further, find_holes(model, units[2:]))
+    changed = {n for n in further.graph.initializers if not np.array_equal(further.weight(n), trained.weight(n))}
+    assert changed == {question.writer.weight, question.writer.bias}
 
 
 def test_ridge_regression_meets_the_normal_equations() -> None:

@@ -1,0 +1,92 @@
+"""A unit's harm is the error of the whole repaired network, and a set's price that of all its units together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.data.images import ImageSet
+from engine.data.synthesis.draw import draw_images
+from engine.graph.features import find_features
+from engine.graph.holes import features_after
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
+from engine.graph.surgery import remove_units
+from engine.graph.units import blocks, find_units
+from engine.methods.practise import harm
+from engine.methods.pricing import price_set
+from engine.methods.study import Study
+from engine.recipe import Deploy, Preprocess
+from engine.recovery.closed_form import repair_each
+from engine.recovery.reference import Reference
+from tests.networks import NETWORKS, images
+
+COMPUTE = Deploy(threads=1)
+
+
+def silent(done: float, doing: str) -> None:
+    pass
+
+
+def some_images(model: Model, count: int, seed: int = 3) -> ImageSet:
+    (inputs,) = images(model, batch=count, seed=seed).values()
+    return ImageSet(inputs.astype(np.float32), None, tuple(f"image{i}" for i in range(count)))
+
+
+def study_of(name: str, judges: int = 40) -> Study:
+    model = normalise(NETWORKS[name][0]())
+    reference = Reference(model, find_features(model), some_images(model, judges, seed=4), COMPUTE)
+    units = tuple(blocks(find_units(model)))
+    return Study(model, units, some_images(model, 40), reference, COMPUTE, seed=0)
+
+
+@pytest.mark.parametrize("name", ["residual", "residual_of_one", "inverted_residual", "transformer", "nested", "plain"])
+def test_judging_from_the_hole_on_is_judging_the_whole_network(name: str) -> None:
+    study = study_of(name)
+    without = repair_each(study.model, study.units, study.repair, study.reference.images, COMPUTE, seed=study.seed)
+
+    found = harm(study, silent)
+
+    assert list(found) == [unit.name for unit in study.units]
+    for unit in study.units:
+        whole = study.reference.error_of(without(unit), features_after(study.model, [unit], study.reference.features))
+        assert found[unit.name] == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["residual", "inverted_residual", "transformer"])
+def test_the_price_of_one_unit_is_its_harm_and_that_of_none_nothing(name: str) -> None:
+    study = study_of(name)
+    price, alone = price_set(study), harm(study, silent)
+
+    assert price([]) == 0.0
+    for unit in study.units:
+        assert price([unit]) == pytest.approx(alone[unit.name], rel=1e-2)
+
+
+def test_a_set_costs_the_same_whenever_it_is_asked_for_and_less_than_without_repair() -> None:
+    study = study_of("residual")
+    price, pair = price_set(study), study.units[:2]
+    found_in = features_after(study.model, pair, study.reference.features)
+
+    first = price(pair)
+    price(study.units[1:])
+
+    assert price(pair) == first
+    assert first < study.reference.error_of(remove_units(study.model, pair), found_in)
+
+
+def test_images_that_were_drawn_judge_as_well() -> None:
+    """With no image of the user's, the statistics are those of procedural ones: nothing else changes."""
+    study = study_of("residual")
+    drawn = draw_images(study.model.inputs[0], Preprocess(), 40, seed=0)
+    few, others = drawn.take(np.arange(24)), drawn.take(np.arange(24, 40))
+    reference = Reference(study.model, study.reference.features, others, COMPUTE)
+    study = dataclasses.replace(study, repair=few, reference=reference)
+
+    found = harm(study, silent)
+
+    for unit in study.units:
+        found_in = features_after(study.model, [unit], reference.features)
+        assert found[unit.name] < reference.error_of(remove_units(study.model, [unit]), found_in)
