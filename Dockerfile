@@ -1,4 +1,4 @@
-# Two images of one service: `api` (no torch) and `worker` (with the engine).
+# Two images of one service: `api` (no torch; the sender's, too) and `worker` (with the engine).
 #   docker build --target api -t secateur-api .
 #   docker build --target worker -t secateur-worker .                           CPU
 #   docker build --target worker --build-arg ENGINE=gpu -t secateur-worker .    NVIDIA GPU, see docs/gpu.md
@@ -11,6 +11,7 @@ WORKDIR /srv/secateur
 COPY pyproject.toml requirements.lock README.md LICENSE alembic.ini ./
 COPY app app
 COPY worker worker
+COPY sender sender
 COPY engine engine
 COPY core core
 COPY client client

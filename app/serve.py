@@ -1,4 +1,4 @@
-"""`secateur-server`: the embedded default on one machine, a web process and a worker, kept alive and stopped together.
+"""`secateur-server`: the embedded default on one machine: web process, worker, sender, alive and stopped together.
 
 Holds the listening socket itself, so that a web process that has to be started anew refuses no connection.
 """
@@ -30,7 +30,7 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGINT or SIGTERM; return 0 when both children have ended, 1 when it could not start."""
+    """Run until SIGINT or SIGTERM; return 0 when every child has ended, 1 when it could not start."""
     settings = _settings_of(_parse(arguments))
     try:
         listener = _listen(settings.host, settings.port)
@@ -125,6 +125,7 @@ def _children(settings: Settings, listener: socket.socket) -> list[Child]:
     return [
         Child("web process", web, environment, [listener.fileno()]),
         Child("worker", [sys.executable, "-m", "worker"], environment, []),
+        Child("sender", [sys.executable, "-m", "sender"], environment, []),
     ]
 
 

@@ -15,6 +15,7 @@ from app.keys.schemas import KeysList
 from app.openapi import ProblemView
 from app.stored_files import StoredFileView
 from app.uploads.schemas import UploadView
+from app.webhooks.schemas import DeliveriesPage, DeliveryDetail, WebhooksPage, WebhookView
 from engine.recipe import METHODS
 from tests.app.running import Service, finish_job, make_job, start_job
 
@@ -65,6 +66,8 @@ def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
         job = make_job(client)
         finish_job(service, start_job(service, job["id"]), {"model.onnx": b"promised"})
         upload = client.put("/v1/files?filename=a", content=b"x").json()
+        hook = client.post("/v1/webhooks", json={"url": "https://example.com/"}).json()
+        tested = client.post(f"/v1/webhooks/{hook['id']}/test")
         answers: dict[str, Any] = {
             f"/v1/jobs/{job['id']}": JobView,
             "/v1/jobs": JobsPage,
@@ -74,6 +77,10 @@ def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
             f"/v1/uploads/{upload['id']}": UploadView,
             f"/v1/models/{job['model_id']}": StoredFileView,
             "/v1/keys": KeysList,
+            "/v1/webhooks": WebhooksPage,
+            f"/v1/webhooks/{hook['id']}": WebhookView,
+            f"/v1/webhooks/{hook['id']}/deliveries": DeliveriesPage,
+            tested.headers["Location"]: DeliveryDetail,
             "/v1/methods": MethodsList,
             "/v1/limits": Limits,
             "/v1/me": Me,

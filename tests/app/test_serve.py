@@ -93,7 +93,7 @@ def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[
     wait_until(lambda: httpx2.get(server.url + "/readyz", timeout=30).status_code == 200)
 
     assert me.json()["scopes"] == ["admin", "read", "write"]
-    assert set(children_of(server.process.pid)) == {"app", "worker"}
+    assert set(children_of(server.process.pid)) == {"app", "worker", "sender"}
     assert stop(server, signal.SIGINT) == 0
 
     again = servers()

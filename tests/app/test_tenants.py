@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx2
@@ -41,6 +42,8 @@ def ids(service: Service) -> dict[str, str]:
         finish_job(service, start_job(service, job_id), {"model.onnx": b"small"})
         artifact_id = client.get(f"/v1/jobs/{job_id}/artifacts").json()["artifacts"][0]["id"]
         key_id = client.get("/v1/me").json()["key_id"]
+        webhook_id = client.post("/v1/webhooks", json={"url": "https://example.com/"}).json()["id"]
+        delivery_id = client.post(f"/v1/webhooks/{webhook_id}/test").json()["id"]
     return {
         "upload_id": upload_id,
         "models": model_id,
@@ -48,17 +51,21 @@ def ids(service: Service) -> dict[str, str]:
         "job_id": job_id,
         "artifact_id": artifact_id,
         "key_id": key_id,
+        "webhook_id": webhook_id,
+        "delivery_id": delivery_id,
     }
 
 
 def ask(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
     headers = {"Upload-Offset": "0", "Upload-Complete": "?1", "Content-Type": "application/partial-upload"}
+    if path.startswith("/v1/webhooks"):
+        return client.request(method, path, json={} if method == "PATCH" else None)
     return client.request(method, path, content=b"" if method == "PATCH" else None, headers=headers)
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
-    name = path.partition("{")[2].partition("}")[0]
-    return path.replace("{" + name + "}", ids[path.split("/")[2] if name == "file_id" else name])
+    names = re.findall(r"{(\w+)}", path)
+    return path.format(**{name: ids[path.split("/")[2] if name == "file_id" else name] for name in names})
 
 
 def test_another_projects_ids_are_not_found_on_any_path(service: Service, ids: dict[str, str]) -> None:
@@ -106,6 +113,7 @@ def test_lists_show_the_own_project_only(service: Service, ids: dict[str, str]) 
         assert client.get("/v1/jobs").json()["jobs"] == []
         assert client.get("/v1/models").json()["models"] == []
         assert client.get("/v1/datasets").json()["datasets"] == []
+        assert client.get("/v1/webhooks").json()["webhooks"] == []
         assert len(client.get("/v1/keys").json()["keys"]) == 1
 
 

@@ -18,7 +18,7 @@ from core.settings import Settings
 from tests.app.running import running_service
 
 ROOT = Path(__file__).parents[2]
-OURS = ("api", "worker", "migrations")
+OURS = ("api", "worker", "sender", "migrations")
 THEIRS = ("postgres", "valkey", "s3", "bucket")
 
 

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {"app", "worker", "engine", "core", "client", "migrations", "tests", "benchmarks", "examples", "docs", ".ci"}
+ROOMS = {
+    "app",
+    "worker",
+    "sender",
+    "engine",
+    "core",
+    "client",
+    "migrations",
+    "tests",
+    "benchmarks",
+    "examples",
+    "docs",
+    ".ci",
+}
 AT_THE_DOOR = {
     ".dockerignore",
     ".editorconfig",

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "numpy", "scipy", "PIL")
-SERVER = ("fastapi", "starlette", "pydantic", "sqlalchemy", "celery", "app", "worker", "core", "engine")
+SERVER = ("fastapi", "starlette", "pydantic", "sqlalchemy", "celery", "app", "worker", "sender", "core", "engine")
 
 BLOCKING = """
 import importlib, sys
@@ -45,6 +45,7 @@ def test_the_import_contracts_hold() -> None:
         ("app.serve", HEAVY),
         ("worker.main", HEAVY),
         ("worker.__main__", HEAVY),
+        ("sender.__main__", (*HEAVY, "fastapi", "starlette", "celery")),
         ("client", HEAVY + SERVER),
         ("client.cli", HEAVY + SERVER),
     ],

@@ -105,7 +105,8 @@ def test_a_redelivery_arrives_with_the_same_id(database: Database, new_sender: N
         running_claim(database)
         send(new_sender())
 
-        database.do(lambda s: deliveries.redeliver(s, PROJECT_ID, hook, the_delivery(database).id, clock.now))
+        delivery_id = the_delivery(database).id
+        database.do(lambda session: deliveries.redeliver(session, PROJECT_ID, hook, delivery_id, clock.now))
         send(new_sender())
 
     first, second = receiver.received
@@ -212,14 +213,15 @@ def test_two_senders_never_send_the_same_message_twice(local: Settings, database
 
 def test_a_running_sender_finds_what_is_written_and_ends_what_is_under_way(local: Settings, database: Database) -> None:
     async def run(receiver: Receiver) -> None:
-        stop = asyncio.Event()
-        running = asyncio.create_task(Sender(database, local, PEPPER).run(stop))
+        stop, own = asyncio.Event(), open_database(local)
+        running = asyncio.create_task(Sender(own, local, PEPPER).run(stop))
         await asyncio.to_thread(running_claim, database)
         async with asyncio.timeout(30):
             while not receiver.received:
                 await asyncio.sleep(0.01)
         stop.set()
         await running
+        await own.aclose()
 
     with receiving(Receiver([Reply(wait_seconds=0.5)])) as receiver:
         add_webhook(database, receiver.url, events=["job.running"])
