@@ -33,17 +33,18 @@ class Priced:
         self.known: dict[frozenset[str], float] = {}
         self.calls_left = calls
         self._price = price
-        self._seconds_left = seconds
+        self._seconds_left, self._last_seconds = seconds, 0.0
 
     def ask(self, names: frozenset[str]) -> float | None:
-        """Return the harm of a set, or None where it is not known and neither a call nor time is left."""
+        """Return the harm of a set, or None where it is not known and no call is left, or no time for half of one."""
         if names not in self.known:
-            if self.calls_left <= 0 or self._seconds_left <= 0:
+            if self.calls_left <= 0 or self._seconds_left <= self._last_seconds / 2:
                 return None
             started = time.monotonic()
             self.known[names] = self._price(names)
             self.calls_left -= 1
-            self._seconds_left -= time.monotonic() - started
+            self._last_seconds = time.monotonic() - started
+            self._seconds_left -= self._last_seconds
         return self.known[names]
 
 

@@ -14,12 +14,9 @@ from engine.planning.plans import MeasureUnits
 from engine.recipe import LatencyMs, LatencyRatio, Target, Units
 from engine.report import Interval
 from engine.search import Priced
+from tests.engine.planning.conftest import unit
 
 NO_MODEL: Model = None  # type: ignore[assignment]  # a target in time or in units never looks at the graph
-
-
-def unit(name: str) -> Unit:
-    return Unit(name=name, source="s", target=f"{name}_sum", nodes=(f"{name}_conv",), join=name, branch=f"{name}_out")
 
 
 UNITS = [unit(name) for name in "abcd"]
