@@ -115,7 +115,9 @@ def _strange(found: Found) -> Iterator[Line]:
             fought = duel(cell, usual) if which == kind and usual else None
             if fought is not None:
                 any_run, lost = True, -fought.difference.value
-                yield Line(f"{model}: 500 {kind} images against usual ones", bar, f"{lost:.2f}", lost <= most)
+                what, text = f"{model}: 500 {kind} images against usual ones", f"{lost:.2f}"
+                text += "" if cell.is_reached else ", and the ratio was not reached"
+                yield Line(what, bar, text, lost <= most and cell.is_reached)
         if not any_run:
             yield Line(f"500 {kind} images against usual ones", bar, "", None)
 

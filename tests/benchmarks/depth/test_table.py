@@ -122,6 +122,14 @@ def test_strange_images_are_held_against_usual_ones_of_the_same_seeds() -> None:
     assert (bar.found, bar.met) == ("3.00", False)
 
 
+def test_strange_images_that_stop_all_cuts_are_no_success() -> None:
+    rows = [row(), row(after=0.9, kind="imbalanced", measured_ratio=1.0, outcome="no_gain")]
+
+    (bar,) = [bar for bar in bars(rows, cells(rows)) if "500 imbalanced" in bar.what]
+
+    assert bar.met is False
+
+
 @pytest.mark.parametrize(("size", "seconds", "met"), [(8, 190.0, True), (7, 190.0, False), (8, 210.0, False)])
 def test_a_front_is_of_eight_in_the_time_of_two_jobs(size: int, seconds: float, met: bool) -> None:
     front = [{"measured_ratio": 0.5 + number / 20, "points": -0.5} for number in range(size)]

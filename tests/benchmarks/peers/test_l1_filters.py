@@ -50,20 +50,32 @@ def test_a_channel_whose_filter_is_zero_goes_first() -> None:
             assert norm.argmin() == channel
 
 
-@pytest.mark.parametrize("size", [8, 16, 64, 100, 512])
-def test_every_layer_loses_the_same_part_and_keeps_a_multiple_of_eight(size: int) -> None:
-    norms = {"layer": np.random.default_rng(size).random(size)}
-    before = 0
+def test_every_layer_loses_the_same_part_and_keeps_a_multiple_of_eight() -> None:
+    sizes = [8, 16, 64, 64, 64, 100, 512]
+    norms = {f"layer {n}": np.random.default_rng(n).random(size) for n, size in enumerate(sizes)}
+    before = dict.fromkeys(norms, 0)
     for part in np.linspace(0, 1, 41):
-        gone = smallest(norms, float(part)).get("layer", [])
-        kept = np.setdiff1d(np.arange(size), gone)
+        cuts = smallest(norms, float(part))
+        for name, norm in norms.items():
+            gone = cuts.get(name, [])
+            kept = np.setdiff1d(np.arange(len(norm)), gone)
+            assert len(kept) >= 8
+            assert len(kept) % 8 == 0 or not gone
+            assert abs(len(gone) - part * len(norm)) <= 8 + 1e-9
+            assert not gone or norm[gone].max() <= norm[kept].min()
+            assert len(gone) >= before[name]
+            before[name] = len(gone)
 
-        assert len(kept) >= 8
-        assert len(kept) % 8 == 0
-        assert abs(len(gone) / size - part) <= 8 / size + 1e-9
-        assert not gone or norms["layer"][gone].max() <= norms["layer"][kept].min()
-        assert len(gone) >= before
-        before = len(gone)
+
+def test_layers_of_one_width_shrink_one_after_the_other() -> None:
+    """A step of all at once would jump over the ratio that is asked for."""
+    norms = {f"layer {n}": np.random.default_rng(n).random(32) for n in range(8)}
+
+    totals = [sum(map(len, smallest(norms, part).values())) for part in np.linspace(0, 0.75, 193)]
+
+    assert totals[0] == 0
+    assert totals[-1] == 8 * 24
+    assert max(np.diff(totals)) == 8
 
 
 @pytest.mark.parametrize("asked", [0.2, 0.5, 0.77, 0.95])
