@@ -32,13 +32,13 @@ def run(options: argparse.Namespace) -> int:
     torch.set_num_threads(usable_cores())
     progress = Progress(_listen, recipe.budget_seconds)
     delivery = compress(options.model, options.calibration, recipe, progress, options.checkpoint)
-    artifacts = _write(delivery, options.out)
+    artifacts = write(delivery, options.out)
     report = delivery.report
     put({"event": "done", "outcome": report.outcome, "summary": report.summary, "artifacts": artifacts})
     return 0
 
 
-def _write(delivery: Delivery, out: Path) -> dict[str, str]:
+def write(delivery: Delivery, out: Path) -> dict[str, str]:
     """Write what is delivered, and return the files by their roles; the report names those of a front."""
     files = {"model.onnx": delivery.model, **delivery.candidates}
     for name, model in files.items():

@@ -25,7 +25,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from engine import candidates, deciding
+from engine import candidates
 from engine import compress as story
 from engine.__main__ import main
 from engine.clock import Clock
@@ -33,7 +33,7 @@ from engine.compress import compress
 from engine.data import ladder
 from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
 from engine.formats import load
-from engine.planning import times
+from engine.planning import measure_against_upload, times
 from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
@@ -174,7 +174,7 @@ def test_no_image_is_a_job_all_the_same_and_the_report_says_so(model_path: Path)
 @pytest.mark.usefixtures("hurried")
 def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is the edge of the machine: here it says that the cut network is slower."""
-    timed = candidates.measure_against_upload
+    timed = measure_against_upload
 
     def slower(*arguments: Any, **options: Any) -> LatencyComparison:
         found = timed(*arguments, **options)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.outcome import judge
-from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Target, Units
+from engine.outcome import OneNetwork, judge
+from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Units
 from engine.report import Cost, Fidelity, Interval, Latency, LatencyComparison, Outcome
 
 BEFORE = Cost(parameters=100, macs=1000, size_bytes=400)
@@ -42,7 +42,7 @@ def agreeing(share: float) -> Fidelity:
         (Units(units=4), 0.9, Outcome.TARGET_MISSED_BEST_EFFORT),
     ],
 )
-def test_what_was_measured_decides(target: Target, ratio: float, expected: Outcome) -> None:
+def test_what_was_measured_decides(target: OneNetwork, ratio: float, expected: Outcome) -> None:
     verdict = judge(target, timed(ratio), BEFORE, AFTER, units_cut=3, fidelity=agreeing(0.9))
 
     assert verdict.outcome is expected

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.progress import STAGES, Progress, Update
+from engine import progress as progress_module
+from engine.progress import OF_A_CANDIDATE, STAGES, CandidateStages, Progress, Update, candidate
 
 
 @given(told=st.lists(st.floats(-1, 2), max_size=8))
@@ -32,3 +34,67 @@ def test_no_estimate_is_given_before_there_is_a_basis() -> None:
         pass
 
     assert all(update.eta_seconds is None for update in seen)
+
+
+def run_front(progress: Progress, candidates: int) -> None:
+    for name in [name for name in STAGES if name not in OF_A_CANDIDATE]:
+        with progress.stage(name):
+            pass
+    progress.expect_candidates(candidates)
+    for number in range(1, candidates + 1):
+        with progress.stage(candidate(number)) as tell:
+            stages = CandidateStages(tell)
+            for name in OF_A_CANDIDATE:
+                with stages.stage(name) as tell_stage:
+                    tell_stage(0.5, "half")
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 10])
+def test_each_candidate_of_a_front_is_a_stage_and_the_fraction_never_falls(candidates: int) -> None:
+    seen: list[Update] = []
+    progress = Progress(seen.append)
+
+    run_front(progress, candidates)
+
+    fractions = [update.fraction for update in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+    told = [stage.name for stage in progress.stages]
+    assert told == [*list(STAGES)[:6], *(candidate(number) for number in range(1, candidates + 1))]
+    assert "recover: half" in [update.message for update in seen]
+
+
+class FakeTime:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_the_time_left_follows_the_running_stage_and_never_exceeds_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine tenths of a job lie before it after 10 s; its budget of 60 s leaves 50. Later its own pace tells more."""
+    clock, seen = FakeTime(), list[Update]()
+    monkeypatch.setattr(progress_module, "time", clock)
+    progress = Progress(seen.append, budget_seconds=60)
+
+    for name in ("load", "normalise", "measure", "units"):
+        with progress.stage(name):
+            clock.now += 2.5
+    with progress.stage("score"):
+        pass
+    assert seen[-1].eta_seconds == pytest.approx(10 / 0.17 * 0.83)
+    with progress.stage("search"):
+        clock.now += 10
+    with progress.stage("cut"):
+        pass
+    with progress.stage("recover") as tell:
+        clock.now += 10
+        tell(0.5, "half of the steps")
+
+    # 27.5 of 100 parts are left in this stage at 10 s a half, and 10 in the later ones at 30 s for the 62.5 done
+    assert seen[-2].message == "half of the steps"
+    assert seen[-2].eta_seconds == pytest.approx(10 + 30 / 0.625 * 0.10)
+    assert all(update.eta_seconds is None or update.eta_seconds <= 60 for update in seen)

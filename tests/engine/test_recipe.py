@@ -58,6 +58,8 @@ def test_a_recipe_survives_the_trip_through_json() -> None:
         ({"target": {}}, "target", "exactly one of latency_ratio"),
         ({"target": {"latency_ratio": 0.7, "units": 3}}, "target", "found latency_ratio, units"),
         ({"target": {"latency_ratio": 1.5}}, "target.latency_ratio", "less than 1"),
+        ({"target": {"pareto": 1}}, "target.pareto", "greater than or equal to 2"),
+        ({"target": {"pareto": 17}}, "target.pareto", "less than or equal to 16"),
         ({"target": {"units": 0}}, "target.units", "greater than or equal to 1"),
         ({"preprocess": {"std": [0.0]}}, "preprocess.std", "greater than 0"),
         (
