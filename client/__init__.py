@@ -4,18 +4,24 @@ from client import Client
 """
 
 from client.client import Client
-from client.errors import ClientError, DownloadCorrupt, JobFailed, Refused, ServerUnreachable, UsageError
+from client.errors import ClientError, DownloadCorrupt, JobFailed, NotGenuine, Refused, ServerUnreachable, UsageError
 from client.resources import Artifact, Candidate, Job
+from client.signatures import verify_webhook
+from client.webhooks import Delivery, Webhook
 
 __all__ = [
     "Artifact",
     "Candidate",
     "Client",
     "ClientError",
+    "Delivery",
     "DownloadCorrupt",
     "Job",
     "JobFailed",
+    "NotGenuine",
     "Refused",
     "ServerUnreachable",
     "UsageError",
+    "Webhook",
+    "verify_webhook",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -11,17 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from client import options
-from client.client import Client
 from client.compress import Delivery, collect, follow, submit_files
-from client.errors import ClientError, JobFailed
-from client.progress import Progress, choose_progress
+from client.errors import JobFailed
+from client.progress import choose_progress
 from client.recipes import recipe_of
 from client.resources import Job
-from client.tables import front_table, job_table, jobs_table, problem_lines, report_table
+from client.tables import front_table, job_table, jobs_table, report_table
+from client.terminal import err, open_client, out, print_json, problems_shown
 from client.text import plain
+from client.webhook_commands import webhooks
 
 INTERRUPTED = 130
 
@@ -33,8 +32,7 @@ main = typer.Typer(
     "Exit codes: 0 done; 1 the job failed or brought no gain; 2 wrong usage; 3 server unreachable; "
     "4 the server refused; 130 left with Ctrl-C (the job goes on).",
 )
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)  # a pipe has no width of its own
-err = Console(stderr=True, highlight=False)
+main.add_typer(webhooks, name="webhooks")
 
 
 @main.command("compress")
@@ -72,7 +70,7 @@ def compress_command(
     key: options.Key = None,
 ) -> None:
     """Upload a network, wait for the job, download the result, print the report; without images it is data-free."""
-    with _problems_shown():
+    with problems_shown():
         asked = recipe_of(recipe, context.params)  # an option that shapes the recipe has the name of its key
         delivery = _deliver(model, calibration, asked, output, server, key)
         _show_delivery(delivery, report, as_json=as_json)
@@ -87,10 +85,10 @@ def jobs_command(
     key: options.Key = None,
 ) -> None:
     """List the newest jobs."""
-    with _problems_shown(), _client(server, key) as client:
+    with problems_shown(), open_client(server, key) as client:
         found = list(islice(client.jobs(state=state, page_size=min(limit, 100)), limit))
         if as_json:
-            _print_json([job.raw for job in found])
+            print_json([job.raw for job in found])
         else:
             out.print(jobs_table(found))
 
@@ -105,7 +103,7 @@ def job_command(
 ) -> None:
     """Show one job; exit 1 if it ended without a result."""
     progress = choose_progress(err)
-    with _problems_shown(), _client(server, key, progress) as client:
+    with problems_shown(), open_client(server, key, progress) as client:
         with _left_running(job_id):
             job = follow(client, job_id, progress) if is_followed else client.job(job_id)
         _show_job(job, as_json=as_json)
@@ -118,7 +116,7 @@ def cancel_command(
     job_id: options.JobId, as_json: options.AsJson = False, server: options.Server = None, key: options.Key = None
 ) -> None:
     """Stop a job."""
-    with _problems_shown(), _client(server, key) as client:
+    with problems_shown(), open_client(server, key) as client:
         _show_job(client.cancel(job_id), as_json=as_json)
 
 
@@ -127,10 +125,10 @@ def report_command(
     job_id: options.JobId, as_json: options.AsJson = False, server: options.Server = None, key: options.Key = None
 ) -> None:
     """Print what came of a job."""
-    with _problems_shown(), _client(server, key) as client:
+    with problems_shown(), open_client(server, key) as client:
         found = client.report(job_id)
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
             out.print(report_table(found))
 
@@ -146,8 +144,8 @@ def download_command(
 ) -> None:
     """Wait for a job that was left running, and fetch its result."""
     progress = choose_progress(err)
-    with _problems_shown():
-        with _client(server, key, progress) as client, _left_running(job_id):
+    with problems_shown():
+        with open_client(server, key, progress) as client, _left_running(job_id):
             delivery = collect(client, job_id, output, progress)
         _show_delivery(delivery, report, as_json=as_json)
 
@@ -157,24 +155,10 @@ def _deliver(
 ) -> Delivery:
     """Submit the job and wait for its result; Ctrl-C leaves the job running."""
     progress = choose_progress(err)
-    with _client(server, key, progress) as client:
+    with open_client(server, key, progress) as client:
         job = submit_files(client, model, calibration, recipe, progress)
         with _left_running(job.id):
             return collect(client, job.id, output, progress)
-
-
-def _client(server: str | None, key: str | None, progress: Progress | None = None) -> Client:
-    return Client(server, key, on_trouble=(progress or choose_progress(err)).trouble)
-
-
-@contextmanager
-def _problems_shown() -> Iterator[None]:
-    """Write a problem as what, where and what to do, and leave with its exit code."""
-    try:
-        yield
-    except ClientError as error:
-        err.print(problem_lines(error.problem), markup=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
 
 
 @contextmanager
@@ -199,7 +183,7 @@ def _show_delivery(delivery: Delivery, report_file: Path | None, *, as_json: boo
     if report_file is not None:
         report_file.write_text(json.dumps(delivery.report, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        _print_json(
+        print_json(
             {"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)} | _front(delivery)
         )
     else:
@@ -220,15 +204,9 @@ def _front(delivery: Delivery) -> dict[str, Any]:
 
 def _show_job(job: Job, *, as_json: bool) -> None:
     if as_json:
-        _print_json(job.raw)
+        print_json(job.raw)
     else:
         out.print(job_table(job))
-
-
-def _print_json(value: Any) -> None:
-    """Print for a program: escapes inside strings are JSON's own, so nothing needs cleaning."""
-    json.dump(value, sys.stdout, indent=2)
-    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from client.errors import UsageError
 from client.packing import packed, packed_model
 from client.resources import Artifact, Candidate, Job, read_artifact, read_candidate, read_job
 from client.uploads import Advance, upload
+from client.webhooks import Webhooks
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 LONG_POLL_SECONDS = 20
@@ -52,6 +53,7 @@ class Client:
             on_trouble=on_trouble,
             transport=transport,
         )
+        self.webhooks = Webhooks(self.connection)
 
     def __enter__(self) -> Self:
         return self

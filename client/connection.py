@@ -57,6 +57,20 @@ class Connection:
         key = idempotency_key or uuid.uuid4().hex
         return self.request("POST", path, json=body, headers={"Idempotency-Key": key})
 
+    def post_once(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+        """Post JSON that must not be sent twice; where no answer comes, it is not known whether it happened."""
+        try:
+            response = self.send_once("POST", path, json=body)
+        except httpx2.TransportError as error:
+            raise ServerUnreachable(
+                f"No answer came: {str(error) or type(error).__name__}.",
+                where=self.server,
+                what_to_do="Look whether it has happened before you ask again.",
+            ) from error
+        if response.status_code >= 400:
+            raise Refused(problem_of(response))
+        return response
+
     def request(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
         """Send until an answer comes that trying again cannot better; raise Refused where that answer is a problem.
 
