@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ import onnx_ir as ir
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.errors import PostconditionFailed
-from engine.graph.holes import features_after
+from engine.graph.holes import features_after, find_holes
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
@@ -28,9 +27,10 @@ from engine.planning import Plan, measure_against_upload
 from engine.progress import CandidateStages, Progress, Tell, candidate
 from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.distil import distil
+from engine.recovery.prefix import Prefix, find_prefix, starting_values
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Schedule
-from engine.recovery.views import Views, draw_views
+from engine.recovery.views import CACHE_BYTES_MAX, VIEWS_PER_IMAGE_MAX, Views, draw_views
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
 
@@ -79,9 +79,16 @@ class Workbench:
 
     def __init__(self, subject: Subject, reference: Reference, clock: Clock) -> None:
         self.subject, self.reference, self.clock = subject, reference, clock
+        self._start: tuple[str, ...] = ()
+        self._views: Views | None = None
 
-    @functools.cached_property
-    def views(self) -> Views:
+    def views(self, start: tuple[str, ...]) -> Views:
+        """Return the views as the values that training starts from; the last ones are kept."""
+        if self._views is None or self._start != start:
+            self._start, self._views = start, self._draw_views(start)
+        return self._views
+
+    def _draw_views(self, start: tuple[str, ...]) -> Views:
         return draw_views(
             self.subject.model,
             self.subject.features,
@@ -90,6 +97,7 @@ class Workbench:
             layout=self.subject.recipe.preprocess.layout,
             seed=self.subject.recipe.seed,
             seconds=0.2 * self.clock.left(),
+            start=start,
         )
 
 
@@ -187,12 +195,15 @@ def _recover(
     features = features_after(subject.model, plan.units, subject.features)
     error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
     error_closed_form = reference.error_of(student, features)
-    views = bench.views
+    holes = find_holes(subject.model, plan.units)
+    prefix = find_prefix(subject.model, student, holes, (*features.values, *features.logits))
+    views = bench.views(_start(bench, student, prefix, effort))
     training = distil(
         student,
         features,
         views,
         reference,
+        frozen=prefix.weights,
         schedule=_shortened(Schedule(), effort.work),
         device=subject.device,
         seed=subject.recipe.seed,
@@ -208,6 +219,15 @@ def _recover(
         best_step=training.best_step,
         stopped_by=training.stopped_by,
     )
+
+
+def _start(bench: Workbench, student: Model, prefix: Prefix, effort: Effort) -> tuple[str, ...]:
+    """Return the values that training starts from; those of a front start from the images, and so share their views."""
+    if effort != Effort():
+        return (student.inputs[0].name,)
+    images = bench.subject.split.repair
+    bytes_max = CACHE_BYTES_MAX / (VIEWS_PER_IMAGE_MAX * len(images))
+    return starting_values(student, prefix, images, bench.subject.compute, bytes_max)
 
 
 def _training_seconds(clock: Clock, effort: Effort, spent_before: float) -> float:

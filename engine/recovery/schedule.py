@@ -43,13 +43,28 @@ class Pace:
     """
 
     def __init__(self, schedule: Schedule, seconds: float) -> None:
-        self._schedule, self._seconds, self._started = schedule, seconds, time.monotonic()
+        self._schedule, self._seconds = schedule, seconds
+        self._started = self._asked = time.monotonic()
+        self._longest = 0.0
+
+    def has_time(self) -> bool:
+        """Tell whether another step ends in time if it takes as long as the longest so far; ask before each."""
+        now = time.monotonic()
+        if self._asked != self._started:
+            self._longest = max(self._longest, now - self._asked)
+        self._asked = now
+        return now - self._started + self._longest < self._seconds
 
     def done(self, step: int) -> float:
-        """Return the part that is done, 0 to 1 and beyond."""
+        """Return the part that is done, 0 to 1."""
         planned = step / self._schedule.steps
-        spent = (time.monotonic() - self._started) / self._seconds if self._seconds > 0 else 1.0
-        return spent if spent > planned + 1 / self._schedule.evaluate_every or spent >= 1 else planned
+        spent = min((time.monotonic() - self._started) / self._seconds, 1.0) if self._seconds > 0 else 1.0
+        return spent if spent > planned + 1 / self._schedule.evaluate_every else planned
+
+    def left(self, step: int) -> float:
+        """Return the seconds until the steps or the time end, if each step takes as long as those so far."""
+        spent = time.monotonic() - self._started
+        return max(min(self._schedule.steps / max(step, 1) * spent, self._seconds) - spent, 0.0)
 
 
 def portion(model: Model, batch: int) -> int:
