@@ -35,6 +35,8 @@ class FakeService:
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # the versions of a job, one a poll
     files: dict[str, bytes] = field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)  # of files that are no model
+    fronts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     patched_bytes: int = 0
@@ -176,12 +178,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _report(self, name: str) -> None:
         self._json(200, self.service.reports[name])
 
+    def _candidates(self, name: str) -> None:
+        self._json(200, {"candidates": self.service.fronts[name]})
+
     def _artifacts(self, name: str) -> None:
         entries = [
             {
                 "id": f"art_{file}",
                 "name": file,
-                "role": "model",
+                "role": self.service.roles.get(file, "model"),
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "size_bytes": len(content),
             }
@@ -248,5 +253,6 @@ ROUTES = [
     ("POST", r"/v1/jobs/(\w+)/cancel", _Handler._cancel),
     ("GET", r"/v1/jobs/(\w+)/report", _Handler._report),
     ("GET", r"/v1/jobs/(\w+)/artifacts", _Handler._artifacts),
-    ("GET", r"/v1/artifacts/art_([\w.]+)/content", _Handler._content),
+    ("GET", r"/v1/jobs/(\w+)/candidates", _Handler._candidates),
+    ("GET", r"/v1/artifacts/art_([\w./]+)/content", _Handler._content),
 ]

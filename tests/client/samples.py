@@ -14,6 +14,23 @@ def succeeded(outcome: str = "target_met") -> dict[str, Any]:
     return job("succeeded", outcome=outcome, fraction=1.0, version=9)
 
 
+def candidate(number: int, count: int, **fields: Any) -> dict[str, Any]:
+    """Return one line of a front's list: the first is the slowest."""
+    ratio = 1 - number / (count + 1)
+    return {
+        "id": f"{number:02}",
+        "name": f"candidates/{number:02}.onnx",
+        "is_model": number == 1,
+        "latency_ratio": {"value": ratio, "low": ratio - 0.01, "high": ratio + 0.01},
+        "latency_ms_p50": 10 * ratio,
+        "error": 0.1 * number,
+        "accuracy": None,
+        "agreement": {"value": 0.9, "low": 0.8, "high": 0.95},
+        "size_bytes": 1234,
+        "artifact_id": f"art_candidates/{number:02}.onnx",
+    } | fields
+
+
 def report(outcome: str = "target_met") -> dict[str, Any]:
     latency = {"latency_ms_p50": 10.0, "latency_ms_p95": 12.0, "samples": 100}
     return {
