@@ -44,13 +44,13 @@ def front_table(front: Iterable[Candidate]) -> Table:
     table = Table(
         "network", "latency", "95 % interval", "ms (p50)", "accuracy", "agreement", "feature error", "file", ""
     )
-    for one in front:
+    for number, one in enumerate(front, start=1):
         raw = one.raw
         shares = [
             UNKNOWN if raw.get(name) is None else f"{raw[name]['value']:.3f}" for name in ("accuracy", "agreement")
         ]
         cells = (
-            f"candidates/{one.id}.onnx",
+            f"candidates/{number:02}.onnx",
             f"{one.latency_ratio:.3f}",
             _span(raw["latency_ratio"]),
             f"{raw['latency_ms_p50']:.3f}",

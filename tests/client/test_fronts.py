@@ -1,4 +1,4 @@
-"""A front as the command and the SDK meet it: a folder of networks, a table, and no name of the server's on the disk."""
+"""A front as the command and the SDK meet it: a folder of networks, a table, and names of our own on the disk."""
 
 from __future__ import annotations
 
