@@ -45,9 +45,9 @@ def latency_shares(
     One unit is often lost in the noise: a machine at work gave -1 to +0.3 of the whole for the same one. Units of one
     signature do the same work, so all of a kind are left out at once and the difference is divided among them. The
     first and the last of a kind are left out alone, too: where they are surely not like the rest, as the runtime
-    may fuse them with what stands beside them, each member gets a figure of its own. All figures are then scaled to
-    what every other unit, of whatever kind, was measured to save: a transformer's kinds save 98 % of it one by one, and
-    halves of both together a twentieth less than their part. Timing ends as soon as all is sure enough for a choice.
+    may fuse them with what stands beside them, each member gets a figure of its own. All figures are then scaled
+    half-way to what mixed halves of the network save: the kinds of a transformer save 98 % of it one by one, its halves
+    91 %, and most plans 95 % of their part. Timing ends as soon as all is sure enough for a choice.
     """
     kinds: dict[str, list[Unit]] = {}
     for unit in units:
@@ -136,10 +136,13 @@ def _differ(saved: Saved, kind: str, count: int) -> bool:
 
 
 def _scale(shares: Saved, saved: Saved, halves: Mapping[str, Sequence[Unit]]) -> float:
-    """Return how many times what the shares add up to the halves save in truth; 1 where that makes no sense."""
-    expected = sum(shares[unit.name].value for half in halves.values() for unit in half)
-    found = sum(half.value for half in saved.values())
-    return found / expected if expected > 0 and 0.5 < found / expected < 2 else 1.0
+    """Return how many times what the shares add up to is saved in truth; 1 where that makes no sense.
+
+    Kind by kind is one way to lose all units, half by half another; plans lie between the two.
+    """
+    by_kind = sum(shares[unit.name].value for half in halves.values() for unit in half)
+    by_half = sum(half.value for half in saved.values())
+    return (1 + by_half / by_kind) / 2 if by_kind > 0 and 0.5 < by_half / by_kind < 2 else 1.0
 
 
 def _balanced(singles: Saved, whole: Interval) -> dict[str, Interval]:

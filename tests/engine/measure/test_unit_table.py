@@ -89,15 +89,15 @@ def test_blocks_that_are_alike_in_name_only_get_figures_of_their_own(monkeypatch
     assert sum(share.value for share in shares.values()) == pytest.approx(sum(truth) / 10, rel=0.03)
 
 
-def test_the_figures_add_up_to_what_halves_of_the_network_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All six together save 4.8 ms, and any fewer a tenth less than their part of it, as plans do."""
+def test_the_figures_lie_between_what_kinds_and_what_halves_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All six together save 4.8 ms, and any fewer a tenth less than their part of it."""
     model = chain(6)
     machine = MadeUpMachine(model, [0.8] * 6, 0.005, part=0.9)
     monkeypatch.setattr(unit_table, "time_models", machine.time_models)
 
     shares = machine.shares(model, machine.units)
 
-    assert [share.value for share in shares.values()] == pytest.approx([0.072] * 6, rel=0.02)
+    assert [share.value for share in shares.values()] == pytest.approx([0.076] * 6, rel=0.02)
 
 
 def test_a_quiet_machine_is_asked_less_than_a_busy_one(monkeypatch: pytest.MonkeyPatch) -> None:
