@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ import torch
 from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
+from engine.data.site import Said, Site, pooled, probabilities
 from engine.data.splits import Split
+from engine.data.synthesis.draw import draw_images
 from engine.errors import PostconditionFailed
 from engine.execution.cores import usable_cores
 from engine.execution.runtime import has_cuda
 from engine.formats import load
+from engine.graph.extract import extract
 from engine.graph.features import Features, find_features
 from engine.graph.folds import fold
 from engine.graph.image_input import require_image_input
@@ -31,6 +35,9 @@ from engine.recipe import Deploy, Recipe
 from engine.report import DataUse
 
 IMAGES_MAX = 2000
+IMAGES_SHARE = 0.1
+"""The part of the budget that making images may take."""
+
 PARITY = 1e-5
 """How far the plain form may be from the upload, relative to an output's largest number."""
 
@@ -73,23 +80,47 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         upload = load(source, recipe.architecture)
         model_input = require_image_input(upload)
         images = load_images(calibration, model_input, recipe.preprocess, seed=recipe.seed, limit=IMAGES_MAX)
-        split, data = climb(images, model_input, recipe.preprocess, recipe.seed)
     with progress.stage("normalise"):
         plain = normalise(upload)
         model = merge(fold(plain))
-        _require_same(upload, model, split.repair.take(np.arange(1)), compute)
+        features = find_features(model)
+        one = images if len(images) else draw_images(model_input, recipe.preprocess, 1, recipe.seed)
+        _require_same(upload, model, one.take(np.arange(1)), compute)
+    with progress.stage("images"):
+        site = Site(
+            model=plain,
+            features=features,
+            model_input=model_input,
+            preprocess=recipe.preprocess,
+            ask=functools.partial(_ask, model, features, compute),
+            device=device,
+            seed=recipe.seed,
+            seconds=IMAGES_SHARE * recipe.budget_seconds,
+        )
+        climbed = climb(images, site, recipe.synthesis)
     return Subject(
         upload=upload,
         model=model,
-        split=split,
-        data=data,
-        notes=notes(plain),
-        features=find_features(model),
-        image_shapes={model_input.name: split.repair.inputs.shape[1:]},
+        split=climbed.split,
+        data=climbed.use,
+        notes=(*notes(plain), *climbed.warnings),
+        features=features,
+        image_shapes={model_input.name: climbed.split.repair.inputs.shape[1:]},
         recipe=recipe,
         compute=compute,
         device=device,
     )
+
+
+def _ask(model: Model, features: Features, compute: Deploy, images: ImageSet) -> Said:
+    """Return what the network says of images, features averaged over places and the first output of class scores."""
+    part = extract(model, (*features.values, *features.logits))
+    batches = list(outputs_in_batches(part, images, compute))
+    means = [np.concatenate([pooled(batch[name]) for name in features.values], axis=1) for batch in batches]
+    if not features.logits:
+        return Said(None, np.concatenate(means))
+    scores = np.concatenate([batch[features.logits[0]] for batch in batches])
+    return Said(probabilities(scores), np.concatenate(means))
 
 
 def _require_same(upload: Model, model: Model, images: ImageSet, compute: Deploy) -> None:

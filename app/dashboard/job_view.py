@@ -23,7 +23,20 @@ JOB_ID = re.compile(f"job_[{ALPHABET}]{{26}}")
 EVENTS_SHOWN = 300
 
 # The engine's road, in the order in which it reports progress.
-STAGES = ("load", "normalise", "measure", "units", "score", "search", "cut", "recover", "merge", "verify", "report")
+STAGES = (
+    "load",
+    "normalise",
+    "images",
+    "measure",
+    "units",
+    "score",
+    "search",
+    "cut",
+    "recover",
+    "merge",
+    "verify",
+    "report",
+)
 BEFORE_CANDIDATES = STAGES[: STAGES.index("cut")]
 """Of a front; the networks follow, a stage each, and how many there will be is known when the search is over."""
 

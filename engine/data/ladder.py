@@ -1,53 +1,151 @@
-"""The data ladder: real images where there are enough, procedural ones in their place or beside them where not."""
+"""The data ladder: real images where there are enough, made ones in their place or beside them where not."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from engine.data.augment import augment
+from engine.data.balance import balanced_rows
+from engine.data.foreign import concerns, is_uneven
 from engine.data.images import ImageSet
+from engine.data.preprocess import input_form
+from engine.data.rungs import RUNGS
+from engine.data.rungs.channel_statistics import batch_norms
+from engine.data.rungs.priors import token_values
+from engine.data.rungs.procedural import sized_as
+from engine.data.site import Site
 from engine.data.splits import Split, split
-from engine.data.synthesis.draw import draw_images
-from engine.graph.model import TensorInfo
-from engine.recipe import Preprocess
-from engine.report import DataUse
+from engine.data.synthesis.draw import LEAST_DRAWN, SIDE_MOST
+from engine.data.verdict import REAL_LEAST, check
+from engine.recipe import Synthesis
+from engine.report import CheckFigure, DataUse
 
 ENOUGH_IMAGES = 16
-DRAWN_IMAGES = 256
+DRAWN_IMAGES = 512
+SECONDS_A_PICTURE, SECONDS_A_PIXEL = 0.01, 2.5e-6
+"""What drawing takes on one ordinary core: it sets how many are drawn, so that the number is the same on all."""
+CROPS_OF_EACH = 8
+"""Views of each real image beside many made ones, so that they are not drowned."""
 
 
-def climb(images: ImageSet, model_input: TensorInfo, preprocess: Preprocess, seed: int) -> tuple[Split, DataUse]:
-    """Return who sees which image, and what the report says of it.
+@dataclass(frozen=True)
+class Climbed:
+    """Who sees which image, what the report says of it, and what its reader should be warned of."""
 
-    Rung 0: 16 real images or more, nothing else. Rung 1: fewer, procedural images beside them; or none, and then no
-    image tests, because agreement on drawn pictures says nothing about photographs.
+    split: Split
+    use: DataUse
+    warnings: tuple[str, ...]
+
+
+def climb(images: ImageSet, site: Site, synthesis: Synthesis = "auto") -> Climbed:
+    """Share out the user's images or, where there are fewer than 16, make more.
+
+    Without any there are no image tests, because agreement on made pictures says nothing about photographs.
     """
     if len(images) >= ENOUGH_IMAGES:
-        real = split(images, seed)
-        return real, _use(0, "calibration", real, images.notes)
-    drawn = draw_images(_sized_as(images, model_input), preprocess, DRAWN_IMAGES, seed)
-    parts = split(drawn, seed)
-    if not len(images):
-        parts = dataclasses.replace(parts, repair=_together(parts.repair, parts.test), test=images)
-        return parts, _use(1, "procedural", parts, (*images.notes, *drawn.notes))
-    real = split(images, seed)
-    mixed = Split(_together(real.repair, parts.repair), _together(real.selection, parts.selection), real.test)
-    return mixed, _use(1, "mixed", mixed, (*images.notes, *drawn.notes))
+        return _real(images, site)
+    name = _chosen(site, images, synthesis)
+    count = _count(images, site)
+    real = site.ask(images) if len(images) >= REAL_LEAST else None
+    made = RUNGS[name].make(site, images, count)
+    figures = check(site.ask(made), real)
+    fallen: tuple[str, ...] = ()
+    if name != "procedural" and not _passed(figures) and synthesis == "auto":
+        fallen = (f"images made by {name} failed the check ({_failed(figures)}) and were not used",)
+        name, made = "procedural", RUNGS["procedural"].make(site, images, count)
+        figures = check(site.ask(made), real)
+    notes = (*images.notes, *fallen, *made.notes)
+    parts = _shared_out(images, made, site)
+    use = _use(RUNGS[name].number, _source(name, images), parts, notes, synthesis=name, check=figures)
+    return Climbed(parts, use, _warnings(figures))
 
 
-def _sized_as(images: ImageSet, model_input: TensorInfo) -> TensorInfo:
-    """Return the input with the sizes that it leaves open taken from the user's images, if there are any."""
+def _real(images: ImageSet, site: Site) -> Climbed:
+    """Rung 0. Where classes are out of balance, images of the rarer ones are repeated among those that repair."""
+    real = split(images, site.seed)
+    said = site.ask(images)
+    repair = site.ask(real.repair)
+    if repair.classes is not None and is_uneven(repair, site.seed):
+        rows = balanced_rows(repair.classes, site.seed)
+        real = dataclasses.replace(real, repair=real.repair.take(rows))
+    return Climbed(real, _use(0, "calibration", real, images.notes), concerns(images, said, site.seed))
+
+
+def _chosen(site: Site, images: ImageSet, synthesis: Synthesis) -> str:
+    """Return the rung's name: without a GPU, or without statistics to go by, drawn pictures are the best there is."""
+    if synthesis != "auto":
+        return synthesis
+    if site.device == "cpu":
+        return "procedural"
+    if batch_norms(site.model) or len(images):
+        return "inversion"
+    return "priors" if token_values(site.model) else "procedural"
+
+
+def _count(images: ImageSet, site: Site) -> int:
+    """Return how many to make: DRAWN_IMAGES, or fewer where that would take longer than the seconds."""
+    height, width, _ = input_form(sized_as(images, site.model_input), site.preprocess).drawn_size
+    pixels = min(height, SIDE_MOST) * min(width, SIDE_MOST)
+    return int(min(DRAWN_IMAGES, max(LEAST_DRAWN, site.seconds / (SECONDS_A_PICTURE + SECONDS_A_PIXEL * pixels))))
+
+
+def _shared_out(images: ImageSet, made: ImageSet, site: Site) -> Split:
+    """Let the real images test and, seen in several ways, repair beside the made ones."""
+    parts = split(made, site.seed)
     if not len(images):
-        return model_input
-    return dataclasses.replace(model_input, shape=(*model_input.shape[:1], *images.inputs.shape[1:]))
+        return dataclasses.replace(parts, repair=_together(parts.repair, parts.test), test=images)
+    real = split(images, site.seed)
+    crops = _seen_otherwise(real.repair, site)
+    return Split(_together(crops, parts.repair), _together(real.selection, parts.selection), real.test)
+
+
+def _seen_otherwise(images: ImageSet, site: Site) -> ImageSet:
+    generator = torch.Generator().manual_seed(site.seed)
+    inputs = torch.from_numpy(images.inputs)
+    views = [augment(inputs, generator, layout=site.preprocess.layout).numpy() for _ in range(CROPS_OF_EACH - 1)]
+    return ImageSet(np.concatenate([images.inputs, *views]), None, images.names * CROPS_OF_EACH)
 
 
 def _together(first: ImageSet, second: ImageSet) -> ImageSet:
     return ImageSet(np.concatenate([first.inputs, second.inputs]), None, (*first.names, *second.names))
 
 
-def _use(rung: int, source: str, parts: Split, notes: tuple[str, ...]) -> DataUse:
+def _source(name: str, images: ImageSet) -> str:
+    if len(images):
+        return "mixed"
+    return "procedural" if name == "procedural" else "inverted"
+
+
+def _passed(figures: tuple[CheckFigure, ...]) -> bool:
+    return all(figure.passed for figure in figures)
+
+
+def _failed(figures: tuple[CheckFigure, ...]) -> str:
+    return ", ".join(f"{figure.name} {figure.value:.2f}" for figure in figures if not figure.passed)
+
+
+def _warnings(figures: tuple[CheckFigure, ...]) -> tuple[str, ...]:
+    if _passed(figures):
+        return ()
+    return (
+        f"The made images failed their check ({_failed(figures)}): expect more loss of accuracy. Send real images, or "
+        "check preprocess.mean, std and scale, by which made images are prepared, too.",
+    )
+
+
+def _use(
+    rung: int,
+    source: str,
+    parts: Split,
+    notes: tuple[str, ...],
+    *,
+    synthesis: str | None = None,
+    check: tuple[CheckFigure, ...] = (),
+) -> DataUse:
     return DataUse.model_validate(
         {
             "rung": rung,
@@ -55,6 +153,8 @@ def _use(rung: int, source: str, parts: Split, notes: tuple[str, ...]) -> DataUs
             "repair_images": len(parts.repair),
             "selection_images": len(parts.selection),
             "test_images": len(parts.test),
+            "synthesis": synthesis,
+            "check": check,
             "notes": notes,
         }
     )

@@ -16,6 +16,7 @@ from app.dashboard import PAGES
 from core.storage import STORAGES
 from engine import methods, recipe
 from engine.commands import COMMANDS
+from engine.data.rungs import RUNGS
 from engine.data.synthesis import SYNTHESES
 from engine.execution.operators import OPERATORS
 from engine.formats import FORMATS
@@ -31,7 +32,8 @@ SHARED = {
     "app/dashboard/pages": {"login"},  # where a visitor without a session is sent; no page of the menu
     "core/storage": {"base"},
     "engine/commands": {"output", "recipe_file"},
-    "engine/data/synthesis": {"canvas", "draw"},
+    "engine/data/rungs": {"channel_statistics", "pixels", "wishes"},
+    "engine/data/synthesis": {"canvas", "draw", "shapes", "surfaces"},
     "engine/execution/operators": {"windows"},
     "engine/formats": {"kinds", "archives"},
     "engine/graph/folds": {"affine", "layer"},
@@ -62,6 +64,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "app/dashboard/pages": lambda: rows(page.function for page in PAGES),
     "core/storage": lambda: rows(STORAGES.values()),
     "engine/commands": lambda: rows(drawer_of(name) for name in COMMANDS),
+    "engine/data/rungs": lambda: rows(rung.make for rung in RUNGS.values()),
     "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
     "engine/execution/operators": lambda: rows(OPERATORS.values()),
     "engine/formats": lambda: {importlib.import_module(row.module).__name__.split(".")[-1] for row in FORMATS.values()},

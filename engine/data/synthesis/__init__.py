@@ -10,6 +10,8 @@ from engine.data.synthesis.canvas import Canvas
 from engine.data.synthesis.dead_leaves import dead_leaves
 from engine.data.synthesis.fractals import fractal
 from engine.data.synthesis.pink_noise import pink_noise
+from engine.data.synthesis.scene import scene
+from engine.data.synthesis.shader import shader
 
 Synthesis = Callable[[np.random.Generator, int, int, int], Canvas]  # height, width, channels
 
@@ -17,4 +19,6 @@ SYNTHESES: dict[str, Synthesis] = {
     "dead_leaves": dead_leaves,
     "pink_noise": pink_noise,
     "fractal": fractal,
+    "shader": shader,
+    "scene": scene,
 }

@@ -1,6 +1,9 @@
-"""The data ladder: few images get procedural ones of their own size beside them."""
+"""The data ladder: few images get made ones of their own size beside them, and the report says how those were made."""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,10 +11,16 @@ import pytest
 from engine.data import ladder
 from engine.data.images import ImageSet
 from engine.data.ladder import ENOUGH_IMAGES, climb
+from engine.data.rungs import RUNGS, Rung
+from engine.data.site import Said, Site
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
 from engine.recipe import Preprocess
 from tests.engine.data.conftest import MakeInput
+from tests.engine.data.sites import CLASSES, answered, blank_site, nothing, site_of
+from tests.networks import residual, residual_with_batch_norm, transformer
 
-DRAWN = 8  # in place of the 256 of a real job, which take their time
+DRAWN = 40  # in place of the hundreds of a real job, which take their time
 
 
 @pytest.fixture(autouse=True)
@@ -38,22 +47,112 @@ def some(count: int, *shape: int) -> ImageSet:
 def test_few_images_get_drawn_ones_of_their_own_size(
     count: int, shape: tuple[int | str, ...], keys: dict[str, object], sizes: tuple[int, ...], takes: MakeInput
 ) -> None:
-    parts, use = climb(some(count, *sizes), takes(*shape), Preprocess.model_validate(keys), seed=0)
+    climbed = climb(some(count, *sizes), blank_site(takes(*shape), Preprocess.model_validate(keys)))
 
-    assert (use.rung, use.source) == (1, "mixed")
+    parts, use = climbed.split, climbed.use
+    assert (use.rung, use.source, use.synthesis) == (1, "mixed", "procedural")
     assert {part.inputs.shape[1:] for part in (parts.repair, parts.selection)} == {sizes}
-    assert use.repair_images + use.selection_images + use.test_images <= count + DRAWN
+    held_out = set(parts.test.names) | set(parts.selection.names)
+    assert not held_out & set(parts.repair.names)
+    assert use.check
+
+
+def test_a_handful_of_real_images_is_seen_in_many_ways(takes: MakeInput) -> None:
+    real = some(10, 3, 16, 16)
+
+    repair = climb(real, blank_site(takes(3, 16, 16), Preprocess())).split.repair
+
+    from_real = sum(name.endswith(".png") for name in repair.names)
+    assert 0.25 <= from_real / len(repair) <= 0.75
 
 
 def test_enough_images_stay_among_themselves(takes: MakeInput) -> None:
-    parts, use = climb(some(ENOUGH_IMAGES, 3, 10, 14), takes(3, "h", "w"), Preprocess(), seed=0)
+    climbed = climb(some(ENOUGH_IMAGES, 3, 10, 14), blank_site(takes(3, "h", "w"), Preprocess()))
 
-    assert (use.rung, use.source) == (0, "calibration")
-    assert sum(map(len, (parts.repair, parts.selection, parts.test))) == ENOUGH_IMAGES
+    use = climbed.use
+    assert (use.rung, use.source, use.synthesis, use.check) == (0, "calibration", None, ())
+    assert sum(map(len, (climbed.split.selection, climbed.split.test))) < ENOUGH_IMAGES
+    assert not any(name.startswith(("scene", "dead")) for name in climbed.split.repair.names)
 
 
 def test_no_image_at_all_is_drawn_at_the_recipes_size(takes: MakeInput) -> None:
-    parts, use = climb(some(0, 3, 8, 8), takes(3, "h", "w"), Preprocess(crop=12), seed=0)
+    climbed = climb(nothing(3, 8, 8), blank_site(takes(3, "h", "w"), Preprocess(crop=12)))
 
-    assert (use.rung, use.source, use.test_images) == (1, "procedural", 0)
-    assert parts.repair.inputs.shape[1:] == (3, 12, 12)
+    assert (climbed.use.rung, climbed.use.source, climbed.use.test_images) == (1, "procedural", 0)
+    assert climbed.split.repair.inputs.shape[1:] == (3, 12, 12)
+
+
+def test_rarer_classes_come_repeatedly_and_the_user_is_told(takes: MakeInput) -> None:
+    """Forty images of one class and two of each other one, as the network sees them."""
+    images = some(46, 3, 8, 8)
+    images.inputs[:, 0, 0, 0] = [0] * 40 + [1, 1, 2, 2, 3, 3]
+
+    def ask(asked: ImageSet) -> Said:
+        return Said(np.eye(CLASSES)[asked.inputs[:, 0, 0, 0].astype(int)], answered(asked).features)
+
+    site = dataclasses.replace(blank_site(takes(3, 8, 8), Preprocess()), ask=ask)
+    climbed = climb(images, site)
+
+    classes = ask(climbed.split.repair).classes
+    assert classes is not None
+    counts = np.bincount(classes, minlength=CLASSES)
+    assert counts[1:].sum() >= 10
+    assert any("classes" in warning for warning in climbed.warnings)
+    assert len(set(climbed.split.repair.names)) + climbed.use.selection_images + climbed.use.test_images == 46
+
+
+@pytest.mark.parametrize(
+    ("network", "device", "images", "expected"),
+    [
+        (residual, "cpu", 0, "procedural"),
+        (residual, "cuda", 0, "procedural"),
+        (residual, "cuda", 3, "inversion"),
+        (residual_with_batch_norm, "cuda", 0, "inversion"),
+        (transformer, "cuda", 0, "priors"),
+    ],
+)
+def test_the_rung_follows_network_device_and_images(
+    network: Callable[[], Model], device: str, images: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every rung is replaced by one that passes, so that none asks for a GPU."""
+    asked: list[str] = []
+
+    def standing_in(name: str) -> Rung:
+        def make(site: Site, real: ImageSet, count: int) -> ImageSet:
+            asked.append(name)
+            return some(count, 3, 16, 16)
+
+        return Rung(RUNGS[name].number, make)
+
+    monkeypatch.setattr(ladder, "RUNGS", {name: standing_in(name) for name in RUNGS})
+    monkeypatch.setattr(ladder, "check", lambda made, real: ())
+    site = dataclasses.replace(site_of(normalise(network())), device=device, ask=answered)
+
+    climbed = climb(some(images, 3, 16, 16), site)
+
+    assert asked[0] == expected
+    assert climbed.use.synthesis == expected
+
+
+def test_what_fails_its_check_is_not_used_unless_asked_for(takes: MakeInput, monkeypatch: pytest.MonkeyPatch) -> None:
+    def grey(site: Site, real: ImageSet, count: int) -> ImageSet:
+        return ImageSet(np.zeros((count, 3, 16, 16), np.float32), None, ("grey",) * count)
+
+    monkeypatch.setattr(ladder, "RUNGS", {**RUNGS, "inversion": Rung(2, grey)})
+    site = dataclasses.replace(site_of(residual_with_batch_norm()), device="cuda", ask=answered)
+
+    by_itself = climb(nothing(3, 16, 16), site)
+    as_asked = climb(nothing(3, 16, 16), site, "inversion")
+
+    assert (by_itself.use.rung, by_itself.use.synthesis) == (1, "procedural")
+    assert any("inversion failed the check" in note for note in by_itself.use.notes)
+    assert (as_asked.use.rung, as_asked.use.source) == (2, "inverted")
+    assert any("failed their check" in warning for warning in as_asked.warnings)
+
+
+def test_a_short_budget_draws_fewer_but_enough(takes: MakeInput) -> None:
+    model_input, seconds = takes(3, "h", "w"), 0.1
+
+    climbed = climb(nothing(3, 1, 1), blank_site(model_input, Preprocess(crop=20), seconds))
+
+    assert climbed.use.repair_images + climbed.use.selection_images == 32

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.data.synthesis import SYNTHESES
-from engine.data.synthesis.draw import draw_images
+from engine.data.synthesis.draw import TURNS, draw_images
 from engine.errors import CalibrationMismatch
 from engine.recipe import Preprocess
 from tests.engine.data.conftest import MakeInput
@@ -42,7 +42,7 @@ def test_a_set_mixes_the_kinds_in_the_networks_range(takes: MakeInput) -> None:
 
     assert images.inputs.shape == (60, 3, 32, 32)
     assert images.labels is None
-    assert {name.split("[")[0] for name in images.names} == set(SYNTHESES)
+    assert {name.split("[")[0] for name in images.names} == set(TURNS) <= set(SYNTHESES)
     # The extremes of ImageNet's normalisation; photographs have a deviation near 1.
     assert images.inputs.min() >= -2.2
     assert images.inputs.max() <= 2.7
