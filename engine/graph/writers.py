@@ -75,6 +75,12 @@ def output_channels(model: Model, writer: Writer) -> int:
     return int(shape[0] if kind(node) == "Conv" or is_transposed(node) else shape[1])
 
 
+def groups_of(model: Model, writer: Writer) -> int:
+    """Return into how many groups a writer divides its channels, each with weights of its own; 1 where all mix."""
+    attributes = model.nodes()[writer.node].attributes
+    return attributes["group"].as_int() if "group" in attributes else 1
+
+
 def has_bias(model: Model, writer: Writer) -> bool:
     """Tell whether a writer adds one number to each output channel."""
     return writer.bias is not None and math.prod(model.weight(writer.bias).shape) == output_channels(model, writer)
@@ -134,15 +140,14 @@ def _only_data_input(node: ir.Node) -> ir.Value | None:
 
 
 def _is_refittable(node: ir.Node) -> bool:
-    """Dense weights that no other node shares, and a bias, if any, likewise."""
+    """Weights that no other node shares, and a bias, if any, likewise."""
     own = [value for value in node.inputs[1:] if value is not None]
     if not own or any(not _is_weight(value) or len(value.uses()) != 1 for value in own):
         return False
     attributes = node.attributes
     if kind(node) == "Conv":
         return (
-            ("group" not in attributes or attributes["group"].as_int() == 1)
-            and ("auto_pad" not in attributes or attributes["auto_pad"].as_string() == "NOTSET")
+            ("auto_pad" not in attributes or attributes["auto_pad"].as_string() == "NOTSET")
             and own[0].shape is not None
             and len(own[0].shape) == 4
         )

@@ -13,7 +13,7 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
-from engine.graph.writers import output_channels
+from engine.graph.writers import groups_of, output_channels
 from engine.recipe import Deploy
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import gather, moments_at
@@ -94,7 +94,7 @@ def refit_in_order(
         on_layer(done, len(asked))
         layer = Layer(cut, question)
         given.advance(places[question.writer.node], layer.fetches)
-        wished.advance(goals[question.target], [question.target])
+        wished.advance(goals[question.target] + 1, [question.target])
         moments = [of_set[0] for of_set in moments_at(given, wished, [layer], len(images), seed)]
         set_weights(cut, question.writer, best_weights(cut, question.writer, moments[0], moments[-1]))
 
@@ -129,8 +129,8 @@ def _chunks(model: Model, asked: Mapping[str, Question]) -> Iterator[list[str]]:
     chunk: list[str] = []
     room = MOMENTS_BYTES_MAX
     for name, question in asked.items():
-        inputs = unknowns(model, question.writer)
-        size_bytes = 2 * 8 * inputs * (inputs + output_channels(model, question.writer))
+        inputs, groups = unknowns(model, question.writer), groups_of(model, question.writer)
+        size_bytes = 2 * 8 * inputs * (inputs * groups + output_channels(model, question.writer))
         if chunk and size_bytes > room:
             yield chunk
             chunk, room = [], MOMENTS_BYTES_MAX

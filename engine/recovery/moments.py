@@ -17,12 +17,21 @@ from engine.recovery.questions import Question
 from engine.recovery.rows import Array, Layer
 
 ROWS_PER_IMAGE = 96
-"""Positions of an image, drawn at random, that tell as much as all of them, for neighbours repeat each other."""
+"""Positions of an image, drawn at random, that tell as much as all of them, for neighbours repeat each other.
+
+On ResNet-56 with 8 units cut: error left with 32 of them 0.083, with 96 and with 256 0.081.
+"""
+NUMBERS_PER_IMAGE_MAX = 2**18
+"""The inputs of all these rows; a depthwise layer reads many, and its few unknowns a channel need few rows."""
+ROWS_PER_IMAGE_MIN = 8
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over rows: `gram` is inputs' inputs, `cross` inputs' targets, `power` the targets' squares; float64."""
+    """Sums over rows, float64: `gram` of inputs and inputs, `cross` of inputs and targets, `power` of squared targets.
+
+    Each group of channels has its own: (groups, unknowns, unknowns) and (groups, unknowns, channels of a group).
+    """
 
     gram: npt.NDArray[np.float64]
     cross: npt.NDArray[np.float64]
@@ -51,7 +60,6 @@ def moments_at(
     layers: Sequence[Layer],
     sets: int,
     seed: int,
-    rows_per_image: int = ROWS_PER_IMAGE,
 ) -> list[list[Moments]]:
     """Return, for each set of images, the moments of each layer: inputs as `given` has them, targets as `wished`.
 
@@ -61,10 +69,14 @@ def moments_at(
     totals: list[list[Moments | None]] = [[None] * len(layers) for _ in range(sets)]
     for row, here, there in _side_by_side(given, wished, layers):
         for index, layer in enumerate(layers):
-            moments = _moments(*layer.rows(here, there, generators[row][index], rows_per_image))
+            moments = _moments(*layer.rows(here, there, generators[row][index], _rows_per_image(layer)))
             total = totals[row][index]
             totals[row][index] = moments if total is None else total + moments
     return [[total for total in of_one if total is not None] for of_one in totals]
+
+
+def _rows_per_image(layer: Layer) -> int:
+    return max(ROWS_PER_IMAGE_MIN, min(ROWS_PER_IMAGE, NUMBERS_PER_IMAGE_MAX // layer.numbers))
 
 
 def _side_by_side(given: Frontier, wished: Frontier, layers: Sequence[Layer]) -> Iterator[tuple[int, Outputs, Outputs]]:
@@ -80,8 +92,9 @@ def _side_by_side(given: Frontier, wished: Frontier, layers: Sequence[Layer]) ->
 
 def _moments(inputs: Array, targets: Array) -> Moments:
     # float32 products of a batch, float64 sums over batches: the rows of one batch are few
+    columns = inputs.transpose(0, 2, 1)
     return Moments(
-        gram=(inputs.T @ inputs).astype(np.float64),
-        cross=(inputs.T @ targets).astype(np.float64),
+        gram=(columns @ inputs).astype(np.float64),
+        cross=(columns @ targets).astype(np.float64),
         power=float(np.square(targets, dtype=np.float64).sum()),
     )

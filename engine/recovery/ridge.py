@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve
 
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import Writer, has_bias, is_transposed
+from engine.graph.writers import Writer, groups_of, has_bias, is_transposed
 from engine.recovery.moments import Moments
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-Weights = npt.NDArray[np.float64]  # (unknowns, channels); the last row is the bias, where there is one
+TINY = 1e-12  # a group that nothing comes into keeps its weights
+Weights = npt.NDArray[np.float64]  # (groups, unknowns, channels of a group); the last unknown is the bias, if any
 
 
 def best_weights(model: Model, writer: Writer, fit: Moments, check: Moments) -> Weights:
@@ -23,31 +23,40 @@ def best_weights(model: Model, writer: Writer, fit: Moments, check: Moments) -> 
 
 
 def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:
-    """Return the weights of least squares, drawn towards `start` by `ridge` times the mean power of an input."""
-    strength = ridge * float(np.diag(moments.gram).mean())
-    system = moments.gram + strength * np.eye(len(moments.gram))
-    return np.asarray(solve(system, moments.cross + strength * start, assume_a="pos"))
+    """Return the weights of least squares, drawn towards `start` by `ridge` times the mean power of a group's input."""
+    size = start.shape[1]
+    strength = np.maximum(ridge * np.trace(moments.gram, axis1=1, axis2=2) / size, TINY)[:, None, None]
+    return np.asarray(np.linalg.solve(moments.gram + strength * np.eye(size), moments.cross + strength * start))
 
 
 def weights_of(model: Model, writer: Writer) -> Weights:
-    weight, node = model.weight(writer.weight).astype(np.float64), model.nodes()[writer.node]
-    if kind(node) == "Conv":
-        weight = weight.reshape(len(weight), -1).T  # (out, in, kh, kw) -> (in*kh*kw, out)
-    elif is_transposed(node):
-        weight = weight.T
+    """Return a writer's weights and its bias, if it has one."""
+    weight, groups = model.weight(writer.weight).astype(np.float64), groups_of(model, writer)
+    if _outputs_first(model, writer):
+        # (out, in a group, kh, kw) -> (groups, out a group, unknowns) -> (groups, unknowns, out a group)
+        weights = weight.reshape(groups, len(weight) // groups, -1).transpose(0, 2, 1)
+    else:
+        weights = weight[None]
     if has_bias(model, writer):
         assert writer.bias is not None
-        weight = np.concatenate([weight, model.weight(writer.bias).astype(np.float64).reshape(1, -1)])
-    return weight
+        bias = model.weight(writer.bias).astype(np.float64).reshape(groups, 1, -1)
+        weights = np.concatenate([weights, bias], axis=1)
+    return weights
 
 
 def set_weights(model: Model, writer: Writer, weights: Weights) -> None:
-    old, node = model.weight(writer.weight), model.nodes()[writer.node]
+    """Give a writer, in place, what `weights_of` would return."""
+    old = model.weight(writer.weight)
     if has_bias(model, writer):
         assert writer.bias is not None
         old_bias = model.weight(writer.bias)
-        model.set_weight(writer.bias, weights[-1].reshape(old_bias.shape).astype(old_bias.dtype))
-        weights = weights[:-1]
-    if kind(node) == "Conv" or is_transposed(node):
-        weights = weights.T
+        model.set_weight(writer.bias, weights[:, -1].reshape(old_bias.shape).astype(old_bias.dtype))
+        weights = weights[:, :-1]
+    if _outputs_first(model, writer):
+        weights = weights.transpose(0, 2, 1)
     model.set_weight(writer.weight, weights.reshape(old.shape).astype(old.dtype))
+
+
+def _outputs_first(model: Model, writer: Writer) -> bool:
+    node = model.nodes()[writer.node]
+    return kind(node) == "Conv" or is_transposed(node)

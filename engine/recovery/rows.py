@@ -10,9 +10,9 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from engine.graph.model import Model
-from engine.graph.writers import has_bias, output_channels
+from engine.graph.writers import groups_of, has_bias, output_channels
 from engine.measure.batches import Outputs
-from engine.recovery.questions import Question
+from engine.recovery.questions import Question, unknowns
 
 Array = npt.NDArray[Any]
 
@@ -22,23 +22,27 @@ Undo = Callable[[Array, Outputs], Array]
 
 
 class Layer:
-    """One writer's rows. `fetches` are the values of the cut network that they are read from."""
+    """One writer's rows, each of so many `numbers`; `fetches` are the values of the cut network that they come from."""
 
     def __init__(self, cut: Model, question: Question) -> None:
         self.writer, self.target, self.bounds = question.writer, question.target, question.bounds
         nodes = cut.nodes()
         self.node = nodes[self.writer.node]
-        self.output = str(self.node.outputs[0].name)
         self.channels = output_channels(cut, self.writer)
+        self.groups = groups_of(cut, self.writer)
+        self.numbers = self.groups * unknowns(cut, self.writer)
         self.has_bias = has_bias(cut, self.writer)
         self.relays = [_undo(cut, nodes[name], self) for name in self.writer.relays]
         along = [str(nodes[name].inputs[_data_input(nodes[name])].name) for name in self.writer.relays]  # type: ignore[union-attr]  # relays have one
         skip = [] if self.writer.skip is None else [self.writer.skip]
         total = [self.writer.total] if self.bounds is not None else []
-        self.fetches = list(dict.fromkeys([self.writer.reads, self.output, *along, *skip, *total]))
+        self.fetches = list(dict.fromkeys([self.writer.reads, *along, *skip, *total]))
 
     def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator, rows_per_image: int) -> Rows:
-        """Return sampled inputs (rows, unknowns), with a one for the bias, and targets (rows, channels)."""
+        """Return sampled inputs (groups, rows, unknowns), a one for the bias among them, and what should come of them.
+
+        The targets' shape is (groups, rows, channels of a group).
+        """
         target = wished[self.target]
         if self.bounds is not None:
             target = as_good(target, given[self.writer.total], *self.bounds)
@@ -48,23 +52,27 @@ class Layer:
             target = undo(target, given)
         if self.node.op_type == "Conv":
             target = np.moveaxis(target, 1, -1)  # (images, channels, h, w) -> (images, h, w, channels)
+        places = target.shape[:-1]
         target = target.reshape(-1, self.channels)
         images = len(given[self.writer.reads])
         count = min(len(target), rows_per_image * images)
         drawn = np.sort(generator.choice(len(target), count, replace=False))
-        inputs = self._inputs(given, drawn)
+        inputs = self._inputs(given[self.writer.reads], drawn, places)
         if self.has_bias:
-            inputs = np.concatenate([inputs, np.ones((count, 1), inputs.dtype)], axis=1)
-        return inputs, target[drawn]
+            inputs = np.concatenate([inputs, np.ones((self.groups, count, 1), inputs.dtype)], axis=2)
+        return inputs, _in_groups(target[drawn], self.groups)
 
-    def _inputs(self, given: Outputs, drawn: npt.NDArray[np.intp]) -> Array:
-        read = given[self.writer.reads]
+    def _inputs(self, read: Array, drawn: npt.NDArray[np.intp], places: tuple[int, ...]) -> Array:
         if self.node.op_type != "Conv":
-            return np.asarray(read.reshape(-1, read.shape[-1])[drawn])
-        height, width = given[self.output].shape[2:]
-        image, y, x = np.unravel_index(drawn, (len(read), height, width))
+            return _in_groups(read.reshape(-1, read.shape[-1])[drawn], 1)
+        image, y, x = np.unravel_index(drawn, places)
         patches = _patches(self.node, read)  # (images, channels, h, w, kh, kw), a view
-        return np.asarray(patches[image, :, y, x].reshape(len(drawn), -1))
+        return _in_groups(patches[image, :, y, x].reshape(len(drawn), -1), self.groups)
+
+
+def _in_groups(rows: Array, groups: int) -> Array:
+    """(rows, groups * columns) -> (groups, rows, columns)"""
+    return np.ascontiguousarray(rows.reshape(len(rows), groups, -1).transpose(1, 0, 2))
 
 
 def as_good(target: Array, present: Array, low: float, high: float) -> Array:

@@ -13,7 +13,7 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import blocks, find_units
-from engine.graph.writers import Writer
+from engine.graph.writers import Writer, find_writer
 from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
 from engine.recovery.closed_form import cut_and_repair, refit_in_order, repair_each
@@ -142,19 +142,46 @@ def test_what_was_trained_is_refitted_at_new_holes_only() -> None:
     assert changed == {question.writer.weight, question.writer.bias}
 
 
-def test_ridge_regression_meets_the_normal_equations() -> None:
+def test_ridge_regression_meets_the_normal_equations_of_each_group() -> None:
     generator = np.random.default_rng(5)
-    inputs, targets = generator.normal(size=(200, 6)), generator.normal(size=(200, 3))
-    start = generator.normal(size=(6, 3))
-    moments = Moments(inputs.T @ inputs, inputs.T @ targets, float((targets**2).sum()))
+    inputs, targets = generator.normal(size=(4, 200, 6)), generator.normal(size=(4, 200, 3))
+    start, columns = generator.normal(size=(4, 6, 3)), inputs.transpose(0, 2, 1)
+    moments = Moments(columns @ inputs, columns @ targets, float((targets**2).sum()))
 
     weights = ridge_regression(moments, start, ridge=0.1)
 
-    strength = 0.1 * np.diag(moments.gram).mean()
-    gradient = inputs.T @ (inputs @ weights - targets) + strength * (weights - start)
-    assert np.abs(gradient).max() < 1e-9
+    for group in range(4):
+        strength = 0.1 * np.diag(moments.gram[group]).mean()
+        pull = strength * (weights[group] - start[group])
+        assert np.abs(columns[group] @ (inputs[group] @ weights[group] - targets[group]) + pull).max() < 1e-9
     direct = float(((targets - inputs @ weights) ** 2).sum() / (targets**2).sum())
     assert moments.residual(weights) == pytest.approx(direct, rel=1e-9)
+
+
+def test_a_group_that_nothing_comes_into_keeps_its_weights() -> None:
+    start = np.random.default_rng(6).normal(size=(2, 5, 1))
+    nothing = Moments(np.zeros((2, 5, 5)), np.zeros((2, 5, 1)), 0.0)
+
+    np.testing.assert_allclose(ridge_regression(nothing, start, ridge=0.1), start)
+
+
+@pytest.mark.parametrize("group", [1, 2, CHANNELS])
+def test_layers_of_groups_are_found_again(group: int) -> None:
+    """Dense, grouped and depthwise: random weights get back what writes the uncut network's values."""
+    draft = Draft()
+    x = draft.conv(stem(draft), CHANNELS, 2 * CHANNELS, group=group)
+    model = normalise(draft.model(draft.classify(draft.node("Sigmoid", x), channels=2 * CHANNELS)))
+    shown, spoilt = some_images(model, 48), model.copy()
+    written = next(node.inputs[0] for node in model.graph if node.op_type == "Sigmoid")
+    writer = find_writer(model, str(written.name), through_relu=False)
+    assert writer is not None
+    old = model.weight(writer.weight)
+    spoilt.set_weight(writer.weight, (old + np.random.default_rng(0).normal(0, 0.3, old.shape)).astype(np.float32))
+
+    refit_in_order(model, spoilt, [Question(writer, writer.total)], [shown], COMPUTE, seed=0)
+
+    expected = say(model, shown)
+    assert np.abs(say(spoilt, shown) - expected).max() / np.abs(expected).max() < 2e-2
 
 
 @pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])

@@ -61,7 +61,7 @@ def test_what_is_clipped_is_known() -> None:
     _, asked = asked_of(model, blocks(find_units(model))[:1])
 
     # the stem ends in a Relu and the sum does not, so that no layer is right before the hole
-    assert [question.bounds for question in asked] == [(0.0, 6.0), None]
+    assert [question.bounds for question in asked] == [(0.0, 6.0), (0.0, 6.0), None]
 
 
 def test_beyond_a_bound_whatever_is_there_is_good() -> None:
