@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ModelError, RecipeInvalid
+from engine.measure import latency
 from engine.measure.feeds import random_feed
 from engine.measure.latency import (
     ROUNDS_BEFORE_ASKING,
@@ -170,11 +171,47 @@ def test_a_comparison_is_whole(parse: Parse) -> None:
 
     found = compare_latency(model, model, Deploy(batch=2), {}, seed=0, budget_seconds=0.2)
 
-    for latency in (found.original, found.delivered):
-        assert 0 < latency.latency_ms_p50 <= latency.latency_ms_p95
-        assert latency.samples >= ROUNDS_MIN
+    for times in (found.original, found.delivered):
+        assert 0 < times.latency_ms_p50 <= times.latency_ms_p95
+        assert times.samples >= ROUNDS_MIN
     assert found.ratio.low <= found.ratio.value <= found.ratio.high
     assert found.clock == "thread"
+
+
+def test_which_is_faster_is_worth_more_time_than_was_asked(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first samples leave it open; those that are taken then, beside them, do not."""
+    asked: list[float] = []
+
+    def sample(*_: object, budget_seconds: float, taken: Samples | None = None, **options: object) -> Samples:
+        asked.append(budget_seconds)
+        unclear = np.array([[10.0, 8.0]] * 3 + [[10.0, 12.0]] * 3)
+        return unclear if taken is None else np.concatenate([taken, [[10.0, 8.0]] * 60])
+
+    monkeypatch.setattr(latency, "take_samples", sample)
+    model = parse(NETWORK.format(height=4))
+
+    found = compare_latency(model, model, Deploy(), {}, seed=0, budget_seconds=2)
+
+    assert asked == [2, 8]
+    assert found.ratio.high < 1
+    assert found.original.samples == 66
+
+
+def test_samples_taken_before_come_first() -> None:
+    machine = FakeMachine(a=10)
+    before = np.full((20, 1), 7.0)
+
+    samples = take_samples(
+        machine.runs,
+        seed=0,
+        budget_seconds=1e9,
+        enough=lambda taken: len(taken) >= 30,
+        clock=machine.clock,
+        wall=machine.clock,
+        taken=before,
+    )
+
+    np.testing.assert_allclose(samples, [*[[7.0]] * 20, *[[10.0]] * 10])
 
 
 def test_a_table_of_networks_has_one_sample_each_a_round(parse: Parse) -> None:
