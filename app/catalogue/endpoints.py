@@ -36,6 +36,7 @@ async def get_limits(tenant: Reader) -> Response:
         upload_max_age_seconds=settings.upload_max_age_seconds,
         max_request_bytes=settings.max_request_bytes,
         retention_days=settings.retention_days,
+        webhooks_per_project=settings.webhooks_per_project,
     )
     return json_answer(limits.model_dump())
 

@@ -29,6 +29,7 @@ class Limits(BaseModel):
     upload_max_age_seconds: int
     max_request_bytes: int
     retention_days: int
+    webhooks_per_project: int
 
 
 class Me(BaseModel):

@@ -90,10 +90,7 @@ def change(session: Session, project_id: str, services: Services, webhook_id: st
         _check(services, asked.url)
     if "events" in changes:
         changes["events"] = _told_once(asked.events)
-    row, now = (
-        _found("webhook", webhook_id, lambda: deliveries.webhook_in(session, project_id, webhook_id)),
-        utc_now(session),
-    )
+    row, now = _locked(session, project_id, webhook_id), utc_now(session)
     if changes.get("active") is True and not row.active:
         row.failing_since = row.disabled_at = row.disabled_reason = None
     for name, value in changes.items():
@@ -107,10 +104,7 @@ def change(session: Session, project_id: str, services: Services, webhook_id: st
 
 def rotate(session: Session, project_id: str, services: Services, webhook_id: str, overlap_seconds: int) -> Record:
     """Give the webhook a new secret, and let the old one sign beside it for a while; return it with the new one."""
-    row, now = (
-        _found("webhook", webhook_id, lambda: deliveries.webhook_in(session, project_id, webhook_id)),
-        utc_now(session),
-    )
+    row, now = _locked(session, project_id, webhook_id), utc_now(session)
     ours = pepper_id(services.pepper)
     keeps_old = overlap_seconds > 0 and row.pepper_id == ours  # of another pepper's secret nothing is left
     row.previous_salt = row.salt if keeps_old else None
@@ -121,7 +115,7 @@ def rotate(session: Session, project_id: str, services: Services, webhook_id: st
 
 def test(session: Session, project_id: str, webhook_id: str) -> Record:
     """Write a test message."""
-    row = _found("webhook", webhook_id, lambda: deliveries.webhook_in(session, project_id, webhook_id))
+    row = _locked(session, project_id, webhook_id)
     if not row.active:
         raise _inactive(webhook_id)
     delivery = write_test(session, row, utc_now(session))
@@ -131,7 +125,7 @@ def test(session: Session, project_id: str, webhook_id: str) -> Record:
 
 def redeliver(session: Session, project_id: str, webhook_id: str, delivery_id: str) -> Record:
     """Have a message sent again."""
-    _found("webhook", webhook_id, lambda: deliveries.webhook_in(session, project_id, webhook_id))
+    _locked(session, project_id, webhook_id)
     now = utc_now(session)
     try:
         delivery = _found(
@@ -169,6 +163,10 @@ def _view_with_secret(row: Webhook, services: Services) -> Record:
 
 def _told_once(events: list[Any]) -> list[str]:
     return list(dict.fromkeys(str(event) for event in events))
+
+
+def _locked(session: Session, project_id: str, webhook_id: str) -> Webhook:
+    return _found("webhook", webhook_id, lambda: deliveries.webhook_in(session, project_id, webhook_id))
 
 
 def _found(word: str, identifier: str, look: Callable[[], T]) -> T:

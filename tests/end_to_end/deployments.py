@@ -17,8 +17,13 @@ from examples.embedded import plain_environment, running_service
 from tests.servers import PostgresServer, S3Server, free_port, running
 
 ROOT = Path(__file__).parents[2]
-QUICK = {"SECATEUR_LEASE_SECONDS": "4", "SECATEUR_POLL_SECONDS": "0.2", "OMP_NUM_THREADS": "1"}
-"""Short times, so that a lost worker is noticed in seconds."""
+QUICK = {
+    "SECATEUR_LEASE_SECONDS": "4",
+    "SECATEUR_POLL_SECONDS": "0.2",
+    "SECATEUR_WEBHOOK_PRIVATE_NETWORKS": '["127.0.0.0/8"]',
+    "OMP_NUM_THREADS": "1",
+}
+"""Short times, so that a lost worker is noticed in seconds; and webhooks may go to a test's own receiver."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Deployment:
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Deployment]:
-    """`secateur-server`: SQLite, local files, a worker that polls."""
+    """`secateur-server`: SQLite, local files, a worker that polls, a sender."""
     with running_service(folder / "service.log", QUICK) as service:
 
         def kill_worker() -> None:
@@ -43,7 +48,7 @@ def embedded(folder: Path) -> Iterator[Deployment]:
 
 @contextmanager
 def scale_out(folder: Path, postgres: PostgresServer, broker_url: str, s3: S3Server) -> Iterator[Deployment]:
-    """The processes of docker-compose.yml: prepare, web process and Celery worker over PostgreSQL, Valkey and S3."""
+    """The processes of docker-compose.yml: prepare, web process, sender and Celery worker over real servers."""
     port, key = free_port(), new_key()
     environment = plain_environment() | {
         **QUICK,
@@ -63,6 +68,8 @@ def scale_out(folder: Path, postgres: PostgresServer, broker_url: str, s3: S3Ser
     with ExitStack() as stack:
         web = _with_folder(environment, folder / "web")
         stack.enter_context(running([sys.executable, "-m", "app"], port=port, environment=web))
+        sender = _with_folder(environment, folder / "sender")
+        stack.enter_context(running([sys.executable, "-m", "sender"], port=None, environment=sender))
         workers = CeleryWorkers(_with_folder(environment, folder / "worker"), folder / "worker.log")
         stack.callback(workers.stop)
         workers.start()
