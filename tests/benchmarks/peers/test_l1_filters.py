@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import l1_filters
-from benchmarks.peers.l1_filters import meet, norms_of_filters, smallest
+from benchmarks.peers.l1_filters import best, meet, norms_of_filters, smallest
 from engine.formats import load, save
 from engine.graph.channels.groups import find_groups
 from engine.graph.channels.remove import remove_channels
@@ -50,18 +50,19 @@ def test_a_channel_whose_filter_is_zero_goes_first() -> None:
             assert norm.argmin() == channel
 
 
-def test_every_layer_loses_the_same_part_and_keeps_a_multiple_of_eight() -> None:
+@pytest.mark.parametrize("step", [8, 16])
+def test_every_layer_loses_the_same_part_and_keeps_a_multiple_of_the_step(step: int) -> None:
     sizes = [8, 16, 64, 64, 64, 100, 512]
     norms = {f"layer {n}": np.random.default_rng(n).random(size) for n, size in enumerate(sizes)}
     before = dict.fromkeys(norms, 0)
     for part in np.linspace(0, 1, 41):
-        cuts = smallest(norms, float(part))
+        cuts = smallest(norms, float(part), step)
         for name, norm in norms.items():
             gone = cuts.get(name, [])
             kept = np.setdiff1d(np.arange(len(norm)), gone)
-            assert len(kept) >= 8
-            assert len(kept) % 8 == 0 or not gone
-            assert abs(len(gone) - part * len(norm)) <= 8 + 1e-9
+            assert len(kept) >= min(step, len(norm))
+            assert len(kept) % step == 0 or not gone
+            assert abs(len(gone) - part * len(norm)) <= step + 1e-9
             assert not gone or norm[gone].max() <= norm[kept].min()
             assert len(gone) >= before[name]
             before[name] = len(gone)
@@ -71,7 +72,7 @@ def test_layers_of_one_width_shrink_one_after_the_other() -> None:
     """A step of all at once would jump over the ratio that is asked for."""
     norms = {f"layer {n}": np.random.default_rng(n).random(32) for n in range(8)}
 
-    totals = [sum(map(len, smallest(norms, part).values())) for part in np.linspace(0, 0.75, 193)]
+    totals = [sum(map(len, smallest(norms, part, 8).values())) for part in np.linspace(0, 0.75, 193)]
 
     assert totals[0] == 0
     assert totals[-1] == 8 * 24
@@ -104,7 +105,7 @@ def test_the_program_delivers_a_narrower_network_and_an_account(
     arguments = ["net.onnx", "--calibration", "images.npy", "--recipe", "recipe.json", "--out", "out"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["l1_filters", *arguments, "--recovery-seconds", "1"])
-    monkeypatch.setattr(l1_filters, "WIDTH_STEP", 2)
+    monkeypatch.setattr(l1_filters, "WIDTH_STEPS", (2,))
     monkeypatch.setattr(l1_filters, "_timer", lambda subject: lambda cut: parameters(cut) / parameters(model))
 
     l1_filters.main()
@@ -116,6 +117,16 @@ def test_the_program_delivers_a_narrower_network_and_an_account(
     assert parameters(load(tmp_path / "out" / "model.onnx")) < parameters(model)
 
 
+def test_of_what_meets_the_ratio_the_largest_is_taken_and_else_the_fastest() -> None:
+    model = normalise(plain())
+    norms = norms_of_filters(model, find_groups(model).groups)
+    large, small = (remove_channels(model, smallest(norms, part, 2)) for part in (0.3, 0.6))
+
+    assert best([(0.6, 0.5, small), (0.3, 0.69, large)], 0.7)[2] is large
+    assert best([(0.6, 0.5, small), (0.3, 0.71, large)], 0.7)[2] is small
+    assert best([(0.6, 0.8, small), (0.3, 0.9, large)], 0.7)[2] is small
+
+
 def parameters(model: Model) -> int:
     return sum(model.weight(name).size for name in model.graph.initializers)
 
@@ -123,5 +134,5 @@ def parameters(model: Model) -> int:
 def test_nothing_is_removed_where_no_part_is_asked() -> None:
     model = normalise(plain())
 
-    assert smallest(norms_of_filters(model, find_groups(model).groups), 0.0) == {}
+    assert smallest(norms_of_filters(model, find_groups(model).groups), 0.0, 8) == {}
     assert remove_channels(model, {}).to_bytes()
