@@ -38,7 +38,7 @@ class Post:
             async with (
                 asyncio.timeout(self.timeout_seconds),
                 self._connections(url) as connections,
-                connections.stream("POST", url, headers=_all(headers), content=payload) as response,
+                connections.stream("POST", _address(url), headers=_all(url, headers), content=payload) as response,
             ):
                 await answer.read(response)
         except TimeoutError:
@@ -96,6 +96,18 @@ class _Arriving:
         return Answer(self._status, body, self._error, self._wish_seconds)
 
 
-def _all(headers: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
-    ours = {"Content-Type": "application/json", "User-Agent": "secateur-webhooks", "Connection": "close"}
+def _address(url: str) -> httpcore2.URL:
+    """Take the URL apart ourselves: the library's own way loses what stands behind a semicolon."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore2.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target)
+
+
+def _all(url: str, headers: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
+    ours = {
+        "Host": urlsplit(url).netloc,
+        "Content-Type": "application/json",
+        "User-Agent": "secateur-webhooks",
+        "Connection": "close",
+    }
     return list({**ours, **headers}.items())

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.db import Database, utc_now
@@ -78,7 +78,7 @@ class Sender:
             if not await self._database.fetch_all(webhook_due_statement(now=datetime.now(UTC))):
                 return None
             return await self._claim()
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             log.warning("sender.database_away", reason=type(error).__name__)
             return None
 
@@ -96,8 +96,10 @@ class Sender:
                 await self._settle(errand, await self._sent(errand))
             else:
                 await self._give_up_unsigned(errand)
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             log.warning("sender.unsettled", delivery_id=errand.delivery_id, reason=type(error).__name__)
+        except Exception:
+            log.exception("sender.unsettled", delivery_id=errand.delivery_id)
 
     async def _sent(self, errand: Errand) -> Answer:
         signing = [secret_of(self._pepper, errand.webhook_id, salt) for salt in errand.salts]

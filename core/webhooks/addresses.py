@@ -59,13 +59,13 @@ def check_url(url: str, private_networks: Sequence[Network]) -> None:
 
 def _split(url: str) -> SplitResult:
     """Take a URL apart, and refuse what is no plain address of a web server."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise Unreachable("A URL has printable ASCII characters only: write others as %XX, and a name as xn--….")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise Unreachable(f"This is no URL: {error}.") from error
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise Unreachable("A URL has printable ASCII characters only: write others as %XX, and a name as xn--….")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise Unreachable("Expected https://host/path.")
     if parts.username is not None or parts.password is not None:

@@ -12,6 +12,7 @@ import structlog
 from core.keys import new_key
 from core.logging import configure_logging
 from core.settings import Settings
+from core.webhooks.signing import new_salt, secret_of, shown
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +36,13 @@ def test_secrets_are_hidden_by_name_and_by_shape(capsys: pytest.CaptureFixture[s
     except ValueError:
         structlog.get_logger().exception("fell")
 
+    secret = shown(secret_of(b"pepper", "whk_1", new_salt()))
+    structlog.get_logger().info("rotated", text=f"signed with {secret}, once")
+
     written = capsys.readouterr().err
     assert "canary" not in written
     assert key not in written
+    assert secret.removeprefix("whsec_") not in written
     assert json.loads(written.splitlines()[0])["size_bytes"] == 3
 
 

@@ -71,6 +71,19 @@ def test_a_message_arrives_as_it_was_given() -> None:
     assert "authorization" not in request.headers
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [("", "/"), ("?a=1", "/?a=1"), ("/hook;v=1?a=[b]", "/hook;v=1?a=[b]"), ("/%00/a|b", "/%00/a|b"), ("/a?", "/a")],
+)
+def test_a_path_is_asked_for_as_it_was_written(written: str, asked: str) -> None:
+    with receiving() as receiver:
+        post(receiver.url.removesuffix("/hook") + written)
+
+    assert [request.path for request in receiver.received] == [asked]
+    assert receiver.received[0].headers["host"] == receiver.url.split("/")[2]
+    assert receiver.received[0].headers["content-length"] == "2"
+
+
 def test_a_redirect_is_not_followed_and_is_told() -> None:
     with receiving() as target, receiving(Receiver([Reply(302, {"Location": target.url})])) as receiver:
         answer = post(receiver.url)

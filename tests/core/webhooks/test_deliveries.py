@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from core.db import Database
+from core.queue import SilentBell
+from core.settings import Settings
+from core.sweep import Sweeper
 from core.tables import WebhookDelivery
 from core.webhooks import deliveries
 from core.webhooks.deliveries import AT_ONCE_EACH, SENDER_LOST, SWITCHED_OFF
@@ -232,6 +236,36 @@ def test_nothing_is_redelivered_for_others_or_to_a_webhook_that_is_off(
     assert not database.do(lambda session: deliveries.disable(session, hook, "gone", clock.now))
     with pytest.raises(WebhookInactive), database.transaction() as session:
         deliveries.redeliver(session, PROJECT_ID, hook, delivery.id, clock.now)
+
+
+def test_the_sweep_forgets_the_old_log(
+    database: Database, settings: Settings, delivery: WebhookDelivery, clock: Clock
+) -> None:
+    errand = claim(database, clock)
+    clock.pass_seconds(-(settings.retention_days + 1) * 86400)
+    settle(database, clock, errand, WELCOME)
+
+    Sweeper(database, SilentBell(), settings).forget_the_old()
+
+    assert deliveries_of(database) == []
+
+
+def test_webhooks_are_deleted_while_their_messages_are_settled(database: Database, clock: Clock) -> None:
+    """In every order of the two, and without a deadlock: each locks the webhook first."""
+    hooks = [add_webhook(database, events=["job.running"]) for _ in range(8)]
+    running_claim(database)
+    errands = [claim(database, clock) for _ in hooks]
+
+    with ThreadPoolExecutor(4) as pool:
+        settled = [pool.submit(settle, database, clock, errand, Answer(status=410)) for errand in errands]
+        removed = [
+            pool.submit(database.do, partial(deliveries.remove, project_id=PROJECT_ID, webhook_id=hook))
+            for hook in hooks
+        ]
+        assert {future.result(60) for future in settled} <= {"gone", None}
+        assert [future.result(60) for future in removed] == [None] * 8
+
+    assert deliveries_of(database) == []
 
 
 def test_the_log_is_forgotten_when_it_is_old_and_what_waits_is_kept(
