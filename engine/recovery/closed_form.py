@@ -15,6 +15,7 @@ from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
 from engine.graph.writers import groups_of, output_channels
 from engine.recipe import Deploy
+from engine.recovery.effort import affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import gather, moments_at
 from engine.recovery.questions import Question, ask, at_holes, questions, unknowns
@@ -55,7 +56,8 @@ def cut_and_repair(
     found_in = features_after(model, units, features)
     asked = questions(model, plain, holes, found_in.values) if start is None else at_holes(model, plain, holes)
     repaired = plain.copy()
-    refit_in_order(model, repaired, asked, images_for(repair, selection), compute, seed, on_layer)
+    few = affordable(model, plain, asked, repair)
+    refit_in_order(model, repaired, asked, images_for(few, selection), compute, seed, on_layer)
     judge = Reference(model, features, selection if len(selection) else repair, compute)
     return min([repaired, plain], key=lambda candidate: judge.error_of(candidate, found_in))
 

@@ -16,15 +16,6 @@ from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.questions import Question
 from engine.recovery.rows import Array, Layer
 
-ROWS_PER_IMAGE = 96
-"""Positions of an image, drawn at random, that tell as much as all of them, for neighbours repeat each other.
-
-On ResNet-56 with 8 units cut: error left with 32 of them 0.083, with 96 and with 256 0.081.
-"""
-NUMBERS_PER_IMAGE_MAX = 2**18
-"""The inputs of all these rows; a depthwise layer reads many, and its few unknowns a channel need few rows."""
-ROWS_PER_IMAGE_MIN = 8
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -69,14 +60,10 @@ def moments_at(
     totals: list[list[Moments | None]] = [[None] * len(layers) for _ in range(sets)]
     for row, here, there in _side_by_side(given, wished, layers):
         for index, layer in enumerate(layers):
-            moments = _moments(*layer.rows(here, there, generators[row][index], _rows_per_image(layer)))
+            moments = _moments(*layer.rows(here, there, generators[row][index]))
             total = totals[row][index]
             totals[row][index] = moments if total is None else total + moments
     return [[total for total in of_one if total is not None] for of_one in totals]
-
-
-def _rows_per_image(layer: Layer) -> int:
-    return max(ROWS_PER_IMAGE_MIN, min(ROWS_PER_IMAGE, NUMBERS_PER_IMAGE_MAX // layer.numbers))
 
 
 def _side_by_side(given: Frontier, wished: Frontier, layers: Sequence[Layer]) -> Iterator[tuple[int, Outputs, Outputs]]:

@@ -17,12 +17,26 @@ from engine.recovery.questions import Question, unknowns
 Array = npt.NDArray[Any]
 
 
+ROWS_PER_IMAGE = 96
+"""Positions of an image, drawn at random, that tell as much as all of them, for neighbours repeat each other.
+
+On ResNet-56 with 8 units cut: error left with 32 of them 0.083, with 96 and with 256 0.081.
+"""
+NUMBERS_PER_IMAGE_MAX = 2**19
+"""The inputs of all these rows; a depthwise layer reads many, and its few unknowns a channel need few rows."""
+ROWS_PER_IMAGE_MIN = 8
+
 Rows = tuple[Array, Array]
 Undo = Callable[[Array, Outputs], Array]
 
 
+def rows_per_image(numbers: int) -> int:
+    """Return how many rows of so many numbers are drawn from each image."""
+    return max(ROWS_PER_IMAGE_MIN, min(ROWS_PER_IMAGE, NUMBERS_PER_IMAGE_MAX // numbers))
+
+
 class Layer:
-    """One writer's rows, each of so many `numbers`; `fetches` are the values of the cut network that they come from."""
+    """One writer's rows. `fetches` are the values of the cut network that they are read from."""
 
     def __init__(self, cut: Model, question: Question) -> None:
         self.writer, self.target, self.bounds = question.writer, question.target, question.bounds
@@ -30,7 +44,7 @@ class Layer:
         self.node = nodes[self.writer.node]
         self.channels = output_channels(cut, self.writer)
         self.groups = groups_of(cut, self.writer)
-        self.numbers = self.groups * unknowns(cut, self.writer)
+        self.rows_per_image = rows_per_image(self.groups * unknowns(cut, self.writer))
         self.has_bias = has_bias(cut, self.writer)
         self.relays = [_undo(cut, nodes[name], self) for name in self.writer.relays]
         along = [str(nodes[name].inputs[_data_input(nodes[name])].name) for name in self.writer.relays]  # type: ignore[union-attr]  # relays have one
@@ -38,7 +52,7 @@ class Layer:
         total = [self.writer.total] if self.bounds is not None else []
         self.fetches = list(dict.fromkeys([self.writer.reads, *along, *skip, *total]))
 
-    def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator, rows_per_image: int) -> Rows:
+    def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator) -> Rows:
         """Return sampled inputs (groups, rows, unknowns), a one for the bias among them, and what should come of them.
 
         The targets' shape is (groups, rows, channels of a group).
@@ -55,7 +69,7 @@ class Layer:
         places = target.shape[:-1]
         target = target.reshape(-1, self.channels)
         images = len(given[self.writer.reads])
-        count = min(len(target), rows_per_image * images)
+        count = min(len(target), self.rows_per_image * images)
         drawn = np.sort(generator.choice(len(target), count, replace=False))
         inputs = self._inputs(given[self.writer.reads], drawn, places)
         if self.has_bias:
