@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.candidates import Workbench
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.execution.cores import usable_cores
@@ -35,6 +34,7 @@ from engine.recipe import LatencyRatio, Recipe
 from engine.recovery.distil import distil
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Schedule
+from engine.recovery.views import draw_views
 from engine.report import Recovery
 from engine.subject import Subject, prepare
 
@@ -164,7 +164,15 @@ def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
     features: Features = subject.features
     before = reference.error_of(cut, features)
     clock = Clock(seconds)
-    views = Workbench(subject, reference, clock).views
+    views = draw_views(
+        subject.model,
+        features,
+        subject.split.repair,
+        subject.compute,
+        layout=subject.recipe.preprocess.layout,
+        seed=subject.recipe.seed,
+        seconds=0.2 * seconds,
+    )
     training = distil(
         cut,
         features,

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--table-seconds", type=float, default=23, help="for one table; a job of 285 s takes as long")
+    parser.add_argument("--table-seconds", type=float, default=34, help="for one table; a job of 285 s takes as long")
     parser.add_argument("--measure-seconds", type=float, default=6, help="for one set")
     parser.add_argument("--depth-rows", type=Path, help="results/depth.json, for the promises of its jobs")
     parser.add_argument("--name", default="timing", help="of the result files")
