@@ -1,16 +1,7 @@
-"""Tiny networks train on one thread: several would wait for each other longer than they work."""
+"""The tiny networks here are trained as those of `tests.benchmarks.networks` are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.benchmarks.networks.conftest import one_thread
 
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]
