@@ -38,7 +38,7 @@ def test_the_scale_out_service_is_all_there(compose: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["docker-compose.yml", "Dockerfile", "README.md", "docs/gpu.md", "docs/architecture.md"]
+    "file", ["docker-compose.yml", "Dockerfile", "README.md", "docs/gpu.md", "docs/architecture.md", "docs/webhooks.md"]
 )
 def test_every_variable_of_ours_is_a_setting(file: str) -> None:
     clients = {"SECATEUR_KEY", "SECATEUR_SERVER"}

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.settings import Settings
 from sender.sending import Sender
-from tests.core.webhooks.samples import PEPPER
+from tests.core.webhooks.samples import PEPPER, Clock
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
-
-
-class Clock:
-    """A moment that only the test moves; it begins after all rows that a test writes."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC) + timedelta(hours=1)
-
-    def __call__(self, _session: Session) -> datetime:
-        return self.now
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from sender.sending import Sender
 from tests.core.samples import PROJECT_ID, running_claim
 from tests.core.webhooks.samples import (
     PEPPER,
+    Clock,
     add_webhook,
     attempts_of,
     change_webhook,
@@ -29,7 +30,6 @@ from tests.core.webhooks.samples import (
     read_webhook,
     secret_of_webhook,
 )
-from tests.sender.conftest import Clock
 from tests.sender.receiver import Receiver, Reply, is_signed, receiving
 
 NewSender = Callable[..., Sender]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from core.db import Database, utc_now
 from core.ids import new_id
@@ -19,6 +20,19 @@ from tests.core.samples import PROJECT_ID, add_model
 
 PEPPER = b"a test's"
 RULING = Ruling(disable_after=timedelta(days=5), chance=0.5)
+
+
+class Clock:
+    """A moment that only the test moves; it begins after all rows that a test writes."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC) + timedelta(hours=1)
+
+    def __call__(self, _session: Session) -> datetime:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 def add_webhook(database: Database, url: str = "https://example.com/hook", **changes: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -20,6 +20,7 @@ from core.webhooks.words import Answer, Errand, WebhookInactive, WebhookNotFound
 from tests.core.samples import PROJECT_ID, running_claim
 from tests.core.webhooks.samples import (
     RULING,
+    Clock,
     add_webhook,
     attempts_of,
     claim_delivery,
@@ -28,16 +29,6 @@ from tests.core.webhooks.samples import (
 )
 
 WELCOME, BROKEN = Answer(status=204, body=""), Answer(status=500, body="oh no")
-
-
-class Clock:
-    """A moment that only the test moves; it begins after all rows that a test writes."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC) + timedelta(hours=1)
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
