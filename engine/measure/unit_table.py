@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from engine.graph.merges import merge
 from engine.graph.model import Model
@@ -21,6 +22,10 @@ NARROW_WHOLE = 0.003
 """So it is at +- 0.3 % of the whole, however small the part."""
 NARROW_OUTER = 0.1
 """What only tells whether a kind's members are alike is known well enough at +- 10 % of itself."""
+LITTLE = 0.01
+"""What saves less than this part of the whole may go on not to be told from nothing."""
+DOUBT_TIMES = 2
+"""How many times the asked time may be taken where it is not clear whether something saves anything."""
 ROUNDS_MAX = 2000
 SESSIONS_BYTES_MAX = 2**30
 BYTES_OF_A_SESSION = 3
@@ -95,17 +100,29 @@ class _Timer:
         found: dict[str, Interval] = {}
         for chunk in self._chunks(list(without)):
             cut = {name: merge(remove_units(self._model, without[name])) for name in chunk}
+            seconds = budget_seconds * len(chunk) / len(without)
             samples = time_models(
                 {"": self._model} | cut,
                 self._deploy,
                 self._image_shapes,
                 seed=self._seed,
-                budget_seconds=budget_seconds * len(chunk) / len(without),
+                budget_seconds=DOUBT_TIMES * seconds,
                 rounds_max=ROUNDS_MAX,
-                enough=lambda taken: all(_is_narrow(*known) for known in self._saved(taken).items()),
+                enough=self._enough_within(seconds),
             )
             found |= self._saved(samples)
         return found
+
+    def _enough_within(self, seconds: float) -> Callable[[Mapping[str, Samples]], bool]:
+        """Return what says that all is narrow; or that time is up, and it is clear which sets save anything."""
+        end = time.monotonic() + seconds
+
+        def enough(taken: Mapping[str, Samples]) -> bool:
+            saved = self._saved(taken)
+            is_clear = time.monotonic() > end and all(map(_is_clear, saved.values()))
+            return is_clear or all(_is_narrow(*known) for known in saved.items())
+
+        return enough
 
     def _chunks(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
         room = SESSIONS_BYTES_MAX // (BYTES_OF_A_SESSION * len(self._model.to_bytes())) - 1
@@ -126,6 +143,10 @@ class _Timer:
 def _is_narrow(name: str, saved: Interval) -> bool:
     part = NARROW_OUTER if name.endswith(OUTER) else NARROW_PART
     return (saved.high - saved.low) / 2 <= max(part * saved.value, NARROW_WHOLE)
+
+
+def _is_clear(saved: Interval) -> bool:
+    return saved.low > 0 or saved.high < LITTLE
 
 
 def _differ(saved: Saved, kind: str, count: int) -> bool:

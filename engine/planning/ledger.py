@@ -144,8 +144,11 @@ def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> Non
         return
     key = next(iter(target.model_fields_set - {"min_agreement"}), "latency_ratio")
     nearest = {"latency_ms": f"{original_ms * (1 - reach):.3g}", "units": f"{reach:g}"}.get(key, f"{1 - reach:.2f}")
+    unsure = sum(saving <= 0 for saving in ledger.savings.values())
+    and_some = f" ({unsure} of them nothing that is surely above zero)" if unsure else ""
     raise TargetInfeasible(
-        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.units)} removable units save {reach:.3g}. "
+        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.units)} removable units save {reach:.3g}"
+        f"{and_some}. "
         f'The furthest that this network can go is "{key}": {nearest}.',
         where=f"target.{key}",
     )

@@ -55,8 +55,8 @@ class MadeUpMachine:
         gone = [self.ms[unit.name] for unit in self.units if unit.join not in there]
         return 10 - sum(gone) * (1 if len(gone) == len(self.units) else self.part)
 
-    def shares(self, model: Model, units: list[Unit]) -> dict[str, Any]:
-        return latency_shares(model, units, Deploy(), {}, seed=0, budget_seconds=1)
+    def shares(self, model: Model, units: list[Unit], budget_seconds: float = 60) -> dict[str, Any]:
+        return latency_shares(model, units, Deploy(), {}, seed=0, budget_seconds=budget_seconds)
 
 
 def on(monkeypatch: pytest.MonkeyPatch, model: Model, block_ms: list[float], noise: float = 0.01) -> MadeUpMachine:
@@ -108,6 +108,18 @@ def test_a_quiet_machine_is_asked_less_than_a_busy_one(monkeypatch: pytest.Monke
         machine.shares(model, machine.units)
 
     assert sum(quiet.rounds) < sum(busy.rounds)
+
+
+def test_when_time_is_up_it_goes_on_only_until_all_surely_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block is known to a quarter of itself, not to a twentieth, and no interval reaches zero."""
+    model = chain(3)
+    machine = on(monkeypatch, model, [0.4] * 3, noise=0.25)
+
+    shares = machine.shares(model, machine.units, budget_seconds=0)
+
+    assert all(share.low > 0 for share in shares.values())
+    assert max(machine.rounds) < 300
+    assert all(share.high - share.low > 0.1 * share.value for share in shares.values())
 
 
 def test_a_block_that_takes_no_time_has_an_interval_around_zero(monkeypatch: pytest.MonkeyPatch) -> None:

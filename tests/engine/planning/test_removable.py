@@ -87,7 +87,7 @@ def test_a_target_is_refused_only_when_all_that_could_go_is_not_enough() -> None
 def test_a_front_of_nothing_that_surely_saves_is_refused() -> None:
     nothing = {name: Interval(value=0.01, low=-0.01, high=0.03) for name in SAVES}
 
-    with pytest.raises(TargetInfeasible, match=r"save 0\."):
+    with pytest.raises(TargetInfeasible, match=r"save 0 \(4 of them nothing that is surely above zero\)"):
         open_ledger(NO_MODEL, ALL, HARM, nothing, Pareto(pareto=4), original_ms=10.0, image_shapes={})
 
 
