@@ -73,7 +73,7 @@ class Candidate:
 class Effort:
     """What one candidate may take: `work` is a part of a single job's; `sharers` divide the time that is left.
 
-    One of ten takes 0.15 of a single job's 400 steps, 60, and at first at most a tenth of the time.
+    One of ten takes 0.15 of a single job's 600 steps, 90, and at first at most a tenth of the time.
     """
 
     work: float = 1.0

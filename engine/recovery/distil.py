@@ -66,6 +66,8 @@ def _train(
         if not pace.has_time():
             return "budget"
         done = pace.done(learner.step)
+        if done < schedule.warm_up:
+            learner.expect_more()  # a rising rate first leads away from what the closed form found
         learner.take_step(schedule.rate(done))
         if learner.step % schedule.evaluate_every == 0:
             learner.look()

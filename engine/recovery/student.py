@@ -17,7 +17,7 @@ from engine.graph.extract import extract
 from engine.graph.features import Features
 from engine.graph.model import Model
 from engine.measure.batches import Outputs, fixed_batch, input_batches, outputs_in_batches, without_filling
-from engine.recovery.adamw import AdamW
+from engine.recovery.muon import Muon
 from engine.recovery.precision import trains_in_halves
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Schedule, portion, rows
@@ -50,11 +50,12 @@ class Student:
         self._asked = dict(zip((*features.values, *features.logits), (*teacher.values, *teacher.logits), strict=True))
         self._freeze(frozen)
         self._learning = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
-        self._optimiser = AdamW(self._learning, schedule.weight_decay)
+        self._optimiser = Muon(self._learning)
         self._portion = portion(model, schedule.batch)
         self._rows = rows(len(views), schedule.batch, fixed_batch(model) or 1, seed)
         self._held_out = list(_held_out(model, tuple(views.given), reference))
-        self.step, self.best_step, self.error, self.looks_in_vain = 0, 0, math.inf, 0
+        self.step, self.best_step, self.error = 0, 0, math.inf
+        self._least, self.looks_in_vain = math.inf, 0
         self.look()
         self._halves = trains_in_halves(model, device, self.error)
 
@@ -75,10 +76,15 @@ class Student:
         """Judge the present weights on held-out images, and keep them if none were better."""
         error = self._reference.error(self._answers(), self._features)
         self._looked_at = self.step
-        self.looks_in_vain += 1
+        self.looks_in_vain = 0 if error < self._least else self.looks_in_vain + 1
+        self._least = min(self._least, error)
         if error < self.error:
-            self.best_step, self.error, self.looks_in_vain = self.step, error, 0
+            self.best_step, self.error = self.step, error
             self._best = copy.deepcopy(self._network.state_dict())
+
+    def expect_more(self) -> None:
+        """Count looks in vain anew: from here on the error should fall, wherever it is now."""
+        self._least, self.looks_in_vain = math.inf, 0
 
     def finish(self) -> None:
         """Put the best weights into the model."""
@@ -93,7 +99,8 @@ class Student:
             "step": self.step,
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "best": {"step": self.best_step, "error": self.error, "vain": self.looks_in_vain, "weights": self._best},
+            "looks": {"least": self._least, "vain": self.looks_in_vain},
+            "best": {"step": self.best_step, "error": self.error, "weights": self._best},
         }
 
     def resume(self, state: dict[str, Any] | None) -> None:
@@ -102,8 +109,8 @@ class Student:
             return
         self._network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
-        keys = ("step", "error", "vain", "weights")
-        self.best_step, self.error, self.looks_in_vain, self._best = (state["best"][key] for key in keys)
+        self._least, self.looks_in_vain = state["looks"]["least"], state["looks"]["vain"]
+        self.best_step, self.error, self._best = (state["best"][key] for key in ("step", "error", "weights"))
         while self.step < state["step"]:
             next(self._rows)
             self.step += 1
