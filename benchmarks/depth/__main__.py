@@ -1,4 +1,4 @@
-"""Depth pruning on trained networks, ours beside peers: `python -m benchmarks.depth --data DIR [--networks DIR]`.
+"""Depth pruning on trained networks, ours beside peers: `python -m benchmarks.depth --data DIR`.
 
 Each case draws its calibration images by seed, runs the engine's own command line, and is judged on test images that
 the engine never sees: accuracy before and after, paired, and an own interleaved measurement of latency. One JSON line a
@@ -21,7 +21,7 @@ from benchmarks.depth.memory import Memory, Row, digest, engine_tree
 from benchmarks.depth.plot import plot
 from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
-from benchmarks.depth.sources import NETWORKS, find_network
+from benchmarks.depth.sources import CACHE, NETWORKS, find_network
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
 
@@ -45,7 +45,7 @@ def main() -> None:
     for row in run_all(asked, files, options.data, memory, options.jobs):
         rows.append(row | _known_of_ours(row))
         print(json.dumps(_without_long(rows[-1])), flush=True)
-    if options.practise:
+    if options.practise.exists():
         rows += [row for row in practise_rows(options.practise) if row["model"] in files]
     text = f"{tables(rows)}\n\n{_how(options)} {here.sentence()}"
     print(text)
@@ -56,8 +56,9 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.depth", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of networks and pictures")
-    parser.add_argument("--networks", type=Path, help="folder of the networks that `benchmarks.networks` trained")
-    parser.add_argument("--practise", type=Path, help="results of `benchmarks.peers.practise`, JSON lines")
+    trained, peers = "of the networks that `benchmarks.networks` trained", "of `benchmarks.peers.practise`, JSON lines"
+    parser.add_argument("--networks", type=Path, default=CACHE / "networks", help=f"folder {trained}")
+    parser.add_argument("--practise", type=Path, default=CACHE / "practise.jsonl", help=f"results {peers}")
     usual = [name for name in NETWORKS if name != "cifar10-vit"]
     parser.add_argument("--models", nargs="+", choices=NETWORKS, default=usual)
     kinds = "; ".join(f"{name}: {meaning}" for name, meaning in KINDS.items())
@@ -71,13 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-seconds", type=float, help="of one job on all cores; absent: each network's own")
     parser.add_argument("--jobs", type=int, default=1, help="cases side by side, each with its part of the cores")
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
-    parser.add_argument("--rows", type=Path, default=_default_rows(), help="where finished cases are remembered")
+    parser.add_argument("--rows", type=Path, default=CACHE / "rows.jsonl", help="where finished cases are remembered")
     parser.add_argument("--name", default="depth", help="of the result files")
     return parser
-
-
-def _default_rows() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "secateur-depth" / "rows.jsonl"
 
 
 def _files(options: argparse.Namespace) -> Files:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.recipe import Preprocess
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "secateur-depth"
+"""Where the networks that are trained here, a peer's results and finished cases are looked for, unless told."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Latency predicted against latency measured: `python -m benchmarks.timing --data DIR [--networks DIR]`.
+"""Latency predicted against latency measured: `python -m benchmarks.timing --data DIR`.
 
 For each network and each load beside it: two tables of the units' shares as a job measures them, and an own interleaved
 measurement of what is left without sets of units, drawn and chosen. One JSON line a set on standard output, Markdown at
@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.depth.sources import NETWORKS, find_network
+from benchmarks.depth.sources import CACHE, NETWORKS, find_network
 from benchmarks.record import keep, machine
 from benchmarks.timing.beside import LOADS, busy
 from benchmarks.timing.contract import Contract, Row, Trial
@@ -31,7 +32,8 @@ def main() -> None:
     for name in options.models:
         network = find_network(name, options.data, options.networks)
         if network is None:
-            raise SystemExit(f"There is no {name}.onnx. Give its folder by --data or --networks, or leave it out.")
+            print(f"{name} is left out: no {name}.onnx. Give its folder by --data or --networks.", file=sys.stderr)
+            continue
         contract = Contract(network, trial)
         kinds += [{"model": name, **row} for row in contract.kinds(contract.shares(options.seed))]
         for load in options.loads:
@@ -47,7 +49,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.timing", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of networks")
-    parser.add_argument("--networks", type=Path, help="folder of the networks that `benchmarks.networks` trained")
+    trained = "of the networks that `benchmarks.networks` trained"
+    parser.add_argument("--networks", type=Path, default=CACHE / "networks", help=f"folder {trained}")
     parser.add_argument("--models", nargs="+", choices=NETWORKS, default=list(MODELS))
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS), help="what runs beside")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="of a load")

@@ -14,6 +14,7 @@ from benchmarks.depth.memory import Row
 from benchmarks.depth.plot import plot
 from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.table import tables
+from engine.recovery.schedule import Schedule
 from tests.benchmarks.depth.a_row import row
 
 PEER = {"kind": "practise", "cpu_seconds": 600.0, "cpu_seconds_published": 6000.0}
@@ -128,6 +129,19 @@ def test_strange_images_that_stop_all_cuts_are_no_success() -> None:
     (bar,) = [bar for bar in bars(rows, cells(rows)) if "500 imbalanced" in bar.what]
 
     assert bar.met is False
+
+
+def test_steps_that_the_clock_did_not_let_be_taken_are_not_saved() -> None:
+    steps = Schedule().steps
+    taken = [
+        row(recovery={"steps": steps // 2, "stopped_by": "early_stop"}),
+        row(recovery={"steps": steps, "stopped_by": "schedule"}),
+        row(recovery={"steps": 1, "stopped_by": "budget"}),
+    ]
+
+    (bar,) = [bar for bar in bars(taken, {}) if "held-out stop" in bar.what]
+
+    assert (bar.found, bar.met) == ("25%, mean of 2 of 3 jobs", False)
 
 
 @pytest.mark.parametrize(("size", "seconds", "met"), [(8, 190.0, True), (7, 190.0, False), (8, 210.0, False)])
