@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.networks import TRAINED, build
 from benchmarks.networks.export import export
-from benchmarks.networks.pictures import SIDE, Pictures, read_pictures
+from benchmarks.networks.pictures import SIDE, read_pictures
 from benchmarks.networks.train import accuracy, train
 
 TEST_IMAGES = 2000
@@ -45,7 +45,7 @@ def _make(name: str, data: Path, out: Path, seed: int) -> dict[str, object]:
     unfinished = out / f"{name}.pth.{os.getpid()}"
     torch.save({key: value.contiguous() for key, value in network.state_dict().items()}, unfinished)
     unfinished.rename(out / f"{name}.pth")
-    test: Pictures = read_pictures(data / "cifar10-test.zip")
+    test = read_pictures(data / "cifar10-test.zip")
     top1 = accuracy(network, test, TEST_IMAGES)
     export(network, SIDE, out / f"{name}.onnx")
     return {"network": name, "seed": seed, "top1": top1, "test_images": TEST_IMAGES, "seconds": seconds}
