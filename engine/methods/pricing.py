@@ -37,6 +37,7 @@ def price_set(study: Study) -> Callable[[Sequence[Unit]], float]:
         cut = remove_units(model, units)
         asked = at_holes(model, cut, find_holes(model, units))
         refit_in_order(model, cut, asked, images, compute, study.seed, wished=wished)
-        return judge.error_of(cut, features_after(model, units, judge.features))
+        found_in = features_after(model, units, judge.features)
+        return min(judge.error_of(cut, found_in), judge.error_of(remove_units(model, units), found_in))
 
     return price
