@@ -20,6 +20,7 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
+from engine.graph.units import Unit, contains
 from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
 from engine.measure.fidelity import compare_fidelity
@@ -36,12 +37,6 @@ from engine.subject import Subject
 
 FRONT_WORK = 1.5
 """All candidates of a front together train and are timed for this many times what a single job would be."""
-
-MEASURED_WIDTH = 0.005
-"""The half width of the interval of the final latency ratio at which measuring ends."""
-
-OPEN_QUESTION_SECONDS = 20.0
-"""How long a network is timed, whatever is left of the budget, where it may be faster or not."""
 
 LOOKS_MIN = 4
 """However short a training is, so often it looks whether it is still getting better."""
@@ -125,9 +120,12 @@ def make_candidates(
 
 
 def _begun(plan: Plan, made: Sequence[Candidate]) -> Candidate | None:
-    """Return the last candidate whose units all go in this plan, too: what it has learnt is half the way."""
-    going = set(plan.units)
-    return next((before for before in reversed(made) if going.issuperset(before.plan.units)), None)
+    """Return the last candidate whose units, or what they lie inside, all go here, too: it has learnt half of this."""
+
+    def goes(unit: Unit) -> bool:
+        return any(unit == other or contains(other, unit) for other in plan.units)
+
+    return next((before for before in reversed(made) if all(map(goes, before.plan.units))), None)
 
 
 def _make(
@@ -147,7 +145,8 @@ def _make(
     with stages.stage("verify"):
         _verify(subject, model)
     with stages.stage("report"):
-        latency = _measure(bench, model, effort)
+        seconds = bench.clock.part(0.08 * effort.work, 30 * effort.work)
+        latency = measure_against_upload(subject, model, seconds=seconds, until_width=0.005)
         fidelity = _fidelity(subject, model)
     made = Candidate(plan, trained, model, recovery, latency, cost(model, subject.image_shapes), fidelity)
     _keep(made, checkpoint)
@@ -264,19 +263,6 @@ def _verify(subject: Subject, student: Model) -> None:
     for name, output in outputs.items():
         if not np.isfinite(output).all():
             raise PostconditionFailed(f"The output '{name}' is not finite after recovery.", where=name)
-
-
-def _measure(bench: Workbench, model: Model, effort: Effort) -> LatencyComparison:
-    """Time a network in turn with the upload; where that leaves open which is faster, anew and for longer.
-
-    A short budget on a busy machine leaves few samples, and no gain must not be said for want of them.
-    """
-    seconds = bench.clock.part(0.08 * effort.work, 30 * effort.work)
-    found = measure_against_upload(bench.subject, model, seconds=seconds, until_width=MEASURED_WIDTH)
-    if not found.ratio.low < 1 <= found.ratio.high:
-        return found
-    seconds = max(seconds, OPEN_QUESTION_SECONDS)
-    return measure_against_upload(bench.subject, model, seconds=seconds, until_width=MEASURED_WIDTH)
 
 
 def _fidelity(subject: Subject, student: Model) -> Fidelity | None:

@@ -28,8 +28,9 @@ def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureUnits | N
     """Return about `count` plans, the least cut first, evenly spaced in what they save and none worse than another.
 
     Each holds the units of the one before unless another plan of that saving harms clearly less; where that makes too
-    few, others fill the widest gaps. Where `measured_saving` is given, the middle plan is measured, and what that tells
-    corrects the figures of all.
+    few, others fill the widest gaps, and if they are still too few, half steps do, which are expected to be worse than
+    their neighbours until they have been trained. Where `measured_saving` is given, the middle plan is measured, and
+    what that tells corrects the figures of all.
     """
     candidates = ledger.candidates()
     furthest = _furthest(ledger, candidates, priced)
@@ -39,7 +40,10 @@ def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureUnits | N
         if names not in chosen:
             chosen.append(names)
     chosen = _fill_gaps(ledger, candidates, priced, chosen, count)
-    return _non_dominated(_plans(ledger, priced, chosen, measured_saving))
+    right = _correction(ledger, chosen, measured_saving)
+    plans = _non_dominated([_plan(ledger, priced, names, right) for names in chosen])
+    halves = [_plan(ledger, priced, names, right) for names in _half_steps(candidates, plans, count - len(plans))]
+    return _in_order([*plans, *halves])
 
 
 def _furthest(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced) -> float:
@@ -125,16 +129,33 @@ def _other(candidates: Sequence[Candidate], needed: float, priced: Priced, calls
     return frozenset(found) if found and frozenset(found) in priced.known else None
 
 
-def _plans(ledger: Ledger, priced: Priced, chosen: Sequence[Names], measured_saving: MeasureUnits | None) -> list[Plan]:
-    """Return plans with what is expected of them, once a measurement has said how far the table of shares is right."""
-    right = 1.0
-    if measured_saving is not None and chosen:
-        middle = chosen[len(chosen) // 2]
-        right = measured_saving(ledger.named(middle)) / max(ledger.share_of(middle), 1e-9)
-    return [
-        Plan(ledger.named(names), 1 - right * ledger.share_of(names), harm_of(ledger, priced, names))
-        for names in chosen
-    ]
+def _correction(ledger: Ledger, chosen: Sequence[Names], measured_saving: MeasureUnits | None) -> float:
+    """Return how far the table of shares is right, by a measurement of the middle plan."""
+    if measured_saving is None or not chosen:
+        return 1.0
+    middle = chosen[len(chosen) // 2]
+    return measured_saving(ledger.named(middle)) / max(ledger.share_of(middle), 1e-9)
+
+
+def _plan(ledger: Ledger, priced: Priced, names: Names, right: float) -> Plan:
+    return Plan(ledger.named(names), 1 - right * ledger.share_of(names), harm_of(ledger, priced, names))
+
+
+def _half_steps(candidates: Sequence[Candidate], plans: Sequence[Plan], count: int) -> list[Names]:
+    """Return up to `count` plans that go half the way to the next: of a block that it takes, a part goes.
+
+    Prices are taken before any training, and speak against half steps; what half a block is worth after it, only the
+    measurement at the end can tell. The deepest come first: there the next whole step costs most.
+    """
+    rows: list[Names] = [(), *(tuple(unit.name for unit in plan.units) for plan in plans)]
+    halves: list[Names] = []
+    for before, after in reversed(list(pairwise(rows))):
+        taken = set(after) - set(before)
+        parts = [one for one in candidates if one.saving > 0 and taken & set(one.inside) and one.name not in after]
+        parts = [one for one in parts if not set(one.inside) & set(before)]
+        if len(halves) < count and set(before) <= set(after) and parts:
+            halves.append((*before, min(parts, key=lambda one: one.harm).name))
+    return halves
 
 
 def _non_dominated(plans: Sequence[Plan]) -> list[Plan]:
@@ -146,4 +167,8 @@ def _non_dominated(plans: Sequence[Plan]) -> list[Plan]:
             other.harm <= plan.harm and other.predicted_latency_ratio < plan.predicted_latency_ratio for other in plans
         )
     ]
-    return sorted(kept, key=lambda plan: -plan.predicted_latency_ratio)
+    return _in_order(kept)
+
+
+def _in_order(plans: Sequence[Plan]) -> list[Plan]:
+    return sorted(plans, key=lambda plan: -plan.predicted_latency_ratio)

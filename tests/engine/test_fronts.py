@@ -41,7 +41,6 @@ def hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(candidates, "Schedule", lambda: Schedule(steps=8, batch=8, evaluate_every=1))
         patched.setattr(candidates, "measure_against_upload", by_size)
-        patched.setattr(candidates, "OPEN_QUESTION_SECONDS", 0.2)
         patched.setattr(story, "Clock", HurriedClock)
         yield
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,8 +10,9 @@ import pytest
 
 from engine.graph.units import Unit
 from engine.planning import Ledger, plan_front
+from engine.report import Interval
 from engine.search import Price, Priced
-from tests.engine.planning.conftest import made_up_ledger
+from tests.engine.planning.conftest import made_up_ledger, unit
 
 
 def growing(ledger: Ledger) -> Price:
@@ -49,6 +51,26 @@ def test_seven_units_make_more_plans_than_a_chain_of_them(seed: int) -> None:
     plans = plan_front(ledger, Priced(growing(ledger), 48), None, 10)
 
     assert len(plans) >= 8
+
+
+def test_too_few_blocks_make_half_steps() -> None:
+    """Four blocks with two parts each, dearer than the whole: each half step lies between two plans and within both."""
+    whole = [dataclasses.replace(unit(name), nodes=(f"{name}1", f"{name}2")) for name in "abcd"]
+    parts = [dataclasses.replace(unit(f"{one.name}{n}"), nodes=(f"{one.name}{n}",)) for one in whole for n in (1, 2)]
+    saving = {one.name: 0.1 for one in whole} | {one.name: 0.05 for one in parts}
+    harm = {one.name: 0.01 * number for number, one in enumerate(whole, start=1)} | {one.name: 0.3 for one in parts}
+    shares = {name: Interval(value=share, low=share, high=share) for name, share in saving.items()}
+    ledger = Ledger((*whole, *parts), harm, shares, saving, needed=0.0)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), None, 7)
+
+    assert len(plans) == 7
+    steps = [plan for plan in plans if any(len(one.nodes) == 1 for one in plan.units)]
+    assert steps
+    for slow, fast in pairwise(plans):
+        nodes = [{node for one in plan.units for node in one.nodes} for plan in (slow, fast)]
+        assert nodes[0] < nodes[1]
+        assert fast.predicted_latency_ratio < slow.predicted_latency_ratio
 
 
 def test_a_front_ends_where_little_is_left() -> None:
