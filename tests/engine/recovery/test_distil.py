@@ -86,6 +86,36 @@ def test_steps_that_only_harm_are_all_undone() -> None:
     assert bench.student.to_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("errors", "best_look"),
+    [
+        ([1.0, 0.5, 0.505, 0.6], 2),  # eight images: 1.25 % more says nothing, and later steps are better as a rule
+        ([1.0, 0.5, 0.508, 0.6], 1),
+        ([1.0, 0.5, 0.505, 0.51], 2),  # the allowance is on the best, not on the last
+        ([1.0, 1.005, 1.1, 1.0], 0),  # what is no better than the start is never taken
+    ],
+)
+def test_a_later_step_is_taken_unless_it_is_clearly_worse(
+    errors: list[float], best_look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, looks = Bench("residual"), iter(errors)
+    monkeypatch.setattr(bench.reference, "error", lambda answers, features: next(looks))
+
+    training = bench.train(bench.student, Schedule(steps=3, batch=8, evaluate_every=1, warm_up=0.01))
+
+    assert training.best_step == best_look
+    assert training.error == errors[best_look]
+
+
+def test_a_rise_while_the_rate_rises_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, looks = Bench("residual"), iter([1.0, 2.0, 3.0, 2.5, 2.0, 1.5, 0.9])
+    monkeypatch.setattr(bench.reference, "error", lambda answers, features: next(looks))
+
+    training = bench.train(bench.student, Schedule(steps=6, batch=8, evaluate_every=1, warm_up=0.4, patience=2))
+
+    assert (training.best_step, training.stopped_by) == (6, "schedule")
+
+
 def test_no_time_means_no_step() -> None:
     bench = Bench("residual")
 
