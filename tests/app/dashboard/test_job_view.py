@@ -24,7 +24,7 @@ def test_the_stages_are_the_engines() -> None:
 def test_a_stage_is_over_when_the_next_one_starts(services: Services) -> None:
     job_id = submit_job(services.database, add_model(services.database))
     claim = start_job(services.database, job_id)
-    for fraction, stage in enumerate(("load", "normalise", "measure")):
+    for fraction, stage in enumerate(("load", "normalise", "images")):
         beat(services.database, claim, stage, fraction / 100)
 
     road = road_of(services, job_id)
@@ -32,7 +32,7 @@ def test_a_stage_is_over_when_the_next_one_starts(services: Services) -> None:
     assert tuple(road) == STAGES
     assert [road[name].status for name in STAGES[:4]] == ["done", "done", "now", "next"]
     assert (road["load"].seconds or 0) >= 0
-    assert road["measure"].seconds is None
+    assert road["images"].seconds is None
 
 
 def test_another_attempt_walks_the_road_anew(services: Services) -> None:
