@@ -112,13 +112,17 @@ def savings_in(
 def is_easy(target: Target, savings: Mapping[str, float], original_ms: float) -> bool:
     """Say whether these units, none inside another, can save what is needed and leave a choice.
 
-    Where they do not, runs and activations are looked at too, inside of blocks as well.
+    Where they cannot, runs and activations are looked at too, inside of blocks as well. A number of units to remove is
+    one of blocks where there are any.
     """
     most_saved = sum(saving for saving in savings.values() if saving > 0)
-    if isinstance(target, Pareto):
-        return most_saved >= FRONT_REACH and len(savings) >= FRONT_SPARE * target.pareto
-    ease = 1.0 if isinstance(target, Units) else EASE
-    return most_saved * ease >= needed_for(target, original_ms)
+    match target:
+        case Units():
+            return True
+        case Pareto(pareto=count):
+            return most_saved >= FRONT_REACH and len(savings) >= FRONT_SPARE * count
+        case _:
+            return most_saved * EASE >= needed_for(target, original_ms)
 
 
 def _sure(share: Interval) -> float:

@@ -68,7 +68,7 @@ class Times:
                 self._subject.recipe.deploy,
                 self._subject.image_shapes,
                 seed=self._subject.recipe.seed,
-                budget_seconds=self._clock.part(0.12, 90),
+                budget_seconds=self._clock.part(0.06, 60),
             )
             self._shares |= _rows(found)
             self.keep()

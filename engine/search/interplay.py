@@ -36,9 +36,9 @@ class Priced:
         self._seconds_left, self._last_seconds = seconds, 0.0
 
     def ask(self, names: frozenset[str]) -> float | None:
-        """Return the harm of a set, or None where it is not known and no call is left, or no time for half of one."""
+        """Return the harm of a set, or None where it is not known and no call or no time for one is left."""
         if names not in self.known:
-            if self.calls_left <= 0 or self._seconds_left <= self._last_seconds / 2:
+            if self.calls_left <= 0 or self._seconds_left <= 0 or self._seconds_left < self._last_seconds:
                 return None
             started = time.monotonic()
             self.known[names] = self._price(names)

@@ -51,7 +51,7 @@ def test_whole_blocks_are_the_outermost_branches() -> None:
         (LatencyRatio(latency_ratio=0.9), True),
         (LatencyRatio(latency_ratio=0.75), False),
         (Units(units=1), True),
-        (Units(units=2), False),
+        (Units(units=2), True),
         (Pareto(pareto=2), False),
     ],
 )
