@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.search.knapsack import TICKS, Candidate, choose
+from engine.search.knapsack import TICKS, Candidate, choose, most
 
 candidates = st.lists(
     st.tuples(st.floats(0, 1, allow_subnormal=False), st.floats(-0.1, 0.3, allow_subnormal=False)), max_size=9
@@ -62,3 +62,39 @@ def test_equal_savings_are_counted_out_exactly(count: int, kept: int) -> None:
     chosen = choose([Candidate(str(index), 0.1 + index, 1.0) for index in range(count)], float(needed))
 
     assert chosen == [str(index) for index in range(needed)]
+
+
+nested = st.lists(
+    st.tuples(st.integers(-1, 3), st.floats(0, 1, allow_subnormal=False), st.floats(0.01, 0.3, allow_subnormal=False)),
+    max_size=8,
+).map(
+    lambda rows: [
+        Candidate(f"unit{i}", harm, saving, (f"unit{outer}",) if 0 <= outer < i and rows[outer][0] < 0 else ())
+        for i, (outer, harm, saving) in enumerate(rows)
+    ]
+)
+
+
+@settings(deadline=None)
+@given(found=nested, needed=st.floats(0.01, 1.0))
+def test_a_cut_and_what_is_inside_it_are_never_chosen_together(found: list[Candidate], needed: float) -> None:
+    """Against every subset that holds no cut beside one that is inside of it."""
+    rounding = needed * (len(found) + 1) / TICKS
+    covers = [
+        (sum(c.harm for c in subset), sum(c.saving for c in subset))
+        for size in range(len(found) + 1)
+        for subset in combinations(found, size)
+        if not any(set(c.inside) & {other.name for other in subset} for c in subset)
+    ]
+
+    chosen = choose(found, needed)
+
+    by_name = {candidate.name: candidate for candidate in found}
+    if chosen is None:
+        assert max(saved for _, saved in covers) < needed
+        return
+    assert not any(set(by_name[name].inside) & set(chosen) for name in chosen)
+    assert sum(by_name[name].saving for name in chosen) >= needed - rounding
+    strict = [harm for harm, saved in covers if saved >= needed + rounding]
+    assert sum(by_name[name].harm for name in chosen) <= min(strict, default=float("inf")) + 1e-9
+    assert sum(by_name[name].saving for name in most(found)) >= max(saved for _, saved in covers) - 1e-9
