@@ -22,9 +22,7 @@ class Muon:
 
     A weight of two axes or more is a matrix (first axis, all others). Its step is the mean gradient with every singular
     value brought near 1, times the learning rate and the largest singular value that the weight had at first: a rate
-    of 0.002 turns a layer by about 0.2 %. A vector moves by that part of its length. Without batch norm, inputs behind
-    a Relu have one direction, their mean, in which the loss is steep by far: a step by the gradient's sign, as Adam's,
-    goes too far there and nowhere else.
+    of 0.002 turns a layer by about 0.2 %. A vector moves by that part of its length.
     Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. kellerjordan.github.io/posts/muon
     """
 
