@@ -18,7 +18,7 @@ from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
 from engine.recovery.closed_form import cut_and_repair, refit_in_order, repair_each
 from engine.recovery.moments import Moments
-from engine.recovery.questions import Question, ask, at_holes
+from engine.recovery.questions import Question, ask, at_holes, questions
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import ridge_regression
 from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, images, stem
@@ -211,3 +211,22 @@ def test_what_others_read_too_is_not_refitted_for_a_run() -> None:
 
     assert hole.is_shared
     assert ask(model, remove_units(model, [unit]), hole) is None
+
+
+def test_a_repair_that_overshoots_is_gone_only_part_of_the_way() -> None:
+    """Fitted on two images that resemble no other, the repair is not taken whole."""
+    model = plain("residual")
+    units, held_out = blocks(find_units(model))[:2], some_images(model, 12, seed=9)
+    strange = some_images(model, 2)
+    strange = ImageSet(30 * strange.inputs, None, strange.names)
+    reference = Reference(model, find_features(model), held_out, COMPUTE)
+    found_in = features_after(model, units, reference.features)
+    whole = remove_units(model, units)
+    asked = questions(model, whole, find_holes(model, units), found_in.values)
+    refit_in_order(model, whole, asked, [strange], COMPUTE, seed=0)
+
+    repaired = cut_and_repair(model, units, strange, held_out, COMPUTE, seed=0)
+
+    left = reference.error_of(repaired, found_in)
+    assert left < reference.error_of(whole, found_in)
+    assert left <= reference.error_of(remove_units(model, units), found_in)
