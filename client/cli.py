@@ -62,6 +62,7 @@ def compress_command(
     crop: options.Crop = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    synthesis: options.Synthesis = None,
     budget_seconds: options.BudgetSeconds = None,
     seed: options.Seed = None,
     report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON, to this file.")] = None,

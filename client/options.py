@@ -55,5 +55,9 @@ Crop = Annotated[int | None, typer.Option(help="Side of the centre crop in pixel
 Mean = Annotated[str | None, typer.Option(help="One number a channel: 0.485,0.456,0.406.", rich_help_panel=_IMAGES)]
 Std = Annotated[str | None, typer.Option(help="One number a channel: 0.229,0.224,0.225.", rich_help_panel=_IMAGES)]
 
+Synthesis = Annotated[
+    str | None,
+    typer.Option(help="How images are made where too few are sent: auto, procedural, inversion or priors."),
+]
 BudgetSeconds = Annotated[float | None, typer.Option(help="Wall-clock time for the whole job.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same job.")]

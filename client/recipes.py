@@ -12,7 +12,7 @@ from client.errors import UsageError
 TARGET_KEYS = ("latency_ratio", "latency_ms", "macs_ratio", "parameters_ratio", "units", "pareto")
 PREPROCESS_KEYS = ("resize", "crop", "mean", "std")
 DEPLOY_KEYS = ("batch", "threads", "provider")
-TOP_KEYS = ("budget_seconds", "seed")
+TOP_KEYS = ("synthesis", "budget_seconds", "seed")
 LISTS = ("mean", "std")
 
 

@@ -40,7 +40,8 @@ def a_finished_job(service: FakeService, outcome: str = "target_met") -> None:
 def test_compress_brings_the_files_and_writes_the_result(service: FakeService, files: Path) -> None:
     a_finished_job(service)
 
-    result = run("compress", "model.onnx", "-c", "images", "--latency-ratio", "0.7", "--batch", "8", "--mean", "0.5")
+    options = ["--latency-ratio", "0.7", "--batch", "8", "--mean", "0.5", "--synthesis", "inversion"]
+    result = run("compress", "model.onnx", "-c", "images", *options)
 
     assert result.exit_code == 0, result.output
     assert (files / "pruned.onnx").read_bytes() == CONTENT
@@ -51,6 +52,7 @@ def test_compress_brings_the_files_and_writes_the_result(service: FakeService, f
         "target": {"latency_ratio": 0.7},
         "deploy": {"batch": 8},
         "preprocess": {"mean": [0.5]},
+        "synthesis": "inversion",
     }
 
 
