@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.tables import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
@@ -41,7 +41,6 @@ class Ruling:
 
 def claim(session: Session, *, sender_id: str, lease_seconds: float, now: datetime) -> Errand | None:
     """Take the message that is due longest, or None. No two senders get the same one while its lease lasts."""
-    unheld = or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at <= now)
     crowded = (
         select(WebhookDelivery.webhook_id)
         .where(WebhookDelivery.lease_expires_at > now)
@@ -51,7 +50,7 @@ def claim(session: Session, *, sender_id: str, lease_seconds: float, now: dateti
     due = (
         select(WebhookDelivery, Webhook)
         .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
-        .where(WebhookDelivery.state == S.PENDING, WebhookDelivery.next_attempt_at <= now, unheld)
+        .where(WebhookDelivery.state == S.PENDING, WebhookDelivery.next_attempt_at <= now, _unheld(now))
         .where(Webhook.active, WebhookDelivery.webhook_id.not_in(crowded))
         .order_by(WebhookDelivery.next_attempt_at, WebhookDelivery.id)
         .limit(1)
@@ -105,12 +104,21 @@ def disable(session: Session, webhook_id: str, reason: str, now: datetime) -> bo
 
 def give_up_waiting(session: Session, webhook_id: str, now: datetime) -> None:
     """End every message that waits for a webhook; one that is under way is ended by its sender."""
-    waiting = update(WebhookDelivery).where(
-        WebhookDelivery.webhook_id == webhook_id,
-        WebhookDelivery.state == S.PENDING,
-        or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at <= now),
-    )
+    _give_up(session, WebhookDelivery.webhook_id == webhook_id, now)
+
+
+def give_up_stranded(session: Session, now: datetime) -> None:
+    """End what waits for a webhook that is off: written while it was switched off, or left by a sender that is lost."""
+    _give_up(session, WebhookDelivery.webhook_id.in_(select(Webhook.id).where(~Webhook.active)), now)
+
+
+def _give_up(session: Session, whose: ColumnElement[bool], now: datetime) -> None:
+    waiting = update(WebhookDelivery).where(whose, WebhookDelivery.state == S.PENDING, _unheld(now))
     session.execute(waiting.values(state=S.FAILED, next_attempt_at=None, finished_at=now, error=SWITCHED_OFF))
+
+
+def _unheld(now: datetime) -> ColumnElement[bool]:
+    return or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at <= now)
 
 
 def redeliver(session: Session, project_id: str, webhook_id: str, delivery_id: str, now: datetime) -> WebhookDelivery:

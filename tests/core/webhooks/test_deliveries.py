@@ -23,6 +23,7 @@ from tests.core.webhooks.samples import (
     Clock,
     add_webhook,
     attempts_of,
+    change_webhook,
     claim_delivery,
     deliveries_of,
     read_webhook,
@@ -227,6 +228,34 @@ def test_nothing_is_redelivered_for_others_or_to_a_webhook_that_is_off(
     assert not database.do(lambda session: deliveries.disable(session, hook, "gone", clock.now))
     with pytest.raises(WebhookInactive), database.transaction() as session:
         deliveries.redeliver(session, PROJECT_ID, hook, delivery.id, clock.now)
+
+
+def test_the_sweep_ends_what_was_written_while_its_webhook_was_switched_off(
+    database: Database, settings: Settings, delivery: WebhookDelivery
+) -> None:
+    """A job's change of state waits for nobody, so its message can be written a moment after the others' end."""
+    change_webhook(database, delivery.webhook_id, active=False)
+
+    Sweeper(database, SilentBell(), settings).sweep()
+
+    after = latest(database, delivery)
+    assert (after.state, after.error, after.next_attempt_at) == ("failed", SWITCHED_OFF, None)
+
+
+def test_what_is_stranded_is_a_lost_senders_and_never_one_that_is_under_way_or_of_a_webhook_that_is_on(
+    database: Database, delivery: WebhookDelivery, clock: Clock
+) -> None:
+    def states() -> set[str]:
+        database.do(lambda session: deliveries.give_up_stranded(session, clock.now))
+        return {row.state for row in deliveries_of(database)}
+
+    while_on = states()
+    claim(database, clock)
+    change_webhook(database, delivery.webhook_id, active=False)
+    under_way = states()
+    clock.pass_seconds(61)
+
+    assert (while_on, under_way, states()) == ({"pending"}, {"pending"}, {"failed"})
 
 
 def test_the_sweep_forgets_the_old_log(
