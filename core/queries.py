@@ -113,3 +113,10 @@ webhook_due_statement: Final = Query(
     .limit(1)
 )
 """Is there anything to deliver? Asked often by an idle sender, so it takes no lock."""
+
+webhook_oldest_due_statement: Final = Query(
+    select(func.min(WebhookDelivery.next_attempt_at).label("due_at")).where(
+        WebhookDelivery.state == "pending", WebhookDelivery.next_attempt_at <= bindparam("now")
+    )
+)
+"""Since when the message that is due longest is due; null where none is."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
 
 from core.db import utc_now
-from core.tables import Worker
+from core.tables import WebhookDelivery, Worker
 from tests.app.running import Service, assert_problem
+
+OLDEST_DUE = "secateur_webhook_oldest_due_seconds"
 
 
 def add_worker(service: Service, sandbox: str = "limits") -> None:
@@ -86,3 +89,18 @@ def test_the_disk_is_needed_only_for_files(service: Service, client: httpx2.Clie
 
     assert client.get("/v1/jobs").status_code == 200
     assert client.put("/v1/files?filename=a", content=b"x").status_code == 201
+
+
+def test_a_message_that_no_sender_takes_is_told_by_its_age(any_service: Service) -> None:
+    def oldest_due_seconds() -> float:
+        text = operator.get("/metrics").text
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(OLDEST_DUE + " "))
+
+    with any_service.client() as operator:
+        before = oldest_due_seconds()
+        hook = operator.post("/v1/webhooks", json={"url": "https://example.com/hook"}).json()
+        operator.post(f"/v1/webhooks/{hook['id']}/test")
+        with any_service.database.transaction() as session:
+            session.execute(update(WebhookDelivery).values(next_attempt_at=utc_now(session) - timedelta(hours=1)))
+
+        assert (before, oldest_due_seconds()) == (0.0, pytest.approx(3600, abs=60))
