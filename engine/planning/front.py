@@ -16,10 +16,15 @@ USEFUL_SAVING = 0.03
 """The least saving that a front begins with: less could hardly be told from none."""
 USEFUL_HARM = 0.5
 """The most harm that it ends with: half of what the features say is lost before any training."""
+LEFT_NOTHING = 1.0
+"""Where it would be too short it goes on to here: before any training as much is lost as if all features were zero."""
+TOLD_APART = 0.005
+"""Plans whose savings differ by less could not be told apart when they are measured."""
 STEPS_TO_THE_END = 3
 CALLS_A_PLAN = 3
 NESTED_IS_WORTH = 1.1
 """A plan that holds the one before may harm so much more: what that one was taught is kept."""
+FINE = 64
 
 Names = tuple[str, ...]
 
@@ -27,23 +32,43 @@ Names = tuple[str, ...]
 def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureUnits | None, count: int) -> list[Plan]:
     """Return about `count` plans, the least cut first, evenly spaced in what they save and none worse than another.
 
-    Each holds the units of the one before unless another plan of that saving harms clearly less; where that makes too
-    few, others fill the widest gaps, and if they are still too few, half steps do, which are expected to be worse than
-    their neighbours until they have been trained. Where `measured_saving` is given, the middle plan is measured, and
-    what that tells corrects the figures of all.
+    Each holds the units of the one before unless another plan of that saving harms clearly less. Where that makes too
+    few: 1. more units go, as long as anything is left; 2. other sets stand between; 3. so do half steps, which are
+    expected to be worse than their neighbours until they have been trained. Where `measured_saving` is given, the
+    middle plan is measured, and what that tells corrects the figures of all.
     """
     candidates = ledger.candidates()
+    chosen = _useful(ledger, priced, _row(ledger, candidates, priced, count))
+    chosen = _useful(ledger, priced, _deeper(ledger, candidates, priced, chosen, count))
+    chosen = _with_others(ledger, candidates, priced, chosen, count)
+    right = _correction(ledger, chosen, measured_saving)
+    chosen += _half_steps(candidates, chosen, count - len(chosen))
+    plans = [
+        Plan(ledger.named(names), 1 - right * ledger.share_of(names), harm_of(ledger, priced, names))
+        for names in chosen
+    ]
+    return sorted(plans, key=lambda plan: -plan.predicted_latency_ratio)
+
+
+def _useful(ledger: Ledger, priced: Priced, chosen: Sequence[Names]) -> list[Names]:
+    """Return the sets beside which no other saves as much with as little harm, the least cut first."""
+    found = sorted((-ledger.saving_of(names), harm_of(ledger, priced, names), names) for names in chosen)
+    kept: list[tuple[float, float, Names]] = []
+    for saved, harm, names in found:  # from the largest saving on: whoever comes later must harm less
+        if not kept or harm < kept[-1][1]:
+            kept.append((saved, harm, names))
+    return [names for _, _, names in reversed(kept)]
+
+
+def _row(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced, count: int) -> list[Names]:
+    """Return different plans at even distances, up to the largest saving that leaves something worth having."""
     furthest = _furthest(ledger, candidates, priced)
     chosen: list[Names] = []
     for needed in np.linspace(min(_least_useful(candidates), furthest), furthest, count):
         names = _next(candidates, float(needed), priced, chosen[-1] if chosen else ())
         if names not in chosen:
             chosen.append(names)
-    chosen = _fill_gaps(ledger, candidates, priced, chosen, count)
-    right = _correction(ledger, chosen, measured_saving)
-    plans = _non_dominated([_plan(ledger, priced, names, right) for names in chosen])
-    halves = [_plan(ledger, priced, names, right) for names in _half_steps(candidates, plans, count - len(plans))]
-    return _in_order([*plans, *halves])
+    return chosen
 
 
 def _furthest(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced) -> float:
@@ -51,9 +76,7 @@ def _furthest(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced) -
     useful, too_much = 0.0, ledger.saving_of(most(candidates))
     wanted = too_much
     for _ in range(STEPS_TO_THE_END + 1):
-        names = choose(candidates, wanted) or []
-        harm = priced.ask(frozenset(names))
-        if harm is None or harm <= USEFUL_HARM:
+        if _asked(ledger, priced, choose(candidates, wanted) or ()) <= USEFUL_HARM:
             useful = wanted
         else:
             too_much = wanted
@@ -63,23 +86,47 @@ def _furthest(ledger: Ledger, candidates: Sequence[Candidate], priced: Priced) -
     return useful or wanted
 
 
-def _fill_gaps(
+def _asked(ledger: Ledger, priced: Priced, names: Sequence[str]) -> float:
+    """Return the price of a set, or where none is left what those so far lead to expect."""
+    priced.ask(frozenset(names))
+    return harm_of(ledger, priced, names)
+
+
+def _deeper(
     ledger: Ledger, candidates: Sequence[Candidate], priced: Priced, chosen: Sequence[Names], count: int
 ) -> list[Names]:
-    """Return the plans with others between them, nested or not, where units are too few for an even row of plans."""
-    plans, closed = list(chosen), set[tuple[float, float]]()
+    """Return the plans with more behind them, each with the least harmful step after the one before."""
+    plans = list(chosen)
     while len(plans) < count:
-        savings = sorted({0.0, *(ledger.saving_of(names) for names in plans)})
-        gaps = [gap for gap in pairwise(savings) if gap not in closed]
-        if not gaps:
+        before = plans[-1] if plans else ()
+        names = _grow(candidates, ledger.saving_of(before) + USEFUL_SAVING, priced, before)
+        if set(names) == set(before) or _asked(ledger, priced, names) > LEFT_NOTHING:
             break
-        low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
-        names = tuple(choose(_judged(candidates, priced, ()), (low + high) / 2) or ())
-        if low < ledger.saving_of(names) < high and ledger.saving_of(names) >= USEFUL_SAVING:
-            priced.ask(frozenset(names))
-            plans.append(names)
-        else:
-            closed.add((low, high))
+        plans.append(names)
+    return plans
+
+
+def _with_others(
+    ledger: Ledger, candidates: Sequence[Candidate], priced: Priced, chosen: Sequence[Names], count: int
+) -> list[Names]:
+    """Return the plans with others between them, nested or not: of a finer row, those furthest from all first."""
+    plans = list(chosen)
+    if len(plans) >= count:
+        return plans
+    judged, end = _judged(candidates, priced, ()), max(map(ledger.saving_of, plans), default=0.0)
+    finer = [tuple(choose(judged, needed) or ()) for needed in np.linspace(_least_useful(candidates), end, FINE)]
+    untried = set(finer) - set(plans)
+
+    def distance(names: Names) -> float:
+        return min(abs(ledger.saving_of(names) - ledger.saving_of(other)) for other in plans)
+
+    while untried and len(plans) < count:
+        names = max(sorted(untried), key=distance)
+        if distance(names) < TOLD_APART:
+            break
+        untried.remove(names)
+        priced.ask(frozenset(names))
+        plans = _useful(ledger, priced, [*plans, names])
     return plans
 
 
@@ -137,38 +184,17 @@ def _correction(ledger: Ledger, chosen: Sequence[Names], measured_saving: Measur
     return measured_saving(ledger.named(middle)) / max(ledger.share_of(middle), 1e-9)
 
 
-def _plan(ledger: Ledger, priced: Priced, names: Names, right: float) -> Plan:
-    return Plan(ledger.named(names), 1 - right * ledger.share_of(names), harm_of(ledger, priced, names))
-
-
-def _half_steps(candidates: Sequence[Candidate], plans: Sequence[Plan], count: int) -> list[Names]:
+def _half_steps(candidates: Sequence[Candidate], chosen: Sequence[Names], count: int) -> list[Names]:
     """Return up to `count` plans that go half the way to the next: of a block that it takes, a part goes.
 
     Prices are taken before any training, and speak against half steps; what half a block is worth after it, only the
     measurement at the end can tell. The deepest come first: there the next whole step costs most.
     """
-    rows: list[Names] = [(), *(tuple(unit.name for unit in plan.units) for plan in plans)]
     halves: list[Names] = []
-    for before, after in reversed(list(pairwise(rows))):
+    for before, after in reversed(list(pairwise([(), *chosen]))):
         taken = set(after) - set(before)
         parts = [one for one in candidates if one.saving > 0 and taken & set(one.inside) and one.name not in after]
         parts = [one for one in parts if not set(one.inside) & set(before)]
         if len(halves) < count and set(before) <= set(after) and parts:
             halves.append((*before, min(parts, key=lambda one: one.harm).name))
     return halves
-
-
-def _non_dominated(plans: Sequence[Plan]) -> list[Plan]:
-    """Return the plans that no other equals or beats in both harm and latency, the least cut first."""
-    kept = [
-        plan
-        for plan in plans
-        if not any(
-            other.harm <= plan.harm and other.predicted_latency_ratio < plan.predicted_latency_ratio for other in plans
-        )
-    ]
-    return _in_order(kept)
-
-
-def _in_order(plans: Sequence[Plan]) -> list[Plan]:
-    return sorted(plans, key=lambda plan: -plan.predicted_latency_ratio)

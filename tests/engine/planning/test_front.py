@@ -74,14 +74,47 @@ def test_too_few_blocks_make_half_steps() -> None:
 
 
 def test_a_front_ends_where_little_is_left() -> None:
-    """Twenty units of 0.1 each: six may go before more than half is lost."""
+    """Twenty units of 0.1 each: five may go before more than half is lost, and no more do where those are enough."""
     ledger = made_up_ledger(20, 0)
-    priced = Priced(lambda names: 0.1 * len(names), 48)
 
-    plans = plan_front(ledger, priced, None, 8)
+    plans = plan_front(ledger, Priced(lambda names: 0.1 * len(names), 48), None, 4)
 
-    assert max(len(plan.units) for plan in plans) <= 6
-    assert len(plans) >= 4
+    assert len(plans) == 4
+    assert max(len(plan.units) for plan in plans) <= 5
+
+
+@pytest.mark.parametrize(("each", "most_units"), [(0.1, 10), (0.2, 5), (0.3, 3)])
+def test_too_short_a_front_goes_on_as_long_as_anything_is_left(each: float, most_units: int) -> None:
+    ledger = made_up_ledger(20, 0)
+
+    plans = plan_front(ledger, Priced(lambda names: each * len(names), 48), None, 10)
+
+    assert max(len(plan.units) for plan in plans) == min(most_units, 10)
+    assert max(plan.harm for plan in plans) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("calls", [0, 1, 5])
+def test_a_front_without_prices_ends_by_what_is_expected(calls: int) -> None:
+    """Thirty units of 0.05 each add up: what is not priced is not worth having for that."""
+    ledger = dataclasses.replace(made_up_ledger(30, 0), harm={f"u{row}": 0.05 for row in range(30)})
+
+    plans = plan_front(ledger, Priced(lambda names: 0.05 * len(names), calls), None, 4)
+
+    assert 0.3 <= max(plan.harm for plan in plans) <= 0.55
+
+
+def test_of_equal_plans_one_is_made_and_of_unequal_ones_none_that_is_worse() -> None:
+    """Twelve units in three kinds that save alike, so that many sets do."""
+    ledger = made_up_ledger(12, 1)
+    saving = {name: 0.03 + 0.02 * (row % 3) for row, name in enumerate(ledger.harm)}
+    shares = {name: Interval(value=share, low=share, high=share) for name, share in saving.items()}
+    ledger = dataclasses.replace(ledger, savings=saving, shares=shares)
+
+    plans = plan_front(ledger, Priced(growing(ledger), 48), None, 10)
+
+    for slow, fast in pairwise(plans):
+        assert fast.predicted_latency_ratio < slow.predicted_latency_ratio - 1e-9
+        assert fast.harm > slow.harm
 
 
 def test_what_the_middle_plan_was_measured_to_save_corrects_all() -> None:
