@@ -60,7 +60,7 @@ class Student:
         self._least, self.looks_in_vain, self._start_error = math.inf, 0, math.inf
         self.look()
         self._start_error = self.error
-        self._halves = trains_in_halves(model, device, self.error)
+        self._halves = trains_in_halves(model, views.given.keys(), list(self._asked), device, self.error)
 
     def take_step(self, learning_rate: float) -> None:
         self._optimiser.forget_gradients()
