@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.services import Services
 from core import jobs
 from core.problems import problem
 from core.settings import Settings
+from engine.report import CheckFigure, DataUse
 from tests.app.dashboard.conftest import application_of, browser_of, sign_in
 from tests.app.dashboard.reading import found, links_of, page_of, tags_of
 from tests.app.dashboard.samples import (
@@ -162,3 +164,40 @@ def test_a_report_of_another_version_does_not_break_the_page(admin: TestClient, 
 
     assert answer.status_code == 200
     assert "another version" in answer.text
+
+
+def test_the_check_of_made_images_is_told_figure_by_figure(
+    admin: TestClient, services: Services, tmp_path: Path
+) -> None:
+    figures = (
+        CheckFigure(name="mean confidence", value=0.4321, low=0.5, high=0.99, passed=False),
+        CheckFigure(name="dead channels", value=0.0123, low=None, high=0.1, passed=True),
+    )
+    made = DataUse(
+        rung=2,
+        source="inverted",
+        repair_images=256,
+        selection_images=64,
+        test_images=0,
+        synthesis="inversion",
+        check=figures,
+    )
+    job_id = submit_job(services.database, add_model(services.database))
+    claim = start_job(services.database, job_id)
+    finish_job(services.database, services.storage, claim, tmp_path, sample_report(data=made, fidelity=None))
+
+    html = admin.get(f"/admin/jobs/{job_id}").text
+
+    section = html[html.index('id="data"') : html.index('id="units"')]
+    rows = [_cells(row) for row in section.split("<tr>")[2:]]
+    assert "rung 2 of the data ladder, <code>inversion</code>" in section
+    assert rows == [
+        ["mean confidence", "0.432", "0.5", "0.99", "failed"],
+        ["dead channels", "0.0123", "any", "0.1", "passed"],
+    ]
+
+
+def _cells(row: str) -> list[str]:
+    """Return the text of each cell of a row's markup."""
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row.partition("</tr>")[0])
+    return [re.sub(r"<[^>]+>", "", cell) for cell in cells]
