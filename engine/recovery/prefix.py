@@ -19,8 +19,9 @@ from engine.recipe import Deploy
 
 @dataclass(frozen=True)
 class Prefix:
-    """`ends` are its values that the rest reads, given in place of the input; `weights` are those it alone reads.
+    """`ends` are its values that the rest reads, given in place of the input; `weights` are all that it reads.
 
+    A weight that the rest reads as well is among them: if it learnt, the prefix would no more be what was kept of it.
     Where nothing is the same, `ends` is the network's input and there are no weights.
     """
 
@@ -43,7 +44,7 @@ def find_prefix(uncut: Model, cut: Model, holes: Iterable[Hole], wanted: Sequenc
     if same.issuperset(wanted):
         return nothing
     ends = [name for name, value in cut.values().items() if name in same and (name in wanted or _is_read(value, same))]
-    weights = [name for name, value in cut.graph.initializers.items() if value.uses() and not _is_read(value, same)]
+    weights = [name for name, value in cut.graph.initializers.items() if _is_read_by_prefix(value, same)]
     return Prefix(tuple(ends), frozenset(weights))
 
 
@@ -81,7 +82,8 @@ def _is_twin(node: ir.Node, twin: ir.Node) -> bool:
     """Tell whether two nodes of one name do the same; those with a body of their own are not looked into."""
     read = [[value and value.name for value in each.inputs] for each in (node, twin)]
     bodies = any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
-    return node.op_type == twin.op_type and read[0] == read[1] and not bodies
+    does = [(each.domain, each.op_type, dict(each.attributes)) for each in (node, twin)]
+    return does[0] == does[1] and read[0] == read[1] and not bodies
 
 
 def _is_same(value: ir.Value | None, uncut: Model, same: set[str]) -> bool:
@@ -95,7 +97,15 @@ def _is_same(value: ir.Value | None, uncut: Model, same: set[str]) -> bool:
 
 def _is_read(value: ir.Value, same: set[str]) -> bool:
     """Tell whether anything behind the prefix reads a value."""
-    return any(not all(output.name in same for output in use.node.outputs) for use in value.uses())
+    return any(not _is_prefix(use.node, same) for use in value.uses())
+
+
+def _is_read_by_prefix(value: ir.Value, same: set[str]) -> bool:
+    return any(_is_prefix(use.node, same) for use in value.uses())
+
+
+def _is_prefix(node: ir.Node, same: set[str]) -> bool:
+    return all(output.name in same for output in node.outputs)
 
 
 def _is_float(value: ir.Value) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 import torch
 
@@ -83,6 +84,27 @@ def test_a_weight_that_changed_ends_the_prefix() -> None:
     model = normalise(NETWORKS["residual"][0]())
     cut = cuts(model)[-1]
     cut.model.set_weight("weight_2", cut.model.weight("weight_2") * 2)
+
+    prefix = find_prefix(model, cut.model, cut.holes, cut.wanted)
+
+    assert prefix.weights == {"weight_0", "weight_1"}
+
+
+def test_a_weight_that_both_sides_read_is_left_alone() -> None:
+    """Learnt behind the cut, it would change the prefix, whose values are kept from before."""
+    model = normalise(NETWORKS["residual"][0]())
+    nodes = model.nodes()
+    nodes["node_12_Conv"].replace_input_with(2, nodes["node_2_Conv"].inputs[2])
+
+    middle = cuts(model)[1]
+
+    assert middle.prefix.weights == {f"weight_{i}" for i in range(4)}
+
+
+def test_another_setting_ends_the_prefix() -> None:
+    model = normalise(NETWORKS["residual"][0]())
+    cut = cuts(model)[-1]
+    cut.model.nodes()["node_2_Conv"].attributes["strides"] = ir.AttrInt64s("strides", [2, 2])
 
     prefix = find_prefix(model, cut.model, cut.holes, cut.wanted)
 
