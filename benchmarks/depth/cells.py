@@ -46,6 +46,11 @@ class Cell:
         """Say whether the asked ratio was measured, on the mean of the seeds; accuracy at another says nothing."""
         return self.mean("measured_ratio") <= MISSED_BY * self.ratio
 
+    @property
+    def shortened(self) -> str:
+        """Return what a peer did that is less than published; empty: nothing."""
+        return ", ".join(sorted({row["shortened"] for row in self.rows if row.get("shortened")}))
+
     def points(self) -> Interval:
         """Return what top-1 gained, in points, pooled over the seeds."""
         return _in_points(pooled_difference(_hits(self.rows, "hits_before"), _hits(self.rows, "hits")))

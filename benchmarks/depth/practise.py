@@ -27,4 +27,11 @@ def practise_rows(file: Path) -> Iterator[Row]:
             "points": row["top1_after"] - row["top1_before"],
             "cpu_seconds": sum(used.values()),
             "cpu_seconds_published": published,
+            "shortened": _shortened(row),
         }
+
+
+def _shortened(row: Row) -> str | None:
+    """Say how many steps of scoring and of fine-tuning were taken, where these are fewer than published."""
+    taken = row["score_steps"], row["tune_steps"]
+    return None if min(taken) >= PUBLISHED_STEPS else "{} + {} steps".format(*taken)

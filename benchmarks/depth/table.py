@@ -62,7 +62,8 @@ def _peers(found: Mapping[Key, Cell]) -> Lines:
     for (model, kind, images, ratio), peer in found.items():
         ours = found.get((model, "job", images, ratio))
         if kind in PEERS and ours is not None:
-            rows.append([*name_of(peer), PEERS[kind], *_beside(ours, peer)])
+            name = f"{PEERS[kind]}, {peer.shortened}" if peer.shortened else PEERS[kind]
+            rows.append([*name_of(peer), name, *_beside(ours, peer)])
     return lines(head, rows)
 
 

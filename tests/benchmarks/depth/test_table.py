@@ -36,6 +36,16 @@ def test_a_cell_that_we_lose_is_shown_like_one_that_we_win(ours: float, peers: f
     assert "0.03" in found
 
 
+def test_a_win_over_a_shortened_peer_shows_nothing_and_a_loss_is_one() -> None:
+    for ours, met in ((0.88, None), (0.7, False)):
+        rows = [row(after=ours), row(after=0.8, shortened="50 + 200 steps", **PEER)]
+
+        (bar,) = [bar for bar in bars(rows, cells(rows)) if bar.what.startswith("better mean than practise")]
+
+        assert (bar.met, bar.found) == (met, f"{int(ours > 0.8)} of 1, 1 of 1 cells against a shortened one")
+        assert line(rows, "| cifar10-resnet56 | 500 | 0.7 | PRACTISE")[3] == "PRACTISE, 50 + 200 steps"
+
+
 def test_a_duel_is_of_the_seeds_that_both_have() -> None:
     found = cells([row(after=0.88, seed=0), row(after=0.5, seed=1), row(after=0.86, seed=0, **PEER)])
     ours, peer = found.values()
@@ -83,7 +93,7 @@ def test_a_cell_that_only_the_peer_can_do_is_lost() -> None:
 
 def test_nothing_is_met_that_was_not_run() -> None:
     assert [bar for bar in bars([], {}) if bar.met is not None] == []
-    assert "not run" in tables([])
+    assert "| open |" in tables([])
 
 
 @pytest.mark.parametrize(
@@ -205,7 +215,7 @@ def test_of_two_runs_of_the_peer_the_one_of_more_steps_counts(tmp_path: Path) ->
 
     (found,) = practise_rows(tmp_path / "rows.jsonl")
 
-    assert (found["score_steps"], found["cpu_seconds_published"]) == (2000, 350.0)
+    assert (found["score_steps"], found["cpu_seconds_published"], found["shortened"]) == (2000, 350.0, None)
 
 
 def test_fewer_steps_of_the_peer_are_extrapolated_to_the_published_ones(tmp_path: Path) -> None:
@@ -216,3 +226,4 @@ def test_fewer_steps_of_the_peer_are_extrapolated_to_the_published_ones(tmp_path
 
     assert (found["kind"], found["cpu_seconds"], found["cpu_seconds_published"]) == ("practise", 350.0, 1300.0)
     assert found["points"] == pytest.approx(-2.0)
+    assert found["shortened"] == "100 + 2000 steps"
