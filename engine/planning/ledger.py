@@ -22,6 +22,9 @@ FRONT_REACH = 0.3
 FRONT_SPARE = 1.25
 """A front is made of whole blocks alone where they can save so much, and are so many for each network of it."""
 
+IN_TIME = (LatencyRatio, LatencyMs, Pareto)
+"""The targets whose currency is measured, and so not surely known."""
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -67,9 +70,15 @@ def open_ledger(
     original_ms: float,
     image_shapes: Shapes,
 ) -> Ledger:
-    """Return what each unit saves in the target's currency, and how much is needed. Raises TargetInfeasible."""
+    """Return what each unit saves in the target's currency, and how much is needed. Raises TargetInfeasible.
+
+    Where no unit surely saves any time, each counts for what it may save: several together are measured more surely
+    than one, and if nothing comes of it the job says so.
+    """
     needed = needed_for(target, original_ms)
     savings = savings_in(target, model, units, shares, image_shapes)
+    if isinstance(target, IN_TIME) and not any(savings.values()):
+        savings = {unit.name: max(shares[unit.name].high, 0.0) for unit in units}
     ledger = Ledger(tuple(units), harm, shares, savings, needed)
     _require_feasible(ledger, target, original_ms)
     return ledger
@@ -148,7 +157,7 @@ def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> Non
         return
     key = next(iter(target.model_fields_set - {"min_agreement"}), "latency_ratio")
     nearest = {"latency_ms": f"{original_ms * (1 - reach):.3g}", "units": f"{reach:g}"}.get(key, f"{1 - reach:.2f}")
-    unsure = sum(saving <= 0 for saving in ledger.savings.values())
+    unsure = sum(share.low <= 0 for share in ledger.shares.values()) if isinstance(target, IN_TIME) else 0
     and_some = f" ({unsure} of them nothing that is surely above zero)" if unsure else ""
     raise TargetInfeasible(
         f"The target asks to save {ledger.needed:.3g}; all {len(ledger.units)} removable units save {reach:.3g}"

@@ -191,6 +191,28 @@ def test_a_slower_result_is_not_delivered(model_path: Path, pictures: Path, monk
 
 
 @pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("target", [{"latency_ratio": 0.95}, {"pareto": 2}])
+def test_where_no_unit_surely_saves_time_the_job_says_no_gain(
+    model_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, target: dict[str, float]
+) -> None:
+    unsure, alike = Interval(value=0.0, low=-0.05, high=0.05), Interval(value=1.0, low=0.98, high=1.02)
+
+    def as_fast(*arguments: Any, **options: Any) -> LatencyComparison:
+        return measure_against_upload(*arguments, **options).model_copy(update={"ratio": alike})
+
+    monkeypatch.setattr(times, "latency_shares", lambda model, units, *_, **options: {u.name: unsure for u in units})
+    monkeypatch.setattr(times, "measure_against_upload", as_fast)
+    monkeypatch.setattr(candidates, "measure_against_upload", as_fast)
+
+    delivered, report = run(model_path, pictures, target=target)
+
+    assert report.outcome is Outcome.NO_GAIN
+    assert "smaller than what could be told from noise" in report.summary
+    assert delivered == model_path.read_bytes()
+    assert {unit.decision for unit in report.units} == {"kept"}
+
+
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("name", ["If", "Loop"])
 def test_branches_and_loops_stay_and_blocks_around_them_go(tmp_path: Path, pictures: Path, name: str) -> None:
     (tmp_path / "model.onnx").write_bytes(CONTROL_FLOW[name]().to_bytes())

@@ -10,7 +10,7 @@ from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.units import Unit
 from engine.planning import Ledger, Plan, decisions, is_easy, open_ledger, plan_cuts, removable, whole_blocks
-from engine.recipe import LatencyRatio, Pareto, Target, Units
+from engine.recipe import LatencyMs, LatencyRatio, Pareto, Target, Units
 from engine.report import Interval
 from engine.search import Priced
 from tests.engine.planning.conftest import unit
@@ -84,11 +84,25 @@ def test_a_target_is_refused_only_when_all_that_could_go_is_not_enough() -> None
     assert named(plan_for(ledger_for(LatencyRatio(latency_ratio=0.6), ALL)).units) == ["first", "second", "stem"]
 
 
-def test_a_front_of_nothing_that_surely_saves_is_refused() -> None:
-    nothing = {name: Interval(value=0.01, low=-0.01, high=0.03) for name in SAVES}
+@pytest.mark.parametrize("target", [Pareto(pareto=4), LatencyRatio(latency_ratio=0.95), LatencyMs(latency_ms=9.5)])
+def test_where_nothing_surely_saves_what_may_is_tried(target: Target) -> None:
+    """The block may save 0.03, as each of its parts, and so may the stem: all that could go may save 0.09."""
+    unsure = {name: Interval(value=0.01, low=-0.01, high=0.03) for name in SAVES}
 
-    with pytest.raises(TargetInfeasible, match=r"save 0 \(4 of them nothing that is surely above zero\)"):
-        open_ledger(NO_MODEL, ALL, HARM, nothing, Pareto(pareto=4), original_ms=10.0, image_shapes={})
+    ledger = open_ledger(NO_MODEL, ALL, HARM, unsure, target, original_ms=10.0, image_shapes={})
+
+    assert ledger.savings == dict.fromkeys(SAVES, 0.03)
+    assert plan_for(ledger).units or isinstance(target, Pareto)
+
+
+@pytest.mark.parametrize(
+    ("target", "high"), [(LatencyRatio(latency_ratio=0.5), 0.03), (Pareto(pareto=4), -0.01), (Pareto(pareto=4), 0.0)]
+)
+def test_what_cannot_even_be_hoped_for_is_refused(target: Target, high: float) -> None:
+    nothing = {name: Interval(value=-0.02, low=-0.03, high=high) for name in SAVES}
+
+    with pytest.raises(TargetInfeasible, match=r"\(4 of them nothing that is surely above zero\)"):
+        open_ledger(NO_MODEL, ALL, HARM, nothing, target, original_ms=10.0, image_shapes={})
 
 
 def test_the_report_says_that_a_part_goes_with_its_block() -> None:
