@@ -10,8 +10,14 @@ from urllib.parse import SplitResult, urlsplit
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-METADATA: Final = frozenset({IPv4Address("168.63.129.16")})
-"""Public by their number, and a cloud's own service all the same."""
+SPECIAL: Final = (
+    IPv4Network("168.63.129.16/32"),  # a cloud's own service
+    IPv4Network("192.0.0.0/24"),  # protocols' own; another cloud's metadata is at 192.0.0.192
+    IPv6Network("fec0::/10"),  # site-local, before there was fc00::/7
+    IPv6Network("3fff::/20"),  # documentation
+    IPv6Network("5f00::/16"),  # segment routing
+)
+"""Not of the internet, whatever the standard library says of them; which it says changes with Python's version."""
 
 NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -42,7 +48,7 @@ def is_public(address: Address) -> bool:
     if inner is not None:
         return is_public(inner)
     special = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
-    return address.is_global and not special and address not in METADATA
+    return address.is_global and not special and not any(address in network for network in SPECIAL)
 
 
 def check_url(url: str, private_networks: Sequence[Network]) -> None:
