@@ -24,6 +24,7 @@ from engine.graph.units import Unit, contains
 from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
 from engine.measure.fidelity import compare_fidelity
+from engine.measure.latency import DOUBT_SECONDS_MAX
 from engine.planning import Plan, measure_against_upload
 from engine.progress import CandidateStages, Progress, Tell, candidate
 from engine.recovery.closed_form import cut_and_repair
@@ -37,6 +38,9 @@ from engine.subject import Subject
 
 FRONT_WORK = 1.5
 """All candidates of a front together train and are timed for this many times what a single job would be."""
+
+DOUBT_SHARE = 0.2
+"""The part of the budget that it may be overrun by where it is still open whether a network is faster at all."""
 
 LOOKS_MIN = 4
 """However short a training is, so often it looks whether it is still getting better."""
@@ -145,8 +149,7 @@ def _make(
     with stages.stage("verify"):
         _verify(subject, model)
     with stages.stage("report"):
-        seconds = bench.clock.part(0.08 * effort.work, 30 * effort.work)
-        latency = measure_against_upload(subject, model, seconds=seconds, until_width=0.005)
+        latency = _latency(bench, model, effort)
         fidelity = _fidelity(subject, model)
     made = Candidate(plan, trained, model, recovery, latency, cost(model, subject.image_shapes), fidelity)
     _keep(made, checkpoint)
@@ -194,13 +197,14 @@ def _recover(
     bench: Workbench, plan: Plan, student: Model, effort: Effort, left_before: float, tell: Tell, checkpoint: Checkpoint
 ) -> Recovery:
     """Distil what the closed form left, in place."""
-    tell(0.0, "drawing views and asking the uncut network")
     subject, clock, reference = bench.subject, bench.clock, bench.reference
     features = features_after(subject.model, plan.units, subject.features)
     error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
     error_closed_form = reference.error_of(student, features)
     holes = find_holes(subject.model, plan.units)
     prefix = find_prefix(subject.model, student, holes, (*features.values, *features.logits))
+    spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
+    tell(0.0, "drawing views and asking the uncut network")
     views = bench.views(_start(bench, student, prefix, effort))
     training = distil(
         student,
@@ -211,7 +215,7 @@ def _recover(
         schedule=_shortened(Schedule(), effort.work),
         device=subject.device,
         seed=subject.recipe.seed,
-        seconds=_training_seconds(clock, effort, left_before - clock.left()),
+        seconds=_training_seconds(clock, effort, spent_before),
         tell=tell,
         checkpoint=checkpoint,
     )
@@ -263,6 +267,13 @@ def _verify(subject: Subject, student: Model) -> None:
     for name, output in outputs.items():
         if not np.isfinite(output).all():
             raise PostconditionFailed(f"The output '{name}' is not finite after recovery.", where=name)
+
+
+def _latency(bench: Workbench, model: Model, effort: Effort) -> LatencyComparison:
+    """Return what decides whether the network is delivered; that it gains nothing is not said before it is sure."""
+    seconds = bench.clock.part(0.08 * effort.work, 30 * effort.work)
+    doubt_seconds = min(DOUBT_SHARE * bench.clock.budget_seconds, DOUBT_SECONDS_MAX) * effort.work
+    return measure_against_upload(bench.subject, model, seconds=seconds, until_width=0.005, doubt_seconds=doubt_seconds)
 
 
 def _fidelity(subject: Subject, student: Model) -> Fidelity | None:

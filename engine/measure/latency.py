@@ -37,7 +37,7 @@ SAMPLE_NS_MIN = 2_000_000  # a shorter run is timed in bundles: the clock and th
 ROUNDS_MIN = 6  # fewer pairs tell nothing about their spread
 ROUNDS_BEFORE_ASKING = 30
 DOUBT_TIMES, DOUBT_SECONDS_MAX = 4, 20.0
-"""How much longer than asked it may take to tell which of two networks is faster."""
+"""How much longer than asked it may take to tell which of two networks is faster, if nothing else is said."""
 ASK_GROWTH = 1.3  # looking after every round would stop at the luckiest moment
 
 
@@ -50,12 +50,13 @@ def compare_latency(
     seed: int,
     budget_seconds: float,
     until_width: float = 0.02,
+    doubt_seconds: float = DOUBT_SECONDS_MAX,
 ) -> LatencyComparison:
     """Time `a` and `b` in turn, A B or B A by chance, until the ratio b / a is known to +- `until_width` or time is up.
 
-    Where it is then still open which of the two is faster, four times as long again, 20 s at most, may be spent on
-    that. The ratio is the median over pairs taken side by side. Inputs come from host memory and outputs return to it,
-    as a caller of the runtime has it.
+    Where it is then still open which of the two is faster, `doubt_seconds` more, four times as long again at most, may
+    be spent on that. The ratio is the median over pairs taken side by side. Inputs come from host memory and outputs
+    return to it, as a caller of the runtime has it.
     """
     runs = [_open_run(model, deploy, image_shapes, seed) for model in (a, b)]
     clock = clock_for(deploy)
@@ -69,11 +70,11 @@ def compare_latency(
         return narrow_enough(samples) or not ratio.low <= 1.0 <= ratio.high
 
     samples = take_samples(runs, seed=seed, budget_seconds=budget_seconds, enough=narrow_enough, clock=CLOCKS[clock])
-    if not told_apart(samples):
+    if doubt_seconds > 0 and not told_apart(samples):
         samples = take_samples(
             runs,
             seed=seed + 1,
-            budget_seconds=min(DOUBT_TIMES * budget_seconds, DOUBT_SECONDS_MAX),
+            budget_seconds=min(DOUBT_TIMES * budget_seconds, doubt_seconds),
             enough=told_apart,
             clock=CLOCKS[clock],
             taken=samples,

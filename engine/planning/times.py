@@ -102,7 +102,9 @@ class Times:
         return float(np.median(samples[""]))
 
 
-def measure_against_upload(subject: Subject, cut: Model, *, seconds: float, until_width: float) -> LatencyComparison:
+def measure_against_upload(
+    subject: Subject, cut: Model, *, seconds: float, until_width: float, doubt_seconds: float = 0.0
+) -> LatencyComparison:
     """Time a cut network in turn with the upload, where it will be deployed."""
     return compare_latency(
         subject.upload,
@@ -112,6 +114,7 @@ def measure_against_upload(subject: Subject, cut: Model, *, seconds: float, unti
         seed=subject.recipe.seed,
         budget_seconds=seconds,
         until_width=until_width,
+        doubt_seconds=doubt_seconds,
     )
 
 

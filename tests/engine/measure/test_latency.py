@@ -166,6 +166,27 @@ def test_the_seed_decides_the_order() -> None:
     assert order(1) != order(2)
 
 
+@pytest.mark.parametrize(("doubt_seconds", "spent"), [(0.0, [3.0]), (5.0, [3.0, 5.0]), (50.0, [3.0, 12.0])])
+def test_doubt_has_its_own_time_and_no_more(
+    parse: Parse, monkeypatch: pytest.MonkeyPatch, doubt_seconds: float, spent: list[float]
+) -> None:
+    """Two that are alike and noisy: which of them is faster stays open."""
+    budgets: list[float] = []
+    noisy = np.random.default_rng(0).uniform(5, 15, (40, 2))
+
+    def taken(*runs: object, budget_seconds: float, **options: object) -> Samples:
+        budgets.append(budget_seconds)
+        return noisy
+
+    monkeypatch.setattr(latency, "take_samples", taken)
+    model = parse(NETWORK.format(height=4))
+
+    found = compare_latency(model, model, Deploy(), {}, seed=0, budget_seconds=3.0, doubt_seconds=doubt_seconds)
+
+    assert found.ratio.low < 1 < found.ratio.high
+    assert budgets == spent
+
+
 def test_a_comparison_is_whole(parse: Parse) -> None:
     model = parse(NETWORK.format(height=4))
 
