@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.tables import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
 from core.webhooks.outbox import listeners, write
@@ -23,6 +23,8 @@ S = DeliveryState
 
 AT_ONCE_EACH: Final = 4
 """Messages under way to one webhook: a receiver that answers slowly holds up nobody but itself."""
+AT_ONCE_PROJECT: Final = 8
+"""And of one project: it may have many such receivers, and a sender has 32 hands for all projects."""
 
 GONE: Final = 410
 SWITCHED_OFF: Final = "The webhook was switched off before this could be delivered."
@@ -41,17 +43,13 @@ class Ruling:
 
 def claim(session: Session, *, sender_id: str, lease_seconds: float, now: datetime) -> Errand | None:
     """Take the message that is due longest, or None. No two senders get the same one while its lease lasts."""
-    crowded = (
-        select(WebhookDelivery.webhook_id)
-        .where(WebhookDelivery.lease_expires_at > now)
-        .group_by(WebhookDelivery.webhook_id)
-        .having(func.count() >= AT_ONCE_EACH)
-    )
     due = (
         select(WebhookDelivery, Webhook)
         .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
         .where(WebhookDelivery.state == S.PENDING, WebhookDelivery.next_attempt_at <= now, _unheld(now))
-        .where(Webhook.active, WebhookDelivery.webhook_id.not_in(crowded))
+        .where(Webhook.active)
+        .where(WebhookDelivery.webhook_id.not_in(_crowded(WebhookDelivery.webhook_id, AT_ONCE_EACH, now)))
+        .where(WebhookDelivery.project_id.not_in(_crowded(WebhookDelivery.project_id, AT_ONCE_PROJECT, now)))
         .order_by(WebhookDelivery.next_attempt_at, WebhookDelivery.id)
         .limit(1)
         .with_for_update(of=WebhookDelivery, skip_locked=True)
@@ -63,6 +61,12 @@ def claim(session: Session, *, sender_id: str, lease_seconds: float, now: dateti
     _begin_attempt(session, delivery, now)
     delivery.lease_owner, delivery.lease_expires_at = sender_id, now + timedelta(seconds=lease_seconds)
     return _errand_of(delivery, webhook, sender_id, now)
+
+
+def _crowded(whose: InstrumentedAttribute[str], most: int, now: datetime) -> Select[str]:
+    """Return those, webhooks or projects, that have so many messages under way already."""
+    under_way = select(whose).where(WebhookDelivery.lease_expires_at > now)
+    return under_way.group_by(whose).having(func.count() >= most)
 
 
 def settle(session: Session, errand: Errand, answer: Answer, ruling: Ruling, now: datetime) -> str | None:

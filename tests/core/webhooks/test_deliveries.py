@@ -12,9 +12,10 @@ from core.db import Database
 from core.queue import SilentBell
 from core.settings import Settings
 from core.sweep import Sweeper
-from core.tables import WebhookDelivery
+from core.tables import Project, Webhook, WebhookDelivery
 from core.webhooks import deliveries
-from core.webhooks.deliveries import AT_ONCE_EACH, SENDER_LOST, SWITCHED_OFF
+from core.webhooks.deliveries import AT_ONCE_EACH, AT_ONCE_PROJECT, SENDER_LOST, SWITCHED_OFF
+from core.webhooks.outbox import write_test
 from core.webhooks.schedule import RETRY_SECONDS
 from core.webhooks.words import Answer, Errand, WebhookInactive, WebhookNotFound
 from tests.core.samples import PROJECT_ID, running_claim
@@ -109,8 +110,8 @@ def test_a_lost_senders_message_is_sent_by_another_and_its_late_word_changes_not
 
 
 def test_many_claims_at_once_never_get_the_same_message(database: Database) -> None:
-    hooks = [add_webhook(database, events=["job.running"]) for _ in range(6)]
-    for _ in range(3):
+    hooks = [add_webhook(database, events=["job.running"]) for _ in range(AT_ONCE_PROJECT // AT_ONCE_EACH)]
+    for _ in range(AT_ONCE_EACH):
         running_claim(database)
 
     def claim_some(number: int) -> list[str]:
@@ -144,6 +145,23 @@ def test_a_slow_receiver_holds_up_nobody_but_itself(database: Database, clock: C
     following = claim(database, clock)
     assert following is not None
     assert following.webhook_id == slow
+
+
+def test_a_project_of_slow_receivers_holds_up_no_other(database: Database, clock: Clock) -> None:
+    slow = {add_webhook(database, events=["job.running"]) for _ in range(AT_ONCE_PROJECT // AT_ONCE_EACH + 1)}
+    for _ in range(AT_ONCE_EACH):
+        running_claim(database)
+    with database.transaction() as session:
+        session.add(Project(id="prj_other", name="other", created_at=clock.now))
+    quick = add_webhook(database, project_id="prj_other")
+    with database.transaction() as session:
+        write_test(session, session.get_one(Webhook, quick), clock.now)
+
+    claimed = [errand.webhook_id for errand in iter(lambda: claim(database, clock), None)]
+
+    assert len(claimed) == AT_ONCE_PROJECT + 1
+    assert set(claimed[:-1]) <= slow
+    assert claimed[-1] == quick
 
 
 def test_a_receiver_that_says_gone_is_left_alone(database: Database, delivery: WebhookDelivery, clock: Clock) -> None:
