@@ -14,7 +14,10 @@ outgoing = APIRouter(tags=["webhooks"])
 
 Text = Annotated[str, Header()]
 TAKEN: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Any 2xx within 15 s: taken. Anything else, a redirect too, is tried again for three days."},
+    200: {
+        "description": "Any 2xx within 15 s, if the operator has not set another time: taken. "
+        "Anything else, a redirect too, is tried again for three days."
+    },
     410: {"description": "No more, please: the webhook is switched off."},
 }
 

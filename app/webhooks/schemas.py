@@ -46,10 +46,11 @@ class WebhookChange(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"active": True}]})
 
-    url: Url = ""
+    # Factories: a default would stand in the OpenAPI document, and generated clients send what stands there.
+    url: Url = Field(default_factory=str)
     events: Events = Field(default_factory=list)
-    description: Description = ""
-    active: bool = True
+    description: Description = Field(default_factory=str)
+    active: bool = Field(default_factory=bool)
 
 
 class RotationRequest(Strict):

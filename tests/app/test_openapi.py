@@ -55,6 +55,20 @@ def test_every_reference_in_the_document_leads_somewhere(schema: dict[str, Any])
             found = found[step]
 
 
+def test_a_change_promises_no_defaults(schema: dict[str, Any]) -> None:
+    """A generated client sends the defaults that it reads, and would reset what it was not asked to change."""
+    changes = [
+        methods["patch"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for methods in schema["paths"].values()
+        if "application/json" in methods.get("patch", {}).get("requestBody", {}).get("content", {})
+    ]
+
+    assert changes
+    for name in (reference.rpartition("/")[2] for reference in changes):
+        properties = schema["components"]["schemas"][name]["properties"]
+        assert [key for key, value in properties.items() if "default" in value] == []
+
+
 def test_operation_ids_are_unique(schema: dict[str, Any]) -> None:
     ids = [operation["operationId"] for methods in schema["paths"].values() for operation in methods.values()]
 
