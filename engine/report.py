@@ -94,7 +94,8 @@ class DataUse(Strict):
 
     `rung` of the data ladder: 0 real images; beside or instead of them 1 procedural ones, 2 ones inverted from the
     network's statistics, 3 ones inverted from augmentation priors. `synthesis` is the way in which they were made, and
-    `check` says whether they may stand in for real ones; both are empty where none were made.
+    `check` says whether they may stand in for real ones; both are empty where none are used. An image that is seen
+    repeatedly counts once; `made_images` are those among repair and selection that nobody sent.
     """
 
     rung: int
@@ -102,6 +103,7 @@ class DataUse(Strict):
     repair_images: int
     selection_images: int
     test_images: int
+    made_images: int = 0
     synthesis: str | None = None
     check: tuple[CheckFigure, ...] = ()
     notes: tuple[str, ...] = ()

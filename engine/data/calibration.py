@@ -44,6 +44,7 @@ def load_images(
             names=tuple(source.names[int(index)] for index in indices),
             class_names=source.class_names,
             notes=notes,
+            from_pixels=source.read(int(indices[0])).dtype == np.uint8,
         )
 
 

@@ -18,7 +18,8 @@ class ImageSet:
     """Images as the network takes them: `inputs` is (count, …) float32, in the network's own layout.
 
     `class_names` are the folders that the labels came from, () where labels are plain numbers. `notes` tell what was
-    left out and why, for the report.
+    left out and why, for the report. `from_pixels` is False where they came as numbers that the user made ready: what
+    else is made for the network may not be on their scale.
     """
 
     inputs: Inputs
@@ -26,6 +27,7 @@ class ImageSet:
     names: tuple[str, ...]
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    from_pixels: bool = True
 
     def __len__(self) -> int:
         return len(self.names)
@@ -37,6 +39,7 @@ class ImageSet:
             labels=None if self.labels is None else self.labels[indices],
             names=tuple(self.names[int(index)] for index in indices),
             class_names=self.class_names,
+            from_pixels=self.from_pixels,
         )
 
     def labels_fit(self, classes: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,14 @@ from engine.recipe import Synthesis
 from engine.report import CheckFigure, DataUse
 
 ENOUGH_IMAGES = 16
+PLENTY_IMAGES = 200
+"""From here on drawn pictures beside the real ones were not tried."""
+DRAWN_BESIDE_EACH = 4
 DRAWN_IMAGES = 512
 SECONDS_A_PICTURE, SECONDS_A_PIXEL = 0.01, 2.5e-6
 """What drawing takes on one ordinary core: it sets how many are drawn, so that the number is the same on all."""
 CROPS_OF_EACH = 8
-"""Views of each real image beside many made ones, so that they are not drowned."""
+"""Views of each of a handful of real images beside hundreds of made ones."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Climbed:
 
 
 def climb(images: ImageSet, site: Site, synthesis: Synthesis = "auto") -> Climbed:
-    """Share out the user's images or, where there are fewer than 16, make more.
+    """Share out the user's images. Below 200 drawn ones repair beside them, below 16 made ones select as well.
 
     Without any there are no image tests, because agreement on made pictures says nothing about photographs.
     """
@@ -60,19 +64,44 @@ def climb(images: ImageSet, site: Site, synthesis: Synthesis = "auto") -> Climbe
         figures = check(site.ask(made), real)
     notes = (*images.notes, *fallen, *made.notes)
     parts = _shared_out(images, made, site)
-    use = _use(RUNGS[name].number, _source(name, images), parts, notes, synthesis=name, check=figures)
+    use = _use(RUNGS[name].number, _source(name, images), parts, made, notes, synthesis=name, check=figures)
     return Climbed(parts, use, _warnings(figures))
 
 
 def _real(images: ImageSet, site: Site) -> Climbed:
-    """Rung 0. Where classes are out of balance, images of the rarer ones are repeated among those that repair."""
-    real = split(images, site.seed)
+    """Let real images do all, and where they are few let drawn ones repair beside them, if those pass their check."""
+    parts, said = split(images, site.seed), site.ask(images)
+    warnings = concerns(images, said, site.seed)
+    drawn = _beside(images, len(parts.repair), site)
+    parts = dataclasses.replace(parts, repair=_evened(parts.repair, site))
+    if drawn is None:
+        return Climbed(parts, _use(0, "calibration", parts, None, images.notes), warnings)
+    figures = check(site.ask(drawn), said)
+    if not _passed(figures):
+        fallen = f"drawn pictures failed the check ({_failed(figures)}) and were not used beside the real images"
+        return Climbed(parts, _use(0, "calibration", parts, None, (*images.notes, fallen)), warnings)
+    views = math.ceil(len(drawn) / len(parts.repair))
+    parts = dataclasses.replace(parts, repair=_together(_seen_otherwise(parts.repair, site, views), drawn))
+    notes = (*images.notes, *drawn.notes)
+    use = _use(1, "mixed", parts, drawn, notes, synthesis="procedural", check=figures)
+    return Climbed(parts, use, warnings)
+
+
+def _evened(images: ImageSet, site: Site) -> ImageSet:
+    """Return the images with those of rarer classes repeated, where classes are out of balance."""
     said = site.ask(images)
-    repair = site.ask(real.repair)
-    if repair.classes is not None and is_uneven(repair, site.seed):
-        rows = balanced_rows(repair.classes, site.seed)
-        real = dataclasses.replace(real, repair=real.repair.take(rows))
-    return Climbed(real, _use(0, "calibration", real, images.notes), concerns(images, said, site.seed))
+    if said.classes is None or not is_uneven(said, site.seed):
+        return images
+    return images.take(balanced_rows(said.classes, site.seed))
+
+
+def _beside(images: ImageSet, repairing: int, site: Site) -> ImageSet | None:
+    """Return pictures to repair from beside so many real ones, None where those are plenty or no pictures."""
+    form = input_form(site.model_input, site.preprocess)
+    are_pictures = form.takes_pictures and form.channels in (1, 3) and images.from_pixels
+    if len(images) >= PLENTY_IMAGES or not are_pictures:
+        return None
+    return RUNGS["procedural"].make(site, images, min(DRAWN_BESIDE_EACH * repairing, _count(images, site)))
 
 
 def _chosen(site: Site, images: ImageSet, synthesis: Synthesis) -> str:
@@ -99,15 +128,16 @@ def _shared_out(images: ImageSet, made: ImageSet, site: Site) -> Split:
     if not len(images):
         return dataclasses.replace(parts, repair=_together(parts.repair, parts.test), test=images)
     real = split(images, site.seed)
-    crops = _seen_otherwise(real.repair, site)
+    crops = _seen_otherwise(real.repair, site, CROPS_OF_EACH)
     return Split(_together(crops, parts.repair), _together(real.selection, parts.selection), real.test)
 
 
-def _seen_otherwise(images: ImageSet, site: Site) -> ImageSet:
+def _seen_otherwise(images: ImageSet, site: Site, count: int) -> ImageSet:
+    """Return each image in `count` views, the first as it is, so that made ones beside them do not prevail."""
     generator = torch.Generator().manual_seed(site.seed)
     inputs = torch.from_numpy(images.inputs)
-    views = [augment(inputs, generator, layout=site.preprocess.layout).numpy() for _ in range(CROPS_OF_EACH - 1)]
-    return ImageSet(np.concatenate([images.inputs, *views]), None, images.names * CROPS_OF_EACH)
+    views = [augment(inputs, generator, layout=site.preprocess.layout).numpy() for _ in range(count - 1)]
+    return ImageSet(np.concatenate([images.inputs, *views]), None, images.names * count)
 
 
 def _together(first: ImageSet, second: ImageSet) -> ImageSet:
@@ -141,6 +171,7 @@ def _use(
     rung: int,
     source: str,
     parts: Split,
+    made: ImageSet | None,
     notes: tuple[str, ...],
     *,
     synthesis: str | None = None,
@@ -150,8 +181,9 @@ def _use(
         {
             "rung": rung,
             "source": source,
-            "repair_images": len(parts.repair),
+            "repair_images": len(set(parts.repair.names)),
             "selection_images": len(parts.selection),
+            "made_images": 0 if made is None else len(made),
             "test_images": len(parts.test),
             "synthesis": synthesis,
             "check": check,

@@ -39,6 +39,7 @@ def test_the_same_pixels_in_every_container_are_the_same_inputs(
     assert sets[0].inputs.dtype == np.float32
     for other in sets[1:]:
         np.testing.assert_array_equal(other.inputs, sets[0].inputs)
+    assert all(each.from_pixels for each in sets)
 
 
 def test_the_content_tells_the_container_not_the_name(tmp_path: Path, takes: MakeInput) -> None:
@@ -66,6 +67,7 @@ def test_floating_point_passes_as_it_is(tmp_path: Path, takes: MakeInput) -> Non
     assert images.labels is not None
     assert images.labels.tolist() == [1, 0, 1, 2]
     assert images.notes == ("ignored arrays: z",)
+    assert not images.take(np.arange(2)).from_pixels
 
 
 @pytest.mark.parametrize(

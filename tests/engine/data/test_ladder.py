@@ -10,14 +10,14 @@ import pytest
 
 from engine.data import ladder
 from engine.data.images import ImageSet
-from engine.data.ladder import ENOUGH_IMAGES, climb
+from engine.data.ladder import ENOUGH_IMAGES, PLENTY_IMAGES, climb
 from engine.data.rungs import RUNGS, Rung
 from engine.data.site import Said, Site
-from engine.graph.model import Model
+from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
 from engine.recipe import Preprocess
 from tests.engine.data.conftest import MakeInput
-from tests.engine.data.sites import CLASSES, answered, blank_site, nothing, site_of
+from tests.engine.data.sites import CLASSES, WIDTH, answered, blank_site, nothing, site_of
 from tests.networks import residual, residual_with_batch_norm, transformer
 
 DRAWN = 40  # in place of the hundreds of a real job, which take their time
@@ -33,7 +33,19 @@ def some(count: int, *shape: int) -> ImageSet:
     return ImageSet(inputs, None, tuple(f"{index}.png" for index in range(count)))
 
 
-@pytest.mark.parametrize("count", [1, 2, 15])
+def passing_answer(asked: ImageSet) -> Said:
+    """Answer of any images what passes for photographs: even classes, features in many directions."""
+    random = np.random.default_rng(len(asked))
+    sure = np.full((len(asked), CLASSES), 0.1 / (CLASSES - 1))
+    sure[np.arange(len(asked)), np.arange(len(asked)) % CLASSES] = 0.9
+    return Said(sure, random.standard_normal((len(asked), WIDTH)))
+
+
+def passing(model_input: TensorInfo) -> Site:
+    return dataclasses.replace(blank_site(model_input, Preprocess()), ask=passing_answer)
+
+
+@pytest.mark.parametrize("count", [1, 15])
 @pytest.mark.parametrize(
     ("shape", "keys", "sizes"),
     [
@@ -66,13 +78,67 @@ def test_a_handful_of_real_images_is_seen_in_many_ways(takes: MakeInput) -> None
     assert 0.25 <= from_real / len(repair) <= 0.75
 
 
-def test_enough_images_stay_among_themselves(takes: MakeInput) -> None:
-    climbed = climb(some(ENOUGH_IMAGES, 3, 10, 14), blank_site(takes(3, "h", "w"), Preprocess()))
+@pytest.mark.parametrize("count", [ENOUGH_IMAGES, 60, PLENTY_IMAGES - 1])
+def test_drawn_images_only_repair_beside_few_real_ones(count: int, takes: MakeInput) -> None:
+    """Real images do all of the testing and choosing, and are seen at least as often as drawn ones."""
+    real = some(count, 3, 16, 16)
+
+    climbed = climb(real, passing(takes(3, 16, 16)))
+
+    parts, use = climbed.split, climbed.use
+    assert (use.rung, use.source, use.synthesis) == (1, "mixed", "procedural")
+    assert use.made_images == DRAWN
+    assert use.repair_images + use.selection_images + use.test_images == count + DRAWN
+    assert set(parts.test.names) | set(parts.selection.names) < set(real.names)
+    seen = sum(name in real.names for name in parts.repair.names)
+    assert seen >= len(parts.repair) - seen == DRAWN
+    assert not (set(parts.test.names) | set(parts.selection.names)) & set(parts.repair.names)
+
+
+def test_sixteen_images_repair_beside_four_drawn_ones_each(takes: MakeInput, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "DRAWN_IMAGES", 512)
+
+    use = climb(some(16, 3, 8, 8), passing(takes(3, 8, 8))).use
+
+    assert (use.made_images, use.repair_images) == (48, 60)  # 16 images: 2 test, 2 select, 12 repair
+
+
+def ready_numbers(images: ImageSet) -> ImageSet:
+    return dataclasses.replace(images, from_pixels=False)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        some(PLENTY_IMAGES, 3, 10, 14),
+        ready_numbers(some(ENOUGH_IMAGES, 3, 10, 14)),
+        some(ENOUGH_IMAGES, 4, 10, 14),
+        some(ENOUGH_IMAGES, 30),
+    ],
+    ids=["plenty", "no pixels", "four channels", "rows"],
+)
+def test_plenty_of_images_and_what_is_no_picture_stay_among_themselves(images: ImageSet, takes: MakeInput) -> None:
+    climbed = climb(images, passing(takes(*images.inputs.shape[1:])))
 
     use = climbed.use
-    assert (use.rung, use.source, use.synthesis, use.check) == (0, "calibration", None, ())
-    assert sum(map(len, (climbed.split.selection, climbed.split.test))) < ENOUGH_IMAGES
-    assert not any(name.startswith(("scene", "dead")) for name in climbed.split.repair.names)
+    assert (use.rung, use.source, use.synthesis, use.made_images, use.check) == (0, "calibration", None, 0, ())
+    assert use.repair_images + use.selection_images + use.test_images == len(images)
+    assert set(climbed.split.repair.names) < set(images.names)
+
+
+def test_drawn_images_that_fail_their_check_are_left_out(takes: MakeInput) -> None:
+    """A network that takes every drawn image for the same one."""
+
+    def ask(asked: ImageSet) -> Said:
+        said = passing_answer(asked)
+        return said if asked.names[0].endswith(".png") else Said(said.probabilities, np.zeros_like(said.features))
+
+    site = dataclasses.replace(blank_site(takes(3, 8, 8), Preprocess()), ask=ask)
+    climbed = climb(some(20, 3, 8, 8), site)
+
+    assert (climbed.use.rung, climbed.use.source, climbed.use.made_images) == (0, "calibration", 0)
+    assert climbed.use.repair_images == len(climbed.split.repair) == 16
+    assert any("were not used beside" in note for note in climbed.use.notes)
 
 
 def test_no_image_at_all_is_drawn_at_the_recipes_size(takes: MakeInput) -> None:
