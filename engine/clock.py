@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
 LEAST = 0.01
@@ -18,6 +19,12 @@ class Clock:
         """Return the seconds that a step may take: a share of the budget, within what is left of it."""
         wished = min(share * self.budget_seconds, at_most_seconds)
         return min(wished, max(self.left(), LEAST * self.budget_seconds))
+
+    def within(self, share: float) -> Clock:
+        """Return a clock of the same budget that ends earlier: with this share, 0 to 1, of what is left now."""
+        earlier = copy.copy(self)
+        earlier._end -= (1 - share) * max(self.left(), 0.0)
+        return earlier
 
     def left(self) -> float:
         """Return the seconds until the budget is spent; below zero once it is."""

@@ -36,8 +36,13 @@ from engine.recovery.reference import Reference
 from engine.search import Priced
 from engine.subject import Subject
 
+DECIDING_SHARE = 0.4
+"""The part of the time left after loading within which everything is timed and priced; the rest is for recovery."""
+
 JUDGES_MACS_MAX = 5e12
 """Work that judging all units may cost, about a minute on two cores; it bounds how many images judge."""
+JUDGES_MACS_A_SECOND = 8e9
+"""Of a short budget; so ten minutes allow that minute. A share of the budget and not of the clock: the same judges."""
 JUDGES_MIN, JUDGES_MAX = 8, 100
 
 PRICES_MAX, FRONT_PRICES_MAX = 24, 48
@@ -67,9 +72,10 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     Harm, times and plans are taken from the checkpoint where a first attempt left them: half-trained weights fit no
     other plan, and times measured anew would be other times.
     """
+    deciding = clock.within(DECIDING_SHARE)
     with progress.stage("measure"):
         found = find_units(subject.model)
-        times = Times(subject, found, clock, checkpoint)
+        times = Times(subject, found, deciding, checkpoint)
     with progress.stage("units"):
         units = _worth_a_look(subject, removable(found, subject.recipe.method.keep), times)
         unruled = find_groups(subject.model).unknown
@@ -87,7 +93,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
             original_ms=times.original_ms,
             image_shapes=subject.image_shapes,
         )
-        plans = _kept_plans(ledger, checkpoint) or _plans(ledger, subject, study, times, clock, tell)
+        plans = _kept_plans(ledger, checkpoint) or _plans(ledger, subject, study, times, deciding, tell)
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     return Decided(told, unruled, ledger, plans, times.table(), times.notes())
@@ -111,7 +117,8 @@ def _worth_a_look(subject: Subject, free: Sequence[Unit], times: Times) -> list[
 def _study(subject: Subject, units: Sequence[Unit], reference: Reference) -> Study:
     """Let each unit be judged on as many held-out images as are worth their time."""
     one_pass = len(units) * max(count(subject.model, subject.image_shapes).macs, 1)
-    judges = int(min(JUDGES_MAX, max(JUDGES_MIN, JUDGES_MACS_MAX // one_pass), len(reference.images)))
+    work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
+    judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
     return Study(
         model=subject.model,
