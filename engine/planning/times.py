@@ -29,7 +29,7 @@ class Times:
         kept = checkpoint.read_json("times")
         self.brought = subject.recipe.latency_table if kept is None else LatencyTable.model_validate(kept)
         self.environment = describe(subject.recipe.deploy).model_dump()
-        self.prices = 0
+        self.prices = 0 if self.brought is None else self.brought.prices
         self._shares: dict[str, UnitTimes] = {}
         self._plans: dict[frozenset[str], float] = {}
         if self.brought is not None:

@@ -153,9 +153,12 @@ def test_a_second_attempt_reads_the_times_of_the_first(model_path: Path, clocks:
     units = whole_blocks(find_units(subject.model))
     first = Times(subject, units, Clock(60), Checkpoint(tmp_path, [b"about"]))
     shares, saving = first.shares(units), first.saving(units[:2])
+    first.prices = 7
+    first.keep()
 
     second = Times(subject, units, Clock(60), Checkpoint(tmp_path, [b"about"]))
 
     assert (second.shares(units), second.saving(units[:2])) == (shares, saving)
     assert second.original_ms == first.original_ms
+    assert second.table() == first.table()
     assert clocks.asked == 1
