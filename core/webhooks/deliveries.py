@@ -111,13 +111,16 @@ def give_up_waiting(session: Session, webhook_id: str, now: datetime) -> None:
     _give_up(session, WebhookDelivery.webhook_id == webhook_id, now)
 
 
-def give_up_stranded(session: Session, now: datetime) -> None:
+def give_up_stranded(session: Session, now: datetime, limit: int = 500) -> None:
     """End what waits for a webhook that is off: written while it was switched off, or left by a sender that is lost."""
-    _give_up(session, WebhookDelivery.webhook_id.in_(select(Webhook.id).where(~Webhook.active)), now)
+    off = WebhookDelivery.webhook_id.in_(select(Webhook.id).where(~Webhook.active))
+    stranded = select(WebhookDelivery.id).where(off, WebhookDelivery.state == S.PENDING, _unheld(now))
+    found = session.scalars(stranded.limit(limit).with_for_update(skip_locked=True)).all()
+    _give_up(session, WebhookDelivery.id.in_(found), now)
 
 
-def _give_up(session: Session, whose: ColumnElement[bool], now: datetime) -> None:
-    waiting = update(WebhookDelivery).where(whose, WebhookDelivery.state == S.PENDING, _unheld(now))
+def _give_up(session: Session, which: ColumnElement[bool], now: datetime) -> None:
+    waiting = update(WebhookDelivery).where(which, WebhookDelivery.state == S.PENDING, _unheld(now))
     session.execute(waiting.values(state=S.FAILED, next_attempt_at=None, finished_at=now, error=SWITCHED_OFF))
 
 
