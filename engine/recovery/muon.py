@@ -79,4 +79,5 @@ def _size(weight: Tensor) -> float:
 
 
 def _is_matrix(weight: Tensor) -> bool:
-    return weight.dim() > 1 and min(len(weight), weight.numel() // max(len(weight), 1)) <= SIDE_MAX
+    """Tell whether there are several singular values to bring near 1: a single row, such as a bias, has but one."""
+    return weight.dim() > 1 and 1 < min(len(weight), weight.numel() // max(len(weight), 1)) <= SIDE_MAX

@@ -52,8 +52,9 @@ def test_a_vector_moves_against_its_gradient_by_a_part_of_its_length() -> None:
     torch.testing.assert_close(moved(bias, gradient), -RATE * bias.norm() * gradient / gradient.norm())
 
 
-def test_a_bias_of_zeros_moves() -> None:
-    step = moved(torch.zeros(16), drawn(16))
+@pytest.mark.parametrize("shape", [(16,), (1, 16, 1, 1), (16, 1)])
+def test_a_bias_of_zeros_moves(shape: tuple[int, ...]) -> None:
+    step = moved(torch.zeros(shape), drawn(*shape))
 
     assert float(step.norm()) == pytest.approx(RATE * LEAST * 4)
 
