@@ -62,7 +62,7 @@ def cut_and_repair(
     few = affordable(model, plain, asked, repair)
     refit_in_order(model, repaired, asked, images_for(few, selection), compute, seed, on_layer)
     judge = Reference(model, features, selection if len(selection) else repair, compute)
-    tried = [_on_the_way(plain, repaired, part) for part in PARTS]
+    tried = (_on_the_way(plain, repaired, part) for part in PARTS)  # one by one: each may be a large network
     return min(tried, key=lambda candidate: judge.error_of(candidate, found_in))
 
 
