@@ -18,7 +18,7 @@ from engine.data.rungs import RUNGS
 from engine.data.rungs.channel_statistics import batch_norms
 from engine.data.rungs.priors import token_values
 from engine.data.rungs.procedural import sized_as
-from engine.data.site import Site
+from engine.data.site import Said, Site
 from engine.data.splits import Split, split
 from engine.data.synthesis.draw import LEAST_DRAWN, SIDE_MOST
 from engine.data.verdict import REAL_LEAST, check
@@ -70,10 +70,12 @@ def climb(images: ImageSet, site: Site, synthesis: Synthesis = "auto") -> Climbe
 
 def _real(images: ImageSet, site: Site) -> Climbed:
     """Let real images do all, and where they are few let drawn ones repair beside them, if those pass their check."""
-    parts, said = split(images, site.seed), site.ask(images)
+    parts = split(images, site.seed)
+    of_repair = site.ask(parts.repair)
+    said = of_repair.beside(site.ask(_together(parts.selection, parts.test)))
     warnings = concerns(images, said, site.seed)
     drawn = _beside(images, len(parts.repair), site)
-    parts = dataclasses.replace(parts, repair=_evened(parts.repair, site))
+    parts = dataclasses.replace(parts, repair=_evened(parts.repair, of_repair, site.seed))
     if drawn is None:
         return Climbed(parts, _use(0, "calibration", parts, None, images.notes), warnings)
     figures = check(site.ask(drawn), said)
@@ -87,12 +89,11 @@ def _real(images: ImageSet, site: Site) -> Climbed:
     return Climbed(parts, use, warnings)
 
 
-def _evened(images: ImageSet, site: Site) -> ImageSet:
+def _evened(images: ImageSet, said: Said, seed: int) -> ImageSet:
     """Return the images with those of rarer classes repeated, where classes are out of balance."""
-    said = site.ask(images)
-    if said.classes is None or not is_uneven(said, site.seed):
+    if said.classes is None or not is_uneven(said, seed):
         return images
-    return images.take(balanced_rows(said.classes, site.seed))
+    return images.take(balanced_rows(said.classes, seed))
 
 
 def _beside(images: ImageSet, repairing: int, site: Site) -> ImageSet | None:

@@ -27,9 +27,12 @@ class Said:
     probabilities: Floats | None
     features: Floats
 
-    def take(self, indices: npt.NDArray[np.intp]) -> Said:
-        chosen = None if self.probabilities is None else self.probabilities[indices]
-        return Said(chosen, self.features[indices])
+    def beside(self, others: Said) -> Said:
+        """Return the answers of both, these first."""
+        features = np.concatenate([self.features, others.features])
+        if self.probabilities is None or others.probabilities is None:
+            return Said(None, features)
+        return Said(np.concatenate([self.probabilities, others.probabilities]), features)
 
     @property
     def classes(self) -> npt.NDArray[np.intp] | None:

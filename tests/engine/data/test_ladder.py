@@ -95,6 +95,19 @@ def test_drawn_images_only_repair_beside_few_real_ones(count: int, takes: MakeIn
     assert not (set(parts.test.names) | set(parts.selection.names)) & set(parts.repair.names)
 
 
+def test_the_network_is_asked_of_each_image_once(takes: MakeInput) -> None:
+    """A large network takes seconds for a few hundred of them."""
+    asked: list[str] = []
+
+    def ask(images: ImageSet) -> Said:
+        asked.extend(images.names)
+        return answered(images)
+
+    climb(some(40, 3, 8, 8), dataclasses.replace(blank_site(takes(3, 8, 8), Preprocess()), ask=ask))
+
+    assert len(asked) == len(set(asked)) == 40 + DRAWN
+
+
 def test_sixteen_images_repair_beside_four_drawn_ones_each(takes: MakeInput, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 512)
 
