@@ -42,8 +42,8 @@ FRONT_WORK = 1.5
 DOUBT_SHARE = 0.2
 """The part of the budget that it may be overrun by where it is still open whether a network is faster at all."""
 
-LOOKS_MIN = 4
-"""However short a training is, so often it looks whether it is still getting better."""
+LOOKS_MIN = 12
+"""However short a training is, so often it looks whether it is still getting better, if it has as many steps."""
 
 
 class Stages(Protocol):
@@ -212,7 +212,7 @@ def _recover(
         views,
         reference,
         frozen=prefix.weights,
-        schedule=_shortened(Schedule(), effort.work),
+        schedule=shortened(Schedule(), effort.work),
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=_training_seconds(clock, effort, spent_before),
@@ -248,11 +248,15 @@ def _training_seconds(clock: Clock, effort: Effort, spent_before: float) -> floa
     return (clock.left() - others - measuring) / effort.sharers
 
 
-def _shortened(schedule: Schedule, work: float) -> Schedule:
-    """Return a part of a schedule, which looks at least a few times whether it gets better."""
+def shortened(schedule: Schedule, work: float) -> Schedule:
+    """Return a part of a schedule, `work` is 0 to 1, that gives up after the same part of its steps as the whole does.
+
+    Of 600 steps with a look every 25 and patience for six of them, 0.15 are 90, with one every 7 and patience for four.
+    """
     steps = math.ceil(schedule.steps * work)
     looks_every = max(1, min(schedule.evaluate_every, steps // LOOKS_MIN))
-    return dataclasses.replace(schedule, steps=steps, evaluate_every=looks_every)
+    patience = math.ceil(schedule.patience * schedule.evaluate_every * work / looks_every)
+    return dataclasses.replace(schedule, steps=steps, evaluate_every=looks_every, patience=patience)
 
 
 def _verify(subject: Subject, student: Model) -> None:
