@@ -29,6 +29,8 @@ ENOUGH_IMAGES = 16
 PLENTY_IMAGES = 200
 """From here on drawn pictures beside the real ones were not tried."""
 DRAWN_BESIDE_EACH = 4
+DRAWN_BESIDE_MOST = 256
+"""More would make the repair set, views of the real images included, longer than that of 500 images."""
 DRAWN_IMAGES = 512
 SECONDS_A_PICTURE, SECONDS_A_PIXEL = 0.01, 2.5e-6
 """What drawing takes on one ordinary core: it sets how many are drawn, so that the number is the same on all."""
@@ -102,7 +104,8 @@ def _beside(images: ImageSet, repairing: int, site: Site) -> ImageSet | None:
     are_pictures = form.takes_pictures and form.channels in (1, 3) and images.from_pixels
     if len(images) >= PLENTY_IMAGES or not are_pictures:
         return None
-    return RUNGS["procedural"].make(site, images, min(DRAWN_BESIDE_EACH * repairing, _count(images, site)))
+    count = min(DRAWN_BESIDE_EACH * repairing, DRAWN_BESIDE_MOST, _count(images, site))
+    return RUNGS["procedural"].make(site, images, count)
 
 
 def _chosen(site: Site, images: ImageSet, synthesis: Synthesis) -> str:
