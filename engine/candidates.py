@@ -31,7 +31,7 @@ from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.distil import distil
 from engine.recovery.prefix import Prefix, find_prefix, starting_values
 from engine.recovery.reference import Reference
-from engine.recovery.schedule import Schedule
+from engine.recovery.schedule import Schedule, schedule_for
 from engine.recovery.views import CACHE_BYTES_MAX, VIEWS_PER_IMAGE_MAX, Views, draw_views
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
@@ -206,13 +206,14 @@ def _recover(
     spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
     tell(0.0, "drawing views and asking the uncut network")
     views = bench.views(_start(bench, student, prefix, effort))
+    schedule = shortened(schedule_for(student), effort.work)
     training = distil(
         student,
         features,
         views,
         reference,
         frozen=prefix.weights,
-        schedule=shortened(Schedule(), effort.work),
+        schedule=schedule,
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=_training_seconds(clock, effort, spent_before),
@@ -224,6 +225,7 @@ def _recover(
         error_closed_form=error_closed_form,
         error_final=training.error,
         steps=training.steps,
+        steps_planned=schedule.steps,
         best_step=training.best_step,
         stopped_by=training.stopped_by,
     )

@@ -134,12 +134,16 @@ StoppedBy = Literal["early_stop", "budget", "schedule"]
 
 
 class Recovery(Strict):
-    """How the repair went: held-out feature error before any repair, after the closed form and at the best step."""
+    """How the repair went: held-out feature error before any repair, after the closed form and at the best step.
+
+    `steps` were taken of `steps_planned`, unless something stopped them.
+    """
 
     error_plain: float
     error_closed_form: float
     error_final: float
     steps: int
+    steps_planned: int | None = None
     best_step: int
     stopped_by: StoppedBy
 

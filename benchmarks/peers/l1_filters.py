@@ -33,7 +33,7 @@ from engine.progress import Progress
 from engine.recipe import LatencyRatio, Recipe
 from engine.recovery.distil import distil
 from engine.recovery.reference import Reference
-from engine.recovery.schedule import Schedule
+from engine.recovery.schedule import schedule_for
 from engine.recovery.views import draw_views
 from engine.report import Recovery
 from engine.subject import Subject, prepare
@@ -173,12 +173,13 @@ def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
         seed=subject.recipe.seed,
         seconds=0.2 * seconds,
     )
+    schedule = schedule_for(cut)
     training = distil(
         cut,
         features,
         views,
         reference,
-        schedule=Schedule(),
+        schedule=schedule,
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=clock.left(),
@@ -190,6 +191,7 @@ def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
         error_closed_form=before,
         error_final=training.error,
         steps=training.steps,
+        steps_planned=schedule.steps,
         best_step=training.best_step,
         stopped_by=training.stopped_by,
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import onnx_ir as ir
 import torch
 from torch import Tensor
 
@@ -18,8 +19,9 @@ ACTIVATION_BYTES_MAX = 2**30
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. The learning rate is the part of its size by which a step turns a layer."""
+    """How long and how fast. `optimiser` names one of OPTIMISERS, in whose measure the learning rate is."""
 
+    optimiser: str = "muon"
     steps: int = 600
     batch: int = 64
     learning_rate: float = 3e-3
@@ -33,6 +35,21 @@ class Schedule:
             return self.learning_rate * (0.1 + 0.9 * done / self.warm_up)
         along = (done - self.warm_up) / (1 - self.warm_up)
         return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2)
+
+
+GROUPED = Schedule("adamw", steps=1200, batch=16, learning_rate=5e-5, evaluate_every=50)
+
+
+def schedule_for(model: Model) -> Schedule:
+    """Return the schedule for a network: small steps, in small batches, where it has grouped convolutions.
+
+    Their channels have a few weights each, of very different size, which no rate of Muon's was seen to teach.
+    """
+    return GROUPED if any(_is_grouped(node) for node in model.graph) else Schedule()
+
+
+def _is_grouped(node: ir.Node) -> bool:
+    return "group" in node.attributes and node.attributes["group"].as_int() > 1
 
 
 class Pace:

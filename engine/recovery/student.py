@@ -17,7 +17,7 @@ from engine.graph.extract import extract
 from engine.graph.features import Features
 from engine.graph.model import Model
 from engine.measure.batches import Outputs, fixed_batch, input_batches, outputs_in_batches, without_filling
-from engine.recovery.muon import Muon
+from engine.recovery.optimisers import OPTIMISERS
 from engine.recovery.precision import trains_in_halves
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Schedule, portion, rows
@@ -51,7 +51,7 @@ class Student:
         self._asked = dict(zip((*features.values, *features.logits), (*teacher.values, *teacher.logits), strict=True))
         self._freeze(frozen)
         self._learning = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
-        self._optimiser = Muon(self._learning)
+        self._optimiser = OPTIMISERS[schedule.optimiser](self._learning)
         self._portion = portion(model, schedule.batch)
         self._rows = rows(len(views), schedule.batch, fixed_batch(model) or 1, seed)
         self._held_out = list(_held_out(model, tuple(views.given), reference))

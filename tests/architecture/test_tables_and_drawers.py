@@ -24,6 +24,7 @@ from engine.graph.channels.rules import RULES
 from engine.graph.folds import FOLDS
 from engine.graph.idioms import IDIOMS
 from engine.graph.merges import MERGES
+from engine.recovery.optimisers import OPTIMISERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +42,7 @@ SHARED = {
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/graph/channels/rules": {"site", "told"},
     "engine/methods": {"pricing", "study"},
+    "engine/recovery/optimisers": set(),
 }
 
 
@@ -73,6 +75,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/graph/merges": lambda: rows(MERGES.values()),
     "engine/graph/channels/rules": lambda: rows(RULES.values()),
     "engine/methods": lambda: rows(methods.METHODS.values()),
+    "engine/recovery/optimisers": lambda: rows(OPTIMISERS.values()),
 }
 
 

@@ -54,7 +54,7 @@ class HurriedClock(Clock):
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few steps, short measurements and few drawn pictures, but all of the way."""
-    monkeypatch.setattr(candidates, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(candidates, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(story, "Clock", HurriedClock)
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
 

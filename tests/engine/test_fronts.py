@@ -39,7 +39,7 @@ def hurried() -> Iterator[None]:
         return found.model_copy(update={"ratio": Interval(value=ratio, low=ratio - 0.001, high=ratio + 0.001)})
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(candidates, "Schedule", lambda: Schedule(steps=8, batch=8, evaluate_every=1))
+        patched.setattr(candidates, "schedule_for", lambda model: Schedule(steps=8, batch=8, evaluate_every=1))
         patched.setattr(candidates, "measure_against_upload", by_size)
         patched.setattr(story, "Clock", HurriedClock)
         yield

@@ -33,7 +33,7 @@ def row(before: float = 0.9, after: float = 0.88, **changes: Any) -> dict[str, A
         "job_seconds": 100.0,
         "cpu_seconds": 150.0,
         "cpu_seconds_published": 150.0,
-        "recovery": {"steps": 100, "stopped_by": "early_stop"},
+        "recovery": {"steps": 100, "steps_planned": 600, "stopped_by": "early_stop"},
         "stages": {"score": 10.0, "recover": 50.0},
         **accuracy(hits(before, 0), hits(after, 0)),
         **changes,

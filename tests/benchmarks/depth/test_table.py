@@ -14,7 +14,6 @@ from benchmarks.depth.memory import Row
 from benchmarks.depth.plot import plot
 from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.table import tables
-from engine.recovery.schedule import Schedule
 from tests.benchmarks.depth.a_row import row
 
 PEER = {"kind": "practise", "cpu_seconds": 600.0, "cpu_seconds_published": 6000.0}
@@ -142,11 +141,10 @@ def test_strange_images_that_stop_all_cuts_are_no_success() -> None:
 
 
 def test_steps_that_the_clock_did_not_let_be_taken_are_not_saved() -> None:
-    steps = Schedule().steps
     taken = [
-        row(recovery={"steps": steps // 2, "stopped_by": "early_stop"}),
-        row(recovery={"steps": steps, "stopped_by": "schedule"}),
-        row(recovery={"steps": 1, "stopped_by": "budget"}),
+        row(recovery={"steps": 300, "steps_planned": 600, "stopped_by": "early_stop"}),
+        row(recovery={"steps": 1200, "steps_planned": 1200, "stopped_by": "schedule"}),
+        row(recovery={"steps": 1, "steps_planned": 600, "stopped_by": "budget"}),
     ]
 
     (bar,) = [bar for bar in bars(taken, {}) if "held-out stop" in bar.what]

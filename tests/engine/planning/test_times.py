@@ -38,7 +38,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "Schedule", lambda: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(candidates, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
     monkeypatch.setattr(deciding, "PRICES_MAX", 5)
 

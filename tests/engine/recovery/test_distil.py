@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from engine.graph.units import blocks, find_units
 from engine.recipe import Deploy
 from engine.recovery import distil as distilling
 from engine.recovery.distil import Training, distil
+from engine.recovery.optimisers import OPTIMISERS
 from engine.recovery.reference import Reference
-from engine.recovery.schedule import Schedule, rows
+from engine.recovery.schedule import Schedule, rows, schedule_for
 from engine.recovery.views import draw_views
 from tests.networks import NETWORKS, images
 
@@ -124,9 +126,21 @@ def test_no_time_means_no_step() -> None:
     assert (training.steps, training.stopped_by) == (0, "budget")
 
 
-def test_a_killed_attempt_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "optimiser"),
+    [("residual", "muon"), ("transformer", "muon"), ("inverted_residual", "adamw")],
+)
+def test_few_weights_a_channel_are_taught_in_small_steps(name: str, optimiser: str) -> None:
+    schedule = schedule_for(Bench(name).student)
+
+    assert schedule.optimiser == optimiser
+    assert (schedule.batch, schedule.learning_rate) == ((16, 5e-5) if optimiser == "adamw" else (64, 3e-3))
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_killed_attempt_is_gone_on_from(optimiser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after half the steps and taken up again, the weights are those of one run without a stop."""
-    bench = Bench("residual")
+    bench, schedule = Bench("residual"), dataclasses.replace(SHORT, optimiser=optimiser)
     whole, halves = bench.student.copy(), bench.student.copy()
 
     class Killed(Exception):
@@ -138,23 +152,23 @@ def test_a_killed_attempt_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.Mo
         if message.startswith("step 6"):
             raise Killed
 
-    bench.train(whole)
+    bench.train(whole, schedule)
     with pytest.raises(Killed):
         distil(
             halves.copy(),
             bench.found_in,
             bench.views,
             bench.reference,
-            schedule=SHORT,
+            schedule=schedule,
             device="cpu",
             seed=0,
             seconds=600,
             tell=kill,
             checkpoint=Checkpoint(tmp_path / "kept", [b"this job"]),
         )
-    again = bench.train(halves, folder=tmp_path / "kept")
+    again = bench.train(halves, schedule, folder=tmp_path / "kept")
 
-    assert again.steps == SHORT.steps
+    assert again.steps == schedule.steps
     for name in whole.graph.initializers:
         np.testing.assert_allclose(halves.weight(name), whole.weight(name), rtol=1e-5, atol=1e-6)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.recovery.muon import LEAST, SIDE_MAX, Muon, straightened
+from engine.recovery.optimisers.muon import LEAST, SIDE_MAX, Muon, straightened
 
 RATE = 0.01
 
