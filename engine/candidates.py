@@ -16,6 +16,7 @@ import onnx_ir as ir
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.errors import PostconditionFailed
+from engine.graph.features import Features
 from engine.graph.holes import features_after, find_holes
 from engine.graph.merges import merge
 from engine.graph.model import Model
@@ -201,11 +202,10 @@ def _recover(
     features = features_after(subject.model, plan.units, subject.features)
     error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
     error_closed_form = reference.error_of(student, features)
-    holes = find_holes(subject.model, plan.units)
-    prefix = find_prefix(subject.model, student, holes, (*features.values, *features.logits))
+    prefix, start = _start(bench, plan, student, features, effort)
     spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
     tell(0.0, "drawing views and asking the uncut network")
-    views = bench.views(_start(bench, student, prefix, effort))
+    views = bench.views(start)
     schedule = shortened(schedule_for(student), effort.work)
     training = distil(
         student,
@@ -231,13 +231,28 @@ def _recover(
     )
 
 
-def _start(bench: Workbench, student: Model, prefix: Prefix, effort: Effort) -> tuple[str, ...]:
-    """Return the values that training starts from; those of a front start from the images, and so share their views."""
+def _start(
+    bench: Workbench, plan: Plan, student: Model, features: Features, effort: Effort
+) -> tuple[Prefix, tuple[str, ...]]:
+    """Return what stays as it is, and the values that training starts from.
+
+    Where they pay only behind the layers that write into the first hole, those stay as the closed form left them.
+    Candidates of a front start from the images, and so share their views.
+    """
+    holes, wanted = find_holes(bench.subject.model, plan.units), (*features.values, *features.logits)
+    without, with_writers = (
+        find_prefix(bench.subject.model, student, holes, wanted, with_writers=each) for each in (False, True)
+    )
+    image = (student.inputs[0].name,)
     if effort != Effort():
-        return (student.inputs[0].name,)
+        return without, image
     images = bench.subject.split.repair
     bytes_max = CACHE_BYTES_MAX / (VIEWS_PER_IMAGE_MAX * len(images))
-    return starting_values(student, prefix, images, bench.subject.compute, bytes_max)
+    for prefix in (without, with_writers):
+        start = starting_values(student, prefix, images, bench.subject.compute, bytes_max)
+        if start != image:
+            return prefix, start
+    return without, image
 
 
 def _training_seconds(clock: Clock, effort: Effort, spent_before: float) -> float:

@@ -29,18 +29,21 @@ class Prefix:
     weights: frozenset[str]
 
 
-def find_prefix(uncut: Model, cut: Model, holes: Iterable[Hole], wanted: Sequence[str]) -> Prefix:
+def find_prefix(
+    uncut: Model, cut: Model, holes: Iterable[Hole], wanted: Sequence[str], *, with_writers: bool = False
+) -> Prefix:
     """Return the longest prefix: node for node the same operator on the same values with the same weights.
 
-    The layer that writes into a hole is no part of it, even where it is unchanged: it may learn. `wanted` are the
-    values of `cut` that will be asked for; where none lies behind a change, nothing is prefix, and the same where a
-    hole has no layer of its own that writes into it.
+    The layer that writes into a hole is no part of it, even where it is unchanged: it may learn. `with_writers` it is,
+    where all that it reads is: what the closed form made of it is kept. `wanted` are the values of `cut` that will be
+    asked for; where none lies behind a change, nothing is prefix, and the same where a hole has no layer of its own
+    that writes into it.
     """
     writers = [find_writer(cut, hole.value, through_relu=True) for hole in holes]
     nothing = Prefix((cut.inputs[0].name,), frozenset())
     if None in writers:
         return nothing
-    same = _same_values(uncut, cut, {writer.node for writer in writers if writer is not None})
+    same = _same_values(uncut, cut, {writer.node for writer in writers if writer is not None}, with_writers)
     if same.issuperset(wanted):
         return nothing
     ends = [name for name, value in cut.values().items() if name in same and (name in wanted or _is_read(value, same))]
@@ -67,13 +70,16 @@ def starting_values(cut: Model, prefix: Prefix, images: ImageSet, compute: Deplo
     return prefix.ends if pays and all(count == 2 for count in rows.values()) else start
 
 
-def _same_values(uncut: Model, cut: Model, learning: Collection[str]) -> set[str]:
-    """Return the names of the values that both networks compute alike, and not behind the nodes `learning`."""
+def _same_values(uncut: Model, cut: Model, writers: Collection[str], with_writers: bool) -> set[str]:
+    """Return the names of the values that both networks compute alike, but for the weights of writers."""
     nodes = uncut.nodes()
     same = {name for value in cut.graph.inputs if (name := str(value.name)) not in cut.graph.initializers}
     for node in cut.graph:
-        twin = None if node.name in learning else nodes.get(str(node.name))
-        if twin is not None and _is_twin(node, twin) and all(_is_same(value, uncut, same) for value in node.inputs):
+        twin, is_writer = nodes.get(str(node.name)), node.name in writers
+        if twin is None or not _is_twin(node, twin) or (is_writer and not with_writers):
+            continue
+        learnt = cut.graph.initializers if is_writer else {}
+        if all(value is None or value.name in learnt or _is_same(value, uncut, same) for value in node.inputs):
             same.update(str(value.name) for value in node.outputs)
     return same
 

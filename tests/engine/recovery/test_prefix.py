@@ -70,6 +70,31 @@ def test_the_layer_that_writes_into_a_hole_may_learn(name: str) -> None:
         assert not cut.prefix.weights & {writer.weight for writer in writers if writer is not None}
 
 
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_with_its_writers_a_prefix_keeps_what_the_closed_form_made_of_them(name: str) -> None:
+    """The writers' weights differ from the uncut network's, and the kept values are the cut network's own."""
+    model = normalise(NETWORKS[name][0]())
+    given = image_set(model, model.inputs[0].shape[0] if isinstance(model.inputs[0].shape[0], int) else 4)
+
+    for cut in cuts(model):
+        writers = [find_writer(cut.model, hole.value, through_relu=True) for hole in cut.holes]
+        for writer in writers:
+            if writer is not None:
+                cut.model.set_weight(writer.weight, 0.5 * cut.model.weight(writer.weight))
+        prefix = find_prefix(model, cut.model, cut.holes, cut.wanted, with_writers=True)
+        start = starting_values(cut.model, prefix, given, COMPUTE, bytes_max=1e9)
+        kept = next(outputs_in_batches(extract(cut.model, start), given, COMPUTE)) if start != (IMAGE,) else {}
+        network, image = Executor(cut.model), torch.from_numpy(given.inputs)
+        from_image = network({IMAGE: image}, fetch=cut.wanted)
+        from_prefix = network({IMAGE: image} | {n: torch.from_numpy(v) for n, v in kept.items()}, fetch=cut.wanted)
+
+        assert prefix.weights >= cut.prefix.weights | {writer.weight for writer in writers if writer is not None} or (
+            None in writers or prefix.weights == cut.prefix.weights == frozenset()
+        )
+        for value in cut.wanted:
+            torch.testing.assert_close(from_prefix[value], from_image[value], rtol=1e-4, atol=1e-5)
+
+
 def test_two_of_three_blocks_before_the_cut_are_prefix_but_for_the_layer_before_it() -> None:
     model = normalise(NETWORKS["residual"][0]())
 
