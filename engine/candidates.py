@@ -26,7 +26,8 @@ from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
 from engine.measure.fidelity import compare_fidelity
 from engine.measure.latency import DOUBT_SECONDS_MAX
-from engine.planning import Plan, measure_against_upload
+from engine.planning import Plan
+from engine.planning.times import measure_against_upload
 from engine.progress import CandidateStages, Progress, Tell, candidate
 from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.distil import distil

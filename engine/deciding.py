@@ -21,7 +21,6 @@ from engine.planning import (
     FRONT_SPARE,
     Ledger,
     Plan,
-    Times,
     is_easy,
     open_ledger,
     plan_cuts,
@@ -30,6 +29,7 @@ from engine.planning import (
     savings_in,
     whole_blocks,
 )
+from engine.planning.times import Times
 from engine.progress import Progress, Tell
 from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto
 from engine.recovery.reference import Reference

@@ -28,7 +28,7 @@ from engine.graph.features import Features
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.measure.cost import count
-from engine.planning import measure_against_upload
+from engine.planning.times import measure_against_upload
 from engine.progress import Progress
 from engine.recipe import LatencyRatio, Recipe
 from engine.recovery.distil import distil

@@ -1,4 +1,7 @@
-"""Which units go: the target's currency, what each unit saves in it, and plans that were priced and measured."""
+"""Which units go: the target's currency, what each unit saves in it, and plans that were priced and measured.
+
+`times`, which measures, is not among the names here: who only reads a graph does not load torch for it.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ from engine.planning.front import plan_front
 from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, plan_cuts
 from engine.planning.removable import removable, whole_blocks
-from engine.planning.times import Times, measure_against_upload
 
 __all__ = [
     "FRONT_SPARE",
     "Ledger",
     "Plan",
-    "Times",
     "decisions",
     "is_easy",
-    "measure_against_upload",
     "open_ledger",
     "plan_cuts",
     "plan_front",

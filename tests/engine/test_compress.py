@@ -33,7 +33,8 @@ from engine.compress import compress
 from engine.data import ladder
 from engine.errors import CalibrationMismatch, NothingToCut, TargetInfeasible
 from engine.formats import load
-from engine.planning import measure_against_upload, times
+from engine.planning import times
+from engine.planning.times import measure_against_upload
 from engine.progress import STAGES, Progress
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule

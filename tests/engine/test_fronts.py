@@ -17,7 +17,7 @@ from engine import candidates
 from engine import compress as story
 from engine.commands.compress import write
 from engine.compress import Delivery, compress
-from engine.planning import measure_against_upload
+from engine.planning.times import measure_against_upload
 from engine.progress import Progress, Update, candidate
 from engine.recipe import Recipe
 from engine.recovery.closed_form import cut_and_repair

@@ -17,7 +17,8 @@ from engine.errors import RecipeInvalid
 from engine.graph.model import Model
 from engine.graph.units import find_units
 from engine.measure.environment import describe
-from engine.planning import Times, times, whole_blocks
+from engine.planning import times, whole_blocks
+from engine.planning.times import Times
 from engine.progress import Progress
 from engine.recipe import Deploy, LatencyTable, PlanTime, Recipe, UnitTimes
 from engine.recovery.schedule import Schedule
