@@ -37,7 +37,7 @@ class Schedule:
         return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2)
 
 
-GROUPED = Schedule("adamw", steps=1200, batch=16, learning_rate=5e-5, evaluate_every=50)
+GROUPED = Schedule("adamw", steps=1200, batch=16, learning_rate=3e-5, evaluate_every=50)
 
 
 def schedule_for(model: Model) -> Schedule:

@@ -134,7 +134,7 @@ def test_few_weights_a_channel_are_taught_in_small_steps(name: str, optimiser: s
     schedule = schedule_for(Bench(name).student)
 
     assert schedule.optimiser == optimiser
-    assert (schedule.batch, schedule.learning_rate) == ((16, 5e-5) if optimiser == "adamw" else (64, 3e-3))
+    assert (schedule.batch, schedule.learning_rate) == ((16, 3e-5) if optimiser == "adamw" else (64, 3e-3))
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
