@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,13 +12,9 @@ import onnx
 import onnx_ir as ir
 
 from engine.checkpoint import Checkpoint
-from engine.clock import Clock
 from engine.errors import PostconditionFailed
-from engine.graph.features import Features
-from engine.graph.holes import features_after, find_holes
 from engine.graph.merges import merge
 from engine.graph.model import Model
-from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, contains
 from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
@@ -30,22 +24,15 @@ from engine.planning import Plan
 from engine.planning.times import measure_against_upload
 from engine.progress import CandidateStages, Progress, Tell, candidate
 from engine.recovery.closed_form import cut_and_repair
-from engine.recovery.distil import distil
-from engine.recovery.prefix import Prefix, find_prefix, starting_values
-from engine.recovery.reference import Reference
-from engine.recovery.schedule import Schedule, schedule_for
-from engine.recovery.views import CACHE_BYTES_MAX, VIEWS_PER_IMAGE_MAX, Views, draw_views
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
+from engine.teaching import Effort, Workbench, teach
 
 FRONT_WORK = 1.5
 """All candidates of a front together train and are timed for this many times what a single job would be."""
 
 DOUBT_SHARE = 0.2
 """The part of the budget that it may be overrun by where it is still open whether a network is faster at all."""
-
-LOOKS_MIN = 12
-"""However short a training is, so often it looks whether it is still getting better, if it has as many steps."""
 
 
 class Stages(Protocol):
@@ -68,44 +55,6 @@ class Candidate:
     latency: LatencyComparison
     cost: Cost
     fidelity: Fidelity | None
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What one candidate may take: `work` is a part of a single job's; `sharers` divide the time that is left.
-
-    One of ten takes 0.15 of a single job's 600 steps, 90, and at first at most a tenth of the time.
-    """
-
-    work: float = 1.0
-    sharers: int = 1
-
-
-class Workbench:
-    """What the candidates of a job share: the network and its answers, the clock, and the views, drawn when needed."""
-
-    def __init__(self, subject: Subject, reference: Reference, clock: Clock) -> None:
-        self.subject, self.reference, self.clock = subject, reference, clock
-        self._start: tuple[str, ...] = ()
-        self._views: Views | None = None
-
-    def views(self, start: tuple[str, ...]) -> Views:
-        """Return the views as the values that training starts from; the last ones are kept."""
-        if self._views is None or self._start != start:
-            self._start, self._views = start, self._draw_views(start)
-        return self._views
-
-    def _draw_views(self, start: tuple[str, ...]) -> Views:
-        return draw_views(
-            self.subject.model,
-            self.subject.features,
-            self.subject.split.repair,
-            self.subject.compute,
-            layout=self.subject.recipe.preprocess.layout,
-            seed=self.subject.recipe.seed,
-            seconds=0.2 * self.clock.left(),
-            start=start,
-        )
 
 
 def make_candidates(
@@ -145,7 +94,7 @@ def _make(
     with stages.stage("cut") as tell:
         trained = _cut(subject, plan, before, tell)
     with stages.stage("recover") as tell:
-        recovery = _recover(bench, plan, trained, effort, left_before, tell, checkpoint)
+        recovery = teach(bench, plan, trained, effort, left_before, tell, checkpoint)
     with stages.stage("merge"):
         model = merge(trained)
     with stages.stage("verify"):
@@ -193,88 +142,6 @@ def _cut(subject: Subject, plan: Plan, before: Candidate | None, tell: Tell) -> 
         start=None if before is None else before.trained,
         gone=() if before is None else before.plan.units,
     )
-
-
-def _recover(
-    bench: Workbench, plan: Plan, student: Model, effort: Effort, left_before: float, tell: Tell, checkpoint: Checkpoint
-) -> Recovery:
-    """Distil what the closed form left, in place."""
-    subject, clock, reference = bench.subject, bench.clock, bench.reference
-    features = features_after(subject.model, plan.units, subject.features)
-    error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
-    error_closed_form = reference.error_of(student, features)
-    prefix, start = _start(bench, plan, student, features, effort)
-    spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
-    tell(0.0, "drawing views and asking the uncut network")
-    views = bench.views(start)
-    schedule = shortened(schedule_for(student), effort.work)
-    training = distil(
-        student,
-        features,
-        views,
-        reference,
-        frozen=prefix.weights,
-        schedule=schedule,
-        device=subject.device,
-        seed=subject.recipe.seed,
-        seconds=_training_seconds(clock, effort, spent_before),
-        tell=tell,
-        checkpoint=checkpoint,
-    )
-    return Recovery(
-        error_plain=error_plain,
-        error_closed_form=error_closed_form,
-        error_final=training.error,
-        steps=training.steps,
-        steps_planned=schedule.steps,
-        best_step=training.best_step,
-        stopped_by=training.stopped_by,
-    )
-
-
-def _start(
-    bench: Workbench, plan: Plan, student: Model, features: Features, effort: Effort
-) -> tuple[Prefix, tuple[str, ...]]:
-    """Return what stays as it is, and the values that training starts from.
-
-    Where they pay only behind the layers that write into the first hole, those stay as the closed form left them.
-    Candidates of a front start from the images, and so share their views.
-    """
-    holes, wanted = find_holes(bench.subject.model, plan.units), (*features.values, *features.logits)
-    without, with_writers = (
-        find_prefix(bench.subject.model, student, holes, wanted, with_writers=each) for each in (False, True)
-    )
-    image = (student.inputs[0].name,)
-    if effort != Effort():
-        return without, image
-    images = bench.subject.split.repair
-    bytes_max = CACHE_BYTES_MAX / (VIEWS_PER_IMAGE_MAX * len(images))
-    for prefix in (without, with_writers):
-        start = starting_values(student, prefix, images, bench.subject.compute, bytes_max)
-        if start != image:
-            return prefix, start
-    return without, image
-
-
-def _training_seconds(clock: Clock, effort: Effort, spent_before: float) -> float:
-    """Return the seconds that this candidate may train for, so that each has as much.
-
-    A tenth of a single job is kept for its final measurements; who comes later has to be cut first, as this one was.
-    """
-    measuring = clock.part(0.1 * effort.work, 45 * effort.work)
-    others = (effort.sharers - 1) * (spent_before + measuring)
-    return (clock.left() - others - measuring) / effort.sharers
-
-
-def shortened(schedule: Schedule, work: float) -> Schedule:
-    """Return a part of a schedule, `work` is 0 to 1, that gives up after the same part of its steps as the whole does.
-
-    Of 600 steps with a look every 25 and patience for six of them, 0.15 are 90, with one every 7 and patience for four.
-    """
-    steps = math.ceil(schedule.steps * work)
-    looks_every = max(1, min(schedule.evaluate_every, steps // LOOKS_MIN))
-    patience = math.ceil(schedule.patience * schedule.evaluate_every * work / looks_every)
-    return dataclasses.replace(schedule, steps=steps, evaluate_every=looks_every, patience=patience)
 
 
 def _verify(subject: Subject, student: Model) -> None:

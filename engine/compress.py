@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.candidates import Candidate, Workbench, make_candidates
+from engine.candidates import Candidate, make_candidates
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.deciding import Decided, decide
@@ -24,6 +24,7 @@ from engine.recipe import Pareto, Recipe
 from engine.recovery.reference import Reference
 from engine.report import CandidateReport, DroppedCandidate, Fidelity, Outcome, Report
 from engine.subject import Subject, prepare
+from engine.teaching import Workbench
 
 FEW_TESTS = 30
 
@@ -152,8 +153,10 @@ def _warnings(subject: Subject, fidelity: Fidelity | None, clock: Clock) -> tupl
     if subject.split.test.labels is not None and (fidelity is None or fidelity.accuracy is None):
         classes = len(subject.split.test.class_names) or int(subject.split.test.labels.max()) + 1
         found.append(f"No accuracy: the images' {classes} classes are not the classes that the network scores.")
-    if subject.data.source != "calibration":
-        found.append(f"{subject.data.source.capitalize()} images repaired the network; real ones repair it better.")
+    if subject.data.made_images:
+        real = subject.data.repair_images + subject.data.selection_images - subject.data.made_images
+        beside = f"stood beside {real} real ones" if real else "stood in place of real ones"
+        found.append(f"{subject.data.made_images} made images {beside} in the repair; more real ones repair it better.")
     if clock.overrun() > 0.05 * clock.budget_seconds:
         found.append(f"The job took {clock.overrun():.0f} s more than its budget of {clock.budget_seconds:g} s.")
     return tuple(found)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from engine.candidates import Workbench, make_candidates
+from engine.candidates import make_candidates
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.execution.cores import usable_cores
@@ -23,6 +23,7 @@ from engine.progress import Progress
 from engine.recipe import Recipe
 from engine.recovery.reference import Reference
 from engine.subject import Subject, prepare
+from engine.teaching import Workbench
 
 
 def main() -> None:

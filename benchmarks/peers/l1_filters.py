@@ -173,28 +173,19 @@ def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
         seed=subject.recipe.seed,
         seconds=0.2 * seconds,
     )
-    schedule = schedule_for(cut)
     training = distil(
         cut,
         features,
         views,
         reference,
-        schedule=schedule,
+        schedule=schedule_for(cut),
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=clock.left(),
         tell=lambda fraction, message: None,
         checkpoint=Checkpoint(None, ()),
     )
-    return Recovery(
-        error_plain=before,
-        error_closed_form=before,
-        error_final=training.error,
-        steps=training.steps,
-        steps_planned=schedule.steps,
-        best_step=training.best_step,
-        stopped_by=training.stopped_by,
-    )
+    return training.account(before, before)
 
 
 def _filter_norms(weight: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from engine.recovery.reference import Reference
 from engine.recovery.schedule import Pace, Schedule
 from engine.recovery.student import Student
 from engine.recovery.views import Views
-from engine.report import StoppedBy
+from engine.report import Recovery, StoppedBy
 
 SAVE_EVERY_SECONDS = 20.0
 
@@ -24,8 +24,21 @@ class Training:
 
     error: float
     steps: int
+    steps_planned: int
     best_step: int
     stopped_by: StoppedBy
+
+    def account(self, error_plain: float, error_closed_form: float) -> Recovery:
+        """Return the report's word on it, with the errors before any repair and after the closed form."""
+        return Recovery(
+            error_plain=error_plain,
+            error_closed_form=error_closed_form,
+            error_final=self.error,
+            steps=self.steps,
+            steps_planned=self.steps_planned,
+            best_step=self.best_step,
+            stopped_by=self.stopped_by,
+        )
 
 
 def distil(
@@ -52,7 +65,7 @@ def distil(
     learner.resume(checkpoint.read_tensors("training"))
     stopped_by = _train(learner, schedule, pace, tell, checkpoint)
     learner.finish()
-    return Training(learner.error, learner.step, learner.best_step, stopped_by)
+    return Training(learner.error, learner.step, schedule.steps, learner.best_step, stopped_by)
 
 
 def _train(

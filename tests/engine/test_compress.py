@@ -25,7 +25,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from engine import candidates
+from engine import candidates, teaching
 from engine import compress as story
 from engine.__main__ import main
 from engine.clock import Clock
@@ -55,7 +55,7 @@ class HurriedClock(Clock):
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few steps, short measurements and few drawn pictures, but all of the way."""
-    monkeypatch.setattr(candidates, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(story, "Clock", HurriedClock)
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
 

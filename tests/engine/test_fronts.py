@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from engine import candidates
+from engine import candidates, teaching
 from engine import compress as story
 from engine.commands.compress import write
 from engine.compress import Delivery, compress
@@ -39,7 +39,7 @@ def hurried() -> Iterator[None]:
         return found.model_copy(update={"ratio": Interval(value=ratio, low=ratio - 0.001, high=ratio + 0.001)})
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(candidates, "schedule_for", lambda model: Schedule(steps=8, batch=8, evaluate_every=1))
+        patched.setattr(teaching, "schedule_for", lambda model: Schedule(steps=8, batch=8, evaluate_every=1))
         patched.setattr(candidates, "measure_against_upload", by_size)
         patched.setattr(story, "Clock", HurriedClock)
         yield

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import candidates, deciding
+from engine import deciding, teaching
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.compress import compress
@@ -39,7 +39,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
+    monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
     monkeypatch.setattr(deciding, "PRICES_MAX", 5)
 

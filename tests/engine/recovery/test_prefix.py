@@ -20,10 +20,12 @@ from engine.graph.writers import find_writer
 from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
 from engine.recovery.prefix import Prefix, find_prefix, starting_values
+from engine.recovery.views import Start, Views, draw_views
 from tests.networks import NETWORKS, WITH_UNITS, images
 
 COMPUTE = Deploy(threads=1)
 IMAGE = "image"
+CPU = torch.device("cpu")
 
 
 def image_set(model: Model, count: int) -> ImageSet:
@@ -71,28 +73,35 @@ def test_the_layer_that_writes_into_a_hole_may_learn(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_UNITS)
-def test_with_its_writers_a_prefix_keeps_what_the_closed_form_made_of_them(name: str) -> None:
-    """The writers' weights differ from the uncut network's, and the kept values are the cut network's own."""
+def test_behind_refitted_writers_views_hold_what_the_cut_network_makes_of_them(name: str) -> None:
+    """From the uncut network's values, which other weights have made, the cut one would learn something else."""
     model = normalise(NETWORKS[name][0]())
     given = image_set(model, model.inputs[0].shape[0] if isinstance(model.inputs[0].shape[0], int) else 4)
 
     for cut in cuts(model):
         writers = [find_writer(cut.model, hole.value, through_relu=True) for hole in cut.holes]
-        for writer in writers:
-            if writer is not None:
-                cut.model.set_weight(writer.weight, 0.5 * cut.model.weight(writer.weight))
+        if None in writers:
+            continue
+        refitted = {writer.weight for writer in writers if writer is not None}
+        for weight in refitted:
+            cut.model.set_weight(weight, 0.5 * cut.model.weight(weight))
         prefix = find_prefix(model, cut.model, cut.holes, cut.wanted, with_writers=True)
-        start = starting_values(cut.model, prefix, given, COMPUTE, bytes_max=1e9)
-        kept = next(outputs_in_batches(extract(cut.model, start), given, COMPUTE)) if start != (IMAGE,) else {}
-        network, image = Executor(cut.model), torch.from_numpy(given.inputs)
-        from_image = network({IMAGE: image}, fetch=cut.wanted)
-        from_prefix = network({IMAGE: image} | {n: torch.from_numpy(v) for n, v in kept.items()}, fetch=cut.wanted)
+        values = starting_values(cut.model, prefix, given, COMPUTE, bytes_max=1e9)
+        start = None if values == (IMAGE,) else Start(cut.model, values)
+        drawn, plain = (drawn_views(model, given, each) for each in (start, None))
+        network = Executor(cut.model)
 
-        assert prefix.weights >= cut.prefix.weights | {writer.weight for writer in writers if writer is not None} or (
-            None in writers or prefix.weights == cut.prefix.weights == frozenset()
-        )
-        for value in cut.wanted:
-            torch.testing.assert_close(from_prefix[value], from_image[value], rtol=1e-4, atol=1e-5)
+        assert prefix.weights >= refitted or prefix.weights == cut.prefix.weights == frozenset()
+        for batch in range(0, len(drawn), len(given)):
+            rows = torch.arange(batch, batch + len(given))
+            from_start = network(drawn.take(rows, CPU)[0], fetch=cut.wanted)
+            from_image = network(plain.take(rows, CPU)[0], fetch=cut.wanted)
+            for value in cut.wanted:
+                torch.testing.assert_close(from_start[value], from_image[value], rtol=1e-4, atol=1e-5)
+
+
+def drawn_views(model: Model, given: ImageSet, start: Start | None) -> Views:
+    return draw_views(model, find_features(model), given, COMPUTE, layout="NCHW", seed=0, seconds=60, start=start)
 
 
 def test_two_of_three_blocks_before_the_cut_are_prefix_but_for_the_layer_before_it() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.candidates import FRONT_WORK, LOOKS_MIN, shortened
+from engine.candidates import FRONT_WORK
 from engine.recovery.schedule import Schedule
+from engine.teaching import LOOKS_MIN, shortened
 
 
 def test_a_single_job_trains_by_the_whole_schedule() -> None:
