@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,16 +21,16 @@ class Droppable:
     readers: tuple[str, ...]
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A classifier of images (batch, 3, height, width) into logits (batch, classes)."""
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Return the last feature map, (batch, channels, height, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
         """Return the logits of the features' mean over positions."""
-        raise NotImplementedError
 
     def droppables(self) -> Sequence[Droppable]:
         """Name the blocks that may be dropped, from input to output; () where no block has an identity shortcut."""
