@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     )
     storage_url: str | None = Field(default=None, description="s3://bucket/prefix; absent: files in data_dir.")
     s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = Field(
+        default=None, description="Where clients reach the store, if elsewhere than this service does."
+    )
     s3_region: str = "us-east-1"
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
@@ -41,6 +44,12 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = 4 * 1024**3
     upload_max_age_seconds: int = 24 * 3600
+    direct_part_bytes: int = Field(
+        default=16 * 1024**2, ge=5 * 1024**2, le=1024**3, description="Of one part that a client puts into S3 itself."
+    )
+    signed_url_seconds: int = Field(
+        default=3600, ge=60, le=7 * 24 * 3600, description="So long an address in the store that is handed out works."
+    )
     max_request_bytes: int = Field(default=1024**2, description="Bodies other than uploads.")
 
     worker_devices: list[Literal["cpu", "gpu"]] | None = Field(

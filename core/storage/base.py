@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 CHUNK_BYTES: Final = 1024 * 1024
+HEAD_BYTES: Final = 512
+"""As many first bytes as tell what kind of file it is."""
 
 
 class StorageError(Exception):
@@ -15,6 +17,7 @@ class StorageError(Exception):
     StorageError
     ├── BlobMissing          no bytes under this name
     ├── BlobCorrupt          the bytes do not have the sha256 that they are named by
+    ├── PartsMismatch        the parts that a client has put are not those that were listed
     ├── StorageFull          no room left
     └── StorageUnavailable   the store does not answer: try again later
     """
@@ -28,12 +31,57 @@ class BlobCorrupt(StorageError):
     pass
 
 
+class PartsMismatch(StorageError):
+    pass
+
+
 class StorageFull(StorageError):
     pass
 
 
 class StorageUnavailable(StorageError):
     pass
+
+
+class Part(NamedTuple):
+    """One part of a file that a client puts into the store itself; numbers begin at 1, `etag` is the store's."""
+
+    number: int
+    size_bytes: int
+    etag: str = ""
+
+
+class Gathered(NamedTuple):
+    """What was read of a file whose parts a client has put: its sha256, its size, its first bytes."""
+
+    sha256: str
+    size_bytes: int
+    head: bytes
+
+
+class Direct(Protocol):
+    """Files that clients put into the store in parts, by signed URLs. All but the URLs blocks."""
+
+    def begin(self, upload_id: str) -> str:
+        """Begin to gather parts; return the store's name for the gathering."""
+
+    def part_url(self, upload_id: str, multipart_id: str, part: Part, seconds: int) -> str:
+        """Return where one part is to be PUT, for so long."""
+
+    def parts(self, upload_id: str, multipart_id: str) -> list[Part]:
+        """List what has arrived. Raises BlobMissing when nothing is gathered under these names any more."""
+
+    def join(self, upload_id: str, multipart_id: str, parts: list[Part]) -> None:
+        """Make one file of the parts. Raises PartsMismatch when one is not as it was listed."""
+
+    def read(self, upload_id: str) -> Gathered:
+        """Read the whole joined file. Raises BlobMissing when it was not joined yet."""
+
+    def publish(self, upload_id: str, sha256: str) -> None:
+        """Make the joined file a blob."""
+
+    def discard(self, upload_id: str, multipart_id: str) -> None:
+        """Forget the parts and the joined file."""
 
 
 class Storage(Protocol):
@@ -55,6 +103,13 @@ class Storage(Protocol):
 
     def delete(self, sha256: str) -> None:
         """Forget a blob; one that is not there is forgotten already."""
+
+    def download_url(self, sha256: str, *, name: str, media_type: str, seconds: int) -> str | None:
+        """Return where clients can read a blob themselves for so long; None where the store has no such address."""
+
+    @property
+    def direct(self) -> Direct | None:
+        """How clients put files into the store themselves; None where they cannot."""
 
 
 def hash_file(path: Path) -> str:

@@ -68,6 +68,13 @@ class LocalStorage:
     def delete(self, sha256: str) -> None:
         (self.folder / key_of(sha256)).unlink(missing_ok=True)
 
+    def download_url(self, sha256: str, *, name: str, media_type: str, seconds: int) -> None:
+        """A folder has no address of its own."""
+
+    @property
+    def direct(self) -> None:
+        """Nobody but this machine reaches the folder."""
+
     def _publish(self, path: Path, target: Path) -> None:
         """Rename the file into place; from another filesystem, by way of a draft that no reader looks for."""
         if path.stat().st_dev == self.folder.stat().st_dev:

@@ -15,6 +15,7 @@ from obstore.store import S3Store
 
 from core.settings import Settings
 from core.storage.base import CHUNK_BYTES, BlobCorrupt, BlobMissing, StorageUnavailable, key_of
+from core.storage.s3_direct import S3Direct
 
 PART_BYTES: Final = 8 * 1024 * 1024
 
@@ -22,8 +23,9 @@ PART_BYTES: Final = 8 * 1024 * 1024
 class S3Storage:
     """Objects in one bucket. A put is atomic: an object that is not complete cannot be seen."""
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store, direct: S3Direct) -> None:
         self._store = store
+        self.direct = direct
 
     @classmethod
     def open(cls, settings: Settings) -> S3Storage:
@@ -37,7 +39,7 @@ class S3Storage:
             options["access_key_id"] = settings.s3_access_key_id
             options["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
         prefix = url.path.strip("/") or None
-        return cls(S3Store(url.netloc, prefix=prefix, region=settings.s3_region, **options))
+        return cls(S3Store(url.netloc, prefix=prefix, region=settings.s3_region, **options), S3Direct(settings))
 
     def put_file(self, path: Path, sha256: str) -> None:
         with _storage_errors(sha256):
@@ -78,6 +80,9 @@ class S3Storage:
     def delete(self, sha256: str) -> None:
         with _storage_errors(sha256):
             obstore.delete(self._store, key_of(sha256))
+
+    def download_url(self, sha256: str, *, name: str, media_type: str, seconds: int) -> str:
+        return self.direct.download_url(sha256, name=name, media_type=media_type, seconds=seconds)
 
 
 @contextmanager

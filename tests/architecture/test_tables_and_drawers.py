@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 # Files beside the drawers that several of them use.
 SHARED = {
     "app/dashboard/pages": {"login"},  # where a visitor without a session is sent; no page of the menu
-    "core/storage": {"base"},
+    "core/storage": {"base", "s3_direct"},
     "engine/commands": {"output", "recipe_file"},
     "engine/data/rungs": {"channel_statistics", "pixels", "wishes"},
     "engine/data/synthesis": {"canvas", "draw", "shapes", "surfaces"},
@@ -64,7 +64,7 @@ def rows(table: Iterable[Any]) -> set[str]:
 
 TABLES: dict[str, Callable[[], set[str]]] = {
     "app/dashboard/pages": lambda: rows(page.function for page in PAGES),
-    "core/storage": lambda: rows(STORAGES.values()),
+    "core/storage": lambda: {module.rpartition(".")[2] for module, _name in STORAGES.values()},
     "engine/commands": lambda: rows(drawer_of(name) for name in COMMANDS),
     "engine/data/rungs": lambda: rows(rung.make for rung in RUNGS.values()),
     "engine/data/synthesis": lambda: rows(SYNTHESES.values()),
