@@ -15,6 +15,7 @@ JOB_ERRORS: Final = {
     "out-of-memory": ("The job needs more memory than it may have", 507, False),
     "worker-lost": ("The job lost its worker too often", 503, True),
     "device-unavailable": ("No worker serves the device that the job asks for", 503, True),
+    "deadline-passed": ("No worker could begin the job by its deadline", 504, True),
     "expired": ("The job waited too long", 503, True),
     "storage-unavailable": ("The store or the disk of the worker did not work", 503, True),
     "internal-error": ("Something went wrong on our side", 500, True),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, String, bindparam, case, func, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, String, and_, bindparam, exists, func, or_, select
 
 from core.db import Query
-from core.tables import ApiKey, Artifact, Attempt, Event, Job, Outbox, WebhookDelivery, Worker
+from core.jobs.order import queue_position
+from core.tables import ApiKey, Artifact, Attempt, Event, Examination, Job, Outbox, StoredModel, WebhookDelivery, Worker
 
 LAST_JOB_ID: Final = "job_" + "z" * 26
 """Sorts after every job: the start of the newest page."""
-
-BEFORE_THE_START: Final = ("submitted", "validating", "queued")
 
 
 def _given(column: Any, name: str) -> ColumnElement[bool]:
@@ -24,19 +22,13 @@ def _given_or_any(column: Any, name: str) -> ColumnElement[bool]:
     return or_(bindparam(name, type_=String) == "", _given(column, name))
 
 
-_ahead = aliased(Job)
-QUEUE_POSITION: Final = case(
-    (
-        Job.state.in_(BEFORE_THE_START),
-        select(func.count() + 1)
-        .where(_ahead.state.in_(BEFORE_THE_START), _ahead.device == Job.device, _ahead.id < Job.id)
-        .scalar_subquery(),
-    ),
-).label("queue_position")
+QUEUE_POSITION: Final = queue_position()
 """1 for the job of its device that is next; null once a job runs."""
 
+_UNSHOWN: Final = {"report", "last_seq", "eta_samples"}
+
 _JOB_COLUMNS: Final = (
-    *(column for column in Job.__table__.columns if column.name not in {"report", "last_seq"}),
+    *(column for column in Job.__table__.columns if column.name not in _UNSHOWN),
     QUEUE_POSITION,
 )
 """All that a status shows: everything but the report, which is big and has its own address."""
@@ -97,11 +89,29 @@ workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Work
 
 _rested = or_(Job.not_before.is_(None), Job.not_before <= bindparam("now"))
 
-submitted_statement: Final = Query(select(Job.id).where(Job.state == "submitted", _rested).limit(1))
+_examined = ~exists().where(StoredModel.id == Job.model_id, StoredModel.state == "validating")
+
+submitted_statement: Final = Query(select(Job.id).where(Job.state == "submitted", _rested, _examined).limit(1))
 queued_statement: Final = Query(
     select(Job.id).where(Job.state == "queued", _given(Job.device, "device"), _rested).limit(1)
 )
 """Is there anything to claim? Asked often by idle workers, so it takes no lock."""
+
+examination_waits_statement: Final = Query(
+    select(Examination.id)
+    .where(
+        _given(Examination.kind, "kind"),
+        or_(
+            and_(
+                Examination.state == "waiting",
+                or_(Examination.not_before.is_(None), Examination.not_before <= bindparam("now")),
+            ),
+            and_(Examination.state == "running", Examination.lease_expires_at < bindparam("now")),
+        ),
+    )
+    .limit(1)
+)
+"""Is there anything of this kind to examine, new or left behind by a lost worker?"""
 
 outbox_statement: Final = Query(
     select(Outbox.id, Outbox.payload).order_by(Outbox.id).limit(bindparam("limit")), {"limit": 100}

@@ -42,6 +42,7 @@ class Sweeper:
         self.take_from_the_lost()
         with self._database.transaction() as session:
             jobs.expire(session, timedelta(days=self._settings.retention_days))
+            jobs.expire_late(session)
         with self._database.transaction() as session:
             deliveries.give_up_stranded(session, utc_now(session))
         self.give_up_the_unserved()

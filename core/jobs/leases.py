@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 from sqlalchemy.orm import Session
 
 from core.db import utc_now
 from core.jobs.moves import give_back, held, locked, move
-from core.jobs.record import attach, end_attempt, store_progress
+from core.jobs.order import in_order, note_turn
+from core.jobs.record import attach, begin_stages, end_attempt, store_progress
 from core.jobs.words import CLAIMED_AS, LEASED, BeatAnswer, Claim, Delivered, Lease, LeaseLost, Limits, Progress
 from core.problems import Problem, job_problem
-from core.tables import Attempt, Dataset, Job, JobState, StoredModel
+from core.tables import Attempt, Dataset, FileState, Job, JobState, StoredModel
 
 S = JobState
 
@@ -27,18 +28,23 @@ def claim(
     validate: bool = True,
     job_id: str | None = None,
 ) -> Claim | None:
-    """Take the oldest job that waits, or None: to be validated (any device) or to be run on one of `devices`.
+    """Take the job whose turn it is, or None: to be validated (any device) or to be run on one of `devices`.
 
     With `validate=False` only jobs to run. `job_id` asks for that one job. Two workers never get the same job:
     SQLite lets one writer in at a time, PostgreSQL skips rows that another claim has locked.
     """
     now = utc_now(session)
-    wanted = select(Job).where(_is_kind(devices, validate), or_(Job.not_before.is_(None), Job.not_before <= now))
+    is_rested = or_(Job.not_before.is_(None), Job.not_before <= now)
+    is_in_time = or_(Job.deadline_at.is_(None), Job.deadline_at > now, Job.running_at.is_not(None))
+    wanted = select(Job).where(_is_kind(devices, validate), is_rested, is_in_time)
     if job_id is not None:
         wanted = wanted.where(Job.id == job_id)
-    job = session.scalars(wanted.order_by(Job.id).limit(1).with_for_update(skip_locked=True)).first()
+    job = session.scalars(in_order(wanted).limit(1).with_for_update(skip_locked=True, of=Job)).first()
     if job is None:
         return None
+    note_turn(session, job, now)
+    if job.state == S.QUEUED:
+        begin_stages(session, job)
     job.attempt += 1
     job.lease_owner = worker_id
     job.lease_expires_at = now + timedelta(seconds=lease_seconds)
@@ -53,12 +59,12 @@ def beat(session: Session, claim: Claim, progress: Progress | None = None) -> Be
     try:
         job = held(session, claim)
     except LeaseLost:
-        return BeatAnswer(still_mine=False, cancel_requested=False)
+        return BeatAnswer(still_mine=False, cancel_requested=False, pause_requested=False)
     now = utc_now(session)
     job.lease_expires_at = now + timedelta(seconds=claim.lease_seconds)
     if progress is not None:
         store_progress(session, job, progress, now)
-    return BeatAnswer(still_mine=True, cancel_requested=job.cancel_requested)
+    return BeatAnswer(still_mine=True, cancel_requested=job.cancel_requested, pause_requested=job.pause_requested)
 
 
 def crashed(
@@ -76,8 +82,7 @@ def faulted(session: Session, claim: Claim, limits: Limits, error: Problem) -> N
     job = held(session, claim)
     now = utc_now(session)
     end_attempt(session, job, now, "faulted", error["detail"])
-    if job.state == S.CANCELLING:
-        move(session, job, S.CANCELLED, now)
+    if _is_let_go(session, job, now):
         return
     job.fault_count += 1
     if job.fault_count >= limits.fault_limit:
@@ -91,8 +96,7 @@ def release(session: Session, claim: Claim, limits: Limits) -> None:
     job = held(session, claim)
     now = utc_now(session)
     end_attempt(session, job, now, "drained")
-    if job.state == S.CANCELLING:
-        move(session, job, S.CANCELLED, now)
+    if _is_let_go(session, job, now):
         return
     job.interrupt_count += 1
     if job.interrupt_count > limits.interrupt_limit:
@@ -127,7 +131,9 @@ def reap(session: Session, lease: Lease, limits: Limits) -> bool:
 
 def _is_kind(devices: Collection[str], validate: bool) -> ColumnElement[bool]:
     """Each kind is one range of the index `jobs_to_claim`; an empty one would make the database read them all."""
-    kinds: list[ColumnElement[bool]] = [Job.state == S.SUBMITTED] if validate else []
+    # A job waits for the examination of its model; what that finds need not be found again.
+    examined = ~exists().where(StoredModel.id == Job.model_id, StoredModel.state == FileState.VALIDATING)
+    kinds: list[ColumnElement[bool]] = [and_(Job.state == S.SUBMITTED, examined)] if validate else []
     if devices:
         kinds.append(and_(Job.state == S.QUEUED, Job.device.in_(devices)))
     return or_(false(), *kinds)
@@ -136,14 +142,21 @@ def _is_kind(devices: Collection[str], validate: bool) -> ColumnElement[bool]:
 def _count_crash(session: Session, job: Job, limits: Limits, *, ending: str, code: str, detail: str) -> None:
     now = utc_now(session)
     end_attempt(session, job, now, ending, detail)
-    if job.state == S.CANCELLING:
-        move(session, job, S.CANCELLED, now)
-        return
-    job.crash_count += 1
-    if job.crash_count >= limits.crash_limit:
+    job.crash_count += job.state != S.CANCELLING
+    if job.state != S.CANCELLING and job.crash_count >= limits.crash_limit:
         move(session, job, S.FAILED, now, error=job_problem(code, f"Tried {job.crash_count} times. {detail}"))
         return
+    if _is_let_go(session, job, now):
+        return
     _give_back_to_rest(session, job, now, limits, count=job.crash_count)
+
+
+def _is_let_go(session: Session, job: Job, now: datetime) -> bool:
+    """Do what was asked of a job that its worker holds no more: end it or hold it; False when nothing was asked."""
+    asked = {S.CANCELLING: S.CANCELLED, S.PAUSING: S.PAUSED}.get(S(job.state))
+    if asked is not None:
+        move(session, job, asked, now)
+    return asked is not None
 
 
 def _give_back_to_rest(session: Session, job: Job, now: datetime, limits: Limits, *, count: int) -> None:

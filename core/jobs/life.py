@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select, update
@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from core.db import utc_now
 from core.ids import new_id
-from core.jobs.moves import held, in_project, move
-from core.jobs.record import attach, end_attempt, ring_later, tell_state
-from core.jobs.words import TERMINAL, WAITING, Claim, Delivered, StateConflict
+from core.jobs.forecast import forecast_for, kind_of
+from core.jobs.moves import give_back, held, in_project, move
+from core.jobs.receipts import write_receipt
+from core.jobs.record import attach, end_attempt, end_stages, ring_later, tell_state
+from core.jobs.words import TERMINAL, WAITING, Claim, DeadlinePassed, Delivered, StateConflict
 from core.problems import Problem, job_problem
-from core.tables import Artifact, Attempt, Event, Job, JobState, StoredModel
+from core.tables import Artifact, Attempt, Deletion, Event, Job, JobLabel, JobState, StoredModel
 
 S = JobState
 
@@ -30,9 +32,13 @@ def submit(
     labels: dict[str, Any],
     device: str,
     retry_of: str | None = None,
+    priority: int = 0,
+    deadline_at: datetime | None = None,
 ) -> Job:
-    """Write a new job, its first event and its bell."""
+    """Write a new job, its labels, its first event and its bell. Raises DeadlinePassed."""
     now = utc_now(session)
+    if deadline_at is not None and deadline_at <= now:
+        raise DeadlinePassed(f"{deadline_at.isoformat()} has passed; it is {now.isoformat()}.")
     job = Job(
         id=new_id("job"),
         project_id=project_id,
@@ -41,6 +47,9 @@ def submit(
         recipe=recipe,
         labels=labels,
         device=device,
+        kind=kind_of(recipe, device, has_images=dataset_id is not None),
+        priority=priority,
+        deadline_at=deadline_at,
         retry_of=retry_of,
         state=S.SUBMITTED,
         submitted_at=now,
@@ -52,9 +61,14 @@ def submit(
         interrupt_count=0,
         fault_count=0,
         cancel_requested=False,
+        pause_requested=False,
     )
+    job.forecast = forecast_for(session, job)
     session.add(job)
-    session.flush()  # the event and the bell refer to the row
+    session.flush()  # labels, event and bell refer to the row
+    session.add_all(
+        JobLabel(job_id=job.id, name=name, value=value, project_id=project_id) for name, value in labels.items()
+    )
     tell_state(session, job, now)
     ring_later(session, job, now)
     return job
@@ -69,6 +83,10 @@ def validated(session: Session, claim: Claim, analysis: dict[str, Any]) -> None:
     now = utc_now(session)
     session.execute(update(StoredModel).where(StoredModel.id == job.model_id).values(analysis=analysis))
     end_attempt(session, job, now, "validated")
+    if job.state == S.PAUSING:
+        job.queued_at = now  # by this it is known that the inspection need not be done again
+        move(session, job, S.PAUSED, now)
+        return
     move(session, job, S.QUEUED, now)
     ring_later(session, job, now)
 
@@ -83,6 +101,7 @@ def finalize(session: Session, claim: Claim) -> bool:
     job = held(session, claim)
     if job.state == S.CANCELLING:
         return False
+    job.pause_requested = False  # it is done: there is nothing left to pause
     move(session, job, S.FINALIZING, utc_now(session))
     return True
 
@@ -94,7 +113,8 @@ def finish(
     job = held(session, claim)
     if job.state != S.CANCELLING:
         job.outcome, job.report = outcome, report
-        job.fraction, job.eta_seconds, job.message = 1.0, 0.0, None
+        job.fraction, job.eta_seconds, job.eta_p90_seconds, job.message = 1.0, 0.0, 0.0, None
+        end_stages(job, utc_now(session))
     _end(session, claim, S.SUCCEEDED, ending="finished", delivered=delivered)
 
 
@@ -125,12 +145,58 @@ def request_cancel(session: Session, project_id: str, job_id: str) -> Job:
     return job
 
 
-def remove(session: Session, project_id: str, job_id: str) -> None:
-    """Forget a job that has ended: its row, events, attempts and artifacts. Raises JobNotFound or StateConflict."""
+def request_pause(session: Session, project_id: str, job_id: str) -> Job:
+    """Hold a job: one that waits at once, one that a worker has as soon as its child is stopped.
+
+    What the engine has kept in its checkpoint stays with the worker's machine. Asking twice is asking once. Raises
+    JobNotFound, or StateConflict when the job is being delivered or has ended.
+    """
+    job = in_project(session, project_id, job_id)
+    now = utc_now(session)
+    if job.state in {S.SUBMITTED, S.QUEUED}:
+        move(session, job, S.PAUSED, now)
+    elif job.state not in {S.PAUSING, S.PAUSED}:
+        move(session, job, S.PAUSING, now)
+        job.pause_requested = True
+    return job
+
+
+def resume(session: Session, project_id: str, job_id: str) -> Job:
+    """Let a paused job wait for a worker again, in the state that it would be in. Raises JobNotFound, StateConflict."""
+    job = in_project(session, project_id, job_id)
+    now = utc_now(session)
+    if job.state != S.PAUSED:
+        raise StateConflict(job_id, job.state, "resumed")
+    job.pause_requested = False
+    move(session, job, S.SUBMITTED if job.queued_at is None else S.QUEUED, now)
+    ring_later(session, job, now)
+    return job
+
+
+def paused(session: Session, claim: Claim) -> None:
+    """The child is gone, as was asked; where that is no longer wanted, the job waits for a worker again."""
+    job = held(session, claim)
+    now = utc_now(session)
+    end_attempt(session, job, now, "paused")
+    if job.state == S.CANCELLING:
+        move(session, job, S.CANCELLED, now)
+    elif job.state == S.PAUSING:
+        move(session, job, S.PAUSED, now)
+    else:
+        give_back(session, job, now)
+
+
+def remove(session: Session, project_id: str, job_id: str) -> Deletion:
+    """Forget a job that has ended: its row, events, attempts and artifacts; return the receipt.
+
+    Raises JobNotFound or StateConflict.
+    """
     job = in_project(session, project_id, job_id)
     if job.state not in TERMINAL:
         raise StateConflict(job_id, job.state, "deleted")
+    receipt = write_receipt(session, job, utc_now(session))
     _remove(session, [job.id])
+    return receipt
 
 
 def forget(session: Session, max_age: timedelta, limit: int = 100) -> int:
@@ -146,6 +212,18 @@ def expire(session: Session, max_age: timedelta) -> int:
     """End jobs that have waited longer than `max_age`; return how many."""
     error = job_problem("expired", f"The job waited for {max_age.days} days, and that is the limit. Submit it again.")
     return _expire(session, error, Job.state.in_(WAITING), Job.submitted_at < utc_now(session) - max_age)
+
+
+def expire_late(session: Session) -> int:
+    """End jobs that no worker has begun by their deadline; return how many."""
+    error = job_problem(
+        "deadline-passed",
+        "No worker could begin the job by its deadline. Submit it again with a later one, with a higher priority among "
+        "your own jobs, or start more workers.",
+    )
+    return _expire(
+        session, error, Job.state.in_(WAITING), Job.running_at.is_(None), Job.deadline_at <= utc_now(session)
+    )
 
 
 def expire_unserved(session: Session, device: str, max_wait: timedelta) -> int:
@@ -167,7 +245,7 @@ def _expire(session: Session, error: Problem, *conditions: ColumnElement[bool]) 
 
 
 def _remove(session: Session, job_ids: Sequence[str]) -> None:
-    for table in (Artifact, Event, Attempt):
+    for table in (Artifact, Event, Attempt, JobLabel):
         session.execute(delete(table).where(table.job_id.in_(job_ids)))
     session.execute(delete(Job).where(Job.id.in_(job_ids)))
 

@@ -3,7 +3,7 @@ what webhooks are told."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.db import insert_if_absent
 from core.ids import new_id
+from core.jobs.forecast import forecast_for, remaining
 from core.jobs.words import Delivered, Progress
 from core.tables import Artifact, Attempt, Blob, Event, Job, Outbox
 from core.webhooks.outbox import announce
@@ -19,6 +20,8 @@ PROGRESS_EVENTS: Final = 20
 """At most so many progress events a job, and one for each stage; the row itself is updated with every beat."""
 
 MESSAGE_LENGTH, DETAIL_LENGTH = 500, 2000
+SAMPLES, STAGES = 60, 60
+"""So many estimates are kept of a job, and so many stages: an engine that makes up names without end fills no row."""
 
 
 def tell_state(session: Session, job: Job, now: datetime) -> None:
@@ -38,17 +41,63 @@ def tell(session: Session, job: Job, kind: str, told: dict[str, Any], now: datet
 
 
 def store_progress(session: Session, job: Job, progress: Progress, now: datetime) -> None:
+    """Keep what the engine says, with what is left of the job by that and by past jobs."""
     fraction = max(job.fraction, min(max(progress.fraction, 0.0), 1.0))
     message = progress.message[:MESSAGE_LENGTH] if progress.message else None
-    new_stage = progress.stage != job.stage
-    if not new_stage and (fraction, message, progress.eta_seconds) == (job.fraction, job.message, job.eta_seconds):
+    stage, elapsed_seconds = progress.stage[:32], (now - (job.running_at or now)).total_seconds()
+    left = remaining(
+        job.forecast, fraction=fraction, elapsed_seconds=elapsed_seconds, engine_seconds=progress.eta_seconds
+    )
+    new_stage = stage != job.stage
+    news = (fraction, message, left.p50_seconds)
+    if not new_stage and news == (job.fraction, job.message, job.eta_seconds):
         return
     worth_telling = new_stage or int(fraction * PROGRESS_EVENTS) > int(job.fraction * PROGRESS_EVENTS)
-    job.stage, job.fraction, job.eta_seconds, job.message = progress.stage[:32], fraction, progress.eta_seconds, message
+    job.stage, (job.fraction, job.message, job.eta_seconds) = stage, news
+    job.eta_p90_seconds = left.p90_seconds
+    job.stages = _stages_at(job.stages or [], stage, progress.stage_fraction, now)
     job.version += 1
-    if worth_telling:
-        told = {"stage": job.stage, "fraction": fraction, "eta_seconds": job.eta_seconds, "message": message}
-        tell(session, job, "job.progress", told, now)
+    if not worth_telling:
+        return
+    if progress.eta_seconds is not None:
+        sample = [round(fraction, 4), round(elapsed_seconds, 1), round(progress.eta_seconds, 1)]
+        job.eta_samples = [*(job.eta_samples or []), sample][-SAMPLES:]
+    told = {"stage": stage, "stage_fraction": progress.stage_fraction, "fraction": fraction, "message": message}
+    tell(
+        session, job, "job.progress", told | {"eta_seconds": left.p50_seconds, "eta_p90_seconds": left.p90_seconds}, now
+    )
+
+
+def begin_stages(session: Session, job: Job) -> None:
+    """Forget the stages of an earlier run, and look again at what past jobs took."""
+    job.stages, job.eta_samples, job.stage = [], [], None
+    job.forecast = forecast_for(session, job)
+
+
+def end_stages(job: Job, now: datetime) -> None:
+    """Close the last stage: the job is done."""
+    if job.stages:
+        job.stages = [*job.stages[:-1], _over(job.stages[-1], now)]
+
+
+def _stages_at(stages: Sequence[dict[str, Any]], name: str, fraction: float | None, now: datetime) -> list[Any]:
+    """Return the stages so far, the last one at `fraction`; one that another follows is over."""
+    done = list(stages)
+    if not done or done[-1]["name"] != name:
+        done = [*done[:-1], *(_over(one, now) for one in done[-1:])]
+        done.append({"name": name, "fraction": 0.0, "started_at": _text(now), "ended_at": None})
+    if fraction is not None:
+        last = done[-1]
+        done[-1] = last | {"fraction": round(max(last["fraction"], min(max(fraction, 0.0), 1.0)), 4)}
+    return done[-STAGES:]
+
+
+def _over(stage: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return stage | {"fraction": 1.0, "ended_at": stage["ended_at"] or _text(now)}
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def attach(session: Session, job: Job, delivered: Collection[Delivered], now: datetime) -> None:

@@ -12,10 +12,12 @@ from core.tables import JobState
 S = JobState
 
 MOVES: Final[dict[JobState, frozenset[JobState]]] = {
-    S.SUBMITTED: frozenset({S.VALIDATING, S.CANCELLED, S.EXPIRED}),
-    S.VALIDATING: frozenset({S.QUEUED, S.REJECTED, S.FAILED, S.SUBMITTED, S.CANCELLING}),
-    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED, S.EXPIRED}),
-    S.RUNNING: frozenset({S.FINALIZING, S.SUCCEEDED, S.FAILED, S.QUEUED, S.CANCELLING}),
+    S.SUBMITTED: frozenset({S.VALIDATING, S.PAUSED, S.CANCELLED, S.EXPIRED}),
+    S.VALIDATING: frozenset({S.QUEUED, S.REJECTED, S.FAILED, S.SUBMITTED, S.PAUSING, S.CANCELLING}),
+    S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED, S.EXPIRED}),
+    S.RUNNING: frozenset({S.FINALIZING, S.SUCCEEDED, S.FAILED, S.QUEUED, S.PAUSING, S.CANCELLING}),
+    S.PAUSING: frozenset({S.PAUSED, S.FINALIZING, S.SUCCEEDED, S.REJECTED, S.FAILED, S.CANCELLING}),
+    S.PAUSED: frozenset({S.SUBMITTED, S.QUEUED, S.CANCELLED, S.EXPIRED}),
     S.FINALIZING: frozenset({S.SUCCEEDED, S.FAILED, S.QUEUED, S.CANCELLING}),
     S.CANCELLING: frozenset({S.CANCELLED}),
     S.SUCCEEDED: frozenset(),
@@ -27,8 +29,10 @@ MOVES: Final[dict[JobState, frozenset[JobState]]] = {
 """From each state, the states that may follow."""
 
 TERMINAL: Final = frozenset(state for state, following in MOVES.items() if not following)
-WAITING: Final = frozenset({S.SUBMITTED, S.QUEUED})
-LEASED: Final = frozenset({S.VALIDATING, S.RUNNING, S.FINALIZING, S.CANCELLING})
+WAITING: Final = frozenset({S.SUBMITTED, S.QUEUED, S.PAUSED})
+"""The states in which nobody holds the job: what is asked of it is done at once."""
+
+LEASED: Final = frozenset({S.VALIDATING, S.RUNNING, S.PAUSING, S.FINALIZING, S.CANCELLING})
 """The states in which one worker holds the job."""
 
 CLAIMED_AS: Final = {S.SUBMITTED: S.VALIDATING, S.QUEUED: S.RUNNING}
@@ -37,6 +41,10 @@ GIVEN_BACK_AS: Final = {S.VALIDATING: S.SUBMITTED, S.RUNNING: S.QUEUED, S.FINALI
 
 class JobNotFound(LookupError):
     """No such job in this project."""
+
+
+class DeadlinePassed(ValueError):
+    """The moment by which the job should have begun is over already."""
 
 
 class StateConflict(Exception):
@@ -86,17 +94,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the engine is; `fraction` is of the whole job, 0 to 1."""
+    """How far the engine is; `fraction` is of the whole job, `stage_fraction` of the stage, both 0 to 1."""
 
     stage: str
     fraction: float
     eta_seconds: float | None = None
     message: str | None = None
+    stage_fraction: float | None = None
 
 
 class BeatAnswer(NamedTuple):
     still_mine: bool
     cancel_requested: bool
+    pause_requested: bool
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,156 @@
+"""How long a job will still take: a middle guess, and one that nine of ten jobs keep. Pure but for one reading of rows.
+
+What past jobs of the same kind took corrects the engine's own estimate. Without past jobs the interval is wide, up to
+the end of the job's budget, because nothing better is known.
+
+Split conformal prediction, as in Lei et al., "Distribution-Free Predictive Inference for Regression", 2018.
+arXiv:1604.04173: the 90 % bound is the ceil(0.9 (n + 1))-th smallest of n past errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.tables import Job, JobState
+
+HISTORY_JOBS: Final = 50
+FEW_JOBS: Final = 5
+"""With fewer past jobs than these, nothing is concluded from them."""
+
+PHASES: Final = (0.0, 0.25, 0.5, 0.75, 1.01)
+"""Estimates made early in a job err more than late ones: each quarter is corrected by what it erred before."""
+
+SMOOTH_SECONDS: Final = 5.0
+"""Added to both sides of a ratio, so that the last second of a job does not count as an error by a factor."""
+
+UNKNOWN_STRETCH: Final = 4.0
+DELIVERY_SECONDS: Final = 120.0
+"""What a job may take beyond its budget, to be verified and delivered."""
+
+
+class Guess(NamedTuple):
+    """Seconds still to go; None where there is no basis."""
+
+    p50_seconds: float | None
+    p90_seconds: float | None
+
+
+@dataclass(frozen=True)
+class PastJob:
+    """One job that ended well: how long it ran, and what was estimated on the way.
+
+    `samples` are (fraction, seconds since the start, seconds left by the engine's estimate).
+    """
+
+    run_seconds: float
+    samples: Sequence[Sequence[float]]
+    is_same_model: bool = False
+
+
+def kind_of(recipe: Mapping[str, Any], device: str, *, has_images: bool) -> str:
+    """Name what makes jobs take about as long as one another, the network aside: `cpu front blocks images`."""
+    target, method = recipe.get("target") or {}, recipe.get("method") or {}
+    shape = "front" if target.get("pareto") is not None else "one"
+    return f"{device} {shape} {method.get('name', 'auto')} {'images' if has_images else 'drawn'}"[:80]
+
+
+def forecast_for(session: Session, job: Job) -> dict[str, Any]:
+    """Return what past jobs of the project say of this one, to be kept with its row."""
+    columns = (Job.model_id, Job.running_at, Job.finished_at, Job.eta_samples)
+    alike = (Job.project_id == job.project_id, Job.kind == job.kind, Job.state == JobState.SUCCEEDED)
+    found = session.execute(select(*columns).where(*alike).order_by(Job.id.desc()).limit(HISTORY_JOBS))
+    past = [
+        PastJob((finished_at - running_at).total_seconds(), samples or [], model_id == job.model_id)
+        for model_id, running_at, finished_at, samples in found
+        if running_at is not None and finished_at is not None
+    ]
+    return learn(past) | {"limit_seconds": float(job.recipe.get("budget_seconds") or 0.0) + DELIVERY_SECONDS}
+
+
+def learn(past: Sequence[PastJob]) -> dict[str, Any]:
+    """Return as plain JSON: the number of jobs, the quantiles of their run, and for each phase how far estimates erred.
+
+    Jobs on the same network count alone where there are enough of them.
+    """
+    same = [job for job in past if job.is_same_model]
+    used = same if len(same) >= FEW_JOBS else list(past)
+    runs = [job.run_seconds for job in used]
+    return {
+        "jobs": len(used),
+        "run": _quantiles(runs),
+        "stretch": [_quantiles(_errors(used, low, high)) for low, high in pairwise(PHASES)],
+    }
+
+
+def remaining(
+    forecast: Mapping[str, Any] | None, *, fraction: float, elapsed_seconds: float, engine_seconds: float | None
+) -> Guess:
+    """Guess what is left of a job that runs: from the engine's estimate, else from the length of past jobs."""
+    known = forecast or {}
+    limit_seconds = max(float(known.get("limit_seconds") or math.inf) - elapsed_seconds, 0.0)
+    if engine_seconds is not None:
+        middle, late = _stretch(known, fraction) or (1.0, UNKNOWN_STRETCH)
+        return _guess(
+            *(max((engine_seconds + SMOOTH_SECONDS) * ratio - SMOOTH_SECONDS, 0.0) for ratio in (middle, late))
+        )
+    run = known.get("run")
+    if run:
+        return _guess(*(max(seconds - elapsed_seconds, 0.0) for seconds in run))
+    return Guess(None, limit_seconds if math.isfinite(limit_seconds) else None)
+
+
+def waiting(forecast: Mapping[str, Any] | None, *, ahead: int, busy: int, slots: int) -> Guess:
+    """Guess the time to the end of a job that waits, with `ahead` jobs before it and `busy` of `slots` slots taken.
+
+    The others are taken to be like this one. Without a slot nobody can say.
+    """
+    known = forecast or {}
+    if slots < 1:
+        return Guess(None, None)
+    is_free = ahead + busy < slots
+    middle, late = known.get("run") or (None, float(known.get("limit_seconds") or 0.0) or None)
+    p50 = None if middle is None else middle * (1 + (0.0 if is_free else (ahead + busy / 2) / slots))
+    p90 = None if late is None else late * (1 + (0.0 if is_free else math.ceil((ahead + busy) / slots)))
+    return Guess(p50, p90)
+
+
+def _guess(middle: float, late: float) -> Guess:
+    return Guess(round(middle, 1), round(max(middle, late), 1))
+
+
+def _stretch(known: Mapping[str, Any], fraction: float) -> Sequence[float] | None:
+    phases: Sequence[Sequence[float] | None] = known.get("stretch") or ()
+    for found, (low, high) in zip(phases, pairwise(PHASES), strict=False):
+        if low <= fraction < high:
+            return found
+    return None
+
+
+def _errors(past: Iterable[PastJob], low: float, high: float) -> list[float]:
+    """Return for each job that said anything in a phase, what was left over what was said: its median, one a job."""
+    errors = []
+    for job in past:
+        said = [
+            (max(job.run_seconds - at, 0.0) + SMOOTH_SECONDS) / (left + SMOOTH_SECONDS)
+            for fraction, at, left in job.samples
+            if low <= fraction < high
+        ]
+        errors += [median(said)] if said else []
+    return errors
+
+
+def _quantiles(values: Sequence[float]) -> list[float] | None:
+    """Return the middle and the 90 % bound; with too few values for the bound to be among them, half again the most."""
+    if len(values) < FEW_JOBS:
+        return None
+    ordered, rank = sorted(values), math.ceil(0.9 * (len(values) + 1))
+    late = ordered[rank - 1] if rank <= len(ordered) else 1.5 * ordered[-1]
+    return [round(median(ordered), 4), round(late, 4)]
