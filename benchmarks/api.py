@@ -28,7 +28,8 @@ from sqlalchemy.orm import Session
 from core.db import open_database, upgrade, utc_now
 from core.ids import new_id
 from core.jobs import Progress, beat, claim, submit, validated
-from core.keys import DEFAULT_PROJECT_ID, ensure_admin_key
+from core.keys import ensure_admin_key
+from core.scopes import DEFAULT_PROJECT_ID
 from core.settings import Settings
 from core.tables import Blob, StoredModel
 from engine.recipe import Recipe

@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 
 from core.db import Database, insert_if_absent, utc_now
 from core.ids import ALPHABET, new_id
+from core.scopes import DEFAULT_PROJECT_ID
 from core.settings import Settings
 from core.tables import ApiKey, Project
 
 PREFIX: Final = "sct"
-SCOPES: Final = ("read", "write", "admin")
-DEFAULT_PROJECT_ID: Final = "prj_default"
+ADMIN_SCOPES: Final = ("read", "write", "admin")
 ADMIN_KEY_ID: Final = "key_admin"
 """The row of the admin key that the first start made, or that the settings name."""
 
@@ -164,7 +164,7 @@ def _replace_admin_key(session: Session, pepper: bytes, key: str | None) -> str:
         session,
         project_id=DEFAULT_PROJECT_ID,
         name="admin",
-        scopes=SCOPES,
+        scopes=ADMIN_SCOPES,
         pepper=pepper,
         key=key,
         row_id=ADMIN_KEY_ID,

@@ -8,7 +8,20 @@ from sqlalchemy import ColumnElement, String, and_, bindparam, exists, func, or_
 
 from core.db import Query
 from core.jobs.order import queue_position
-from core.tables import ApiKey, Artifact, Attempt, Event, Examination, Job, Outbox, StoredModel, WebhookDelivery, Worker
+from core.tables import (
+    ApiKey,
+    Artifact,
+    Attempt,
+    Event,
+    Examination,
+    Job,
+    Organization,
+    Outbox,
+    Project,
+    StoredModel,
+    WebhookDelivery,
+    Worker,
+)
 
 LAST_JOB_ID: Final = "job_" + "z" * 26
 """Sorts after every job: the start of the newest page."""
@@ -83,7 +96,17 @@ artifact_statement: Final = Query(
     )
 )
 
-key_statement: Final = Query(select(*ApiKey.__table__.columns).where(_given(ApiKey.public_id, "public_id")))
+key_statement: Final = Query(
+    select(
+        *ApiKey.__table__.columns,
+        Project.organization_id,
+        Project.max_requests_per_minute.label("project_requests"),
+        Organization.max_requests_per_minute.label("organization_requests"),
+    )
+    .join(Project, Project.id == ApiKey.project_id)
+    .join(Organization, Organization.id == Project.organization_id)
+    .where(_given(ApiKey.public_id, "public_id"))
+)
 
 workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Worker.id))
 

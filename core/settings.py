@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         default=3600, ge=60, le=7 * 24 * 3600, description="So long an address in the store that is handed out works."
     )
     max_request_bytes: int = Field(default=1024**2, description="Bodies other than uploads.")
+    requests_per_minute: int | None = Field(
+        default=60_000, ge=1, description="Of one key at one web process; projects and organisations may have less."
+    )
 
     worker_devices: list[Literal["cpu", "gpu"]] | None = Field(
         default=None, description="absent: gpu if there is one, and cpu."

@@ -64,17 +64,55 @@ class JobState(StrEnum):
     EXPIRED = "expired"
 
 
+class FileState(StrEnum):
+    """Of an uploaded network or set of images."""
+
+    VALIDATING = "validating"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
 class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
 
 
-class Project(Row):
-    __tablename__ = "projects"
+DEFAULT_ORGANIZATION_ID = "org_default"
+"""Made by the migrations: what was there before organisations were, and all of an installation that needs but one."""
+
+
+class Limited:
+    """What a project may have; null: nothing is said here. `core.limits` knows what follows from it."""
+
+    max_stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    max_jobs_waiting: Mapped[int | None]
+    max_jobs_running: Mapped[int | None]
+    max_compute_seconds_per_month: Mapped[int | None] = mapped_column(BigInteger)
+    max_requests_per_minute: Mapped[int | None]
+    max_retention_days: Mapped[int | None]
+
+
+class Organization(Limited, Row):
+    """A customer: projects, and one chain of audit entries, whose end `audit_seal` vouches for (`core.audit`)."""
+
+    __tablename__ = "organizations"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]
+    audit_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    audit_hash: Mapped[str] = mapped_column(String(64), default="")
+    audit_seal: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Project(Limited, Row):
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # No foreign key: SQLite adds none to a table that others refer to, and no organisation is ever deleted.
+    organization_id: Mapped[str] = mapped_column(String(64), default=DEFAULT_ORGANIZATION_ID)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    __table_args__ = (Index("projects_by_organization", "organization_id", "id"),)
 
 
 class ApiKey(Row):
@@ -91,6 +129,7 @@ class ApiKey(Row):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]  # to the minute: it is not written with every request
 
 
 class Blob(Row):
@@ -104,14 +143,20 @@ class Blob(Row):
 
 
 class Upload(Row):
-    """Bytes on their way in; `offset_bytes` are safely on disk."""
+    """Bytes on their way in; `offset_bytes` are safely kept. An upload with an `error` takes no more."""
 
     __tablename__ = "uploads"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     filename: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str | None] = mapped_column(String(16))  # model or dataset, where the client has said so
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     offset_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    writer: Mapped[str | None] = mapped_column(String(32))  # the one request whose bytes count
+    multipart_id: Mapped[str | None] = mapped_column(String(1024))  # the store's name for parts that gather there
+    part_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of each part but the last, where the client puts them
+    tus_metadata: Mapped[str | None] = mapped_column(Text)  # what a tus client wants to be told again
+    error: Mapped[dict[str, Any] | None]
     expected_sha256: Mapped[str | None] = mapped_column(String(64))
     sha256: Mapped[str | None] = mapped_column(ForeignKey("blobs.sha256"))
     created_at: Mapped[datetime]
@@ -121,7 +166,7 @@ class Upload(Row):
 
 
 class StoredModel(Row):
-    """An uploaded network, as a file. `analysis` is what the engine's inspection said of it, once a job has asked."""
+    """An uploaded network, as a file. `analysis` is what the engine's inspection said of it; `error` why it is no use."""
 
     __tablename__ = "models"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -130,12 +175,15 @@ class StoredModel(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16), default="ready", server_default="ready")
+    architecture: Mapped[dict[str, Any] | None]  # whose weights these are, where the file holds no graph
     analysis: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
     __table_args__ = (Index("models_by_project", "project_id", "id"), Index("models_by_sha256", "sha256"))
 
 
 class Dataset(Row):
-    """An uploaded set of calibration images, as a file that nobody has opened yet."""
+    """An uploaded set of calibration images, as a file; `summary` is what the engine found in it."""
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -144,7 +192,42 @@ class Dataset(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16), default="ready", server_default="ready")
+    summary: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
     __table_args__ = (Index("datasets_by_project", "project_id", "id"), Index("datasets_by_sha256", "sha256"))
+
+
+class Examination(Row):
+    """Something that a worker is to find out about uploaded files, once; both answer and error are kept.
+
+    `question` tells two of one kind on the same files apart: what else was asked, as a digest.
+    """
+
+    __tablename__ = "examinations"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    kind: Mapped[str] = mapped_column(String(16))  # model, dataset, report
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    question: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))  # waiting, running, done
+    answer: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    trouble_count: Mapped[int] = mapped_column(default=0)  # attempts that did not end as they should
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("examinations_to_claim", "state", "kind", "id"),
+        Index("examinations_by_model", "model_id"),
+        Index("examinations_by_dataset", "dataset_id"),
+        UniqueConstraint("kind", "model_id", "dataset_id", "question"),
+    )
 
 
 class Job(Row):
@@ -288,7 +371,11 @@ class Artifact(Row):
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("job_id", "name"), Index("artifacts_by_sha256", "sha256"))
+    __table_args__ = (
+        UniqueConstraint("job_id", "name"),
+        Index("artifacts_by_sha256", "sha256"),
+        Index("artifacts_by_project", "project_id", "sha256", "size_bytes"),
+    )
 
 
 class Outbox(Row):
@@ -393,3 +480,34 @@ class WebhookAttempt(Row):
     status: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(String(500))
     response: Mapped[str | None] = mapped_column(String(2000))
+
+
+class ComputeUsage(Row):
+    """How long workers held a project's running jobs in one month of UTC, written when an attempt ends."""
+
+    __tablename__ = "compute_usage"
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)  # 2026-11
+    device: Mapped[str] = mapped_column(String(16), primary_key=True)
+    seconds: Mapped[float]
+    attempts: Mapped[int]
+
+
+class AuditEntry(Row):
+    """One change of state: who, what, when, from where; `hash` is over all of it and the hash of the entry before."""
+
+    __tablename__ = "audit"
+    organization_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[datetime]
+    project_id: Mapped[str | None] = mapped_column(String(64))
+    actor: Mapped[str] = mapped_column(String(64))  # a key's id, or `system`
+    actor_name: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(300))  # POST /v1/jobs/{job_id}/cancel
+    target: Mapped[str] = mapped_column(String(500))  # /v1/jobs/job_…
+    address: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    __table_args__ = (Index("audit_by_project", "organization_id", "project_id", "seq"),)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from core import jobs
 from core.db import Database, insert_if_absent, utc_now
 from core.ids import new_id
-from core.keys import DEFAULT_PROJECT_ID
+from core.scopes import DEFAULT_PROJECT_ID
 from core.storage.base import Storage, hash_file
 from core.tables import Blob, Dataset, StoredModel, Worker
 from engine.recipe import LatencyRatio, Pareto, Recipe

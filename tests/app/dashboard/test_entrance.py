@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 from app.dashboard import PAGES, Page
 from app.services import Services
 from core.db import utc_now
-from core.keys import DEFAULT_PROJECT_ID, SCOPES, create_key
+from core.keys import ADMIN_SCOPES, create_key
+from core.scopes import DEFAULT_PROJECT_ID
 from core.tables import ApiKey, Project
 from tests.app.dashboard.conftest import token_of
 from tests.app.dashboard.reading import page_of, state_of
@@ -76,7 +77,7 @@ def test_the_admin_of_a_project_is_no_operator(visitor: TestClient, services: Se
     with services.database.transaction() as session:
         session.add(Project(id="prj_other", name="other", created_at=utc_now(session)))
         session.flush()
-        _, key = create_key(session, project_id="prj_other", name="admin", scopes=SCOPES, pepper=services.pepper)
+        _, key = create_key(session, project_id="prj_other", name="admin", scopes=ADMIN_SCOPES, pepper=services.pepper)
 
     answer = visitor.post("/admin/login", data={"csrf": token_of(visitor), "key": key})
 
