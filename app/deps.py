@@ -1,20 +1,23 @@
-"""What endpoints are given: the one place that binds every query to the asker's project."""
+"""What endpoints are given: the one place that binds every query to the asker's project, and notes every change."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
+from app.asked import Asked, target_of
 from app.errors import Problem, not_found
-from app.identity import Identity, identify
+from app.identity import Identity, identify, scope_for
 from app.services import Services
+from core.audit import Deed, append
 from core.db import Query, Record
 from core.ids import ALPHABET
+from core.scopes import ORGANIZATION_ADMIN
 
 T = TypeVar("T")
 
@@ -27,10 +30,13 @@ class Tenant:
 
     services: Services
     identity: Identity
+    asked: Asked
+    organization_id: str
+    project_id: str
 
-    @property
-    def project_id(self) -> str:
-        return self.identity.project_id
+    def within(self, organization_id: str, project_id: str) -> Tenant:
+        """Return the view of another project, for an admin of its organisation; who may have it, the caller checks."""
+        return replace(self, organization_id=organization_id, project_id=project_id)
 
     async def fetch_one(self, query: Query, **values: Any) -> Record | None:
         """Read the first row of a query that takes `project_id`."""
@@ -48,9 +54,32 @@ class Tenant:
             raise not_found(word, identifier)
         return row
 
-    async def write(self, work: Callable[[Session, str], T]) -> T:
-        """Run `work(session, project_id)` in a transaction."""
-        return await self.services.database.write(lambda session: work(session, self.project_id))
+    async def write(self, work: Callable[[Session, str], T], *, details: dict[str, Any] | None = None) -> T:
+        """Run `work(session, project_id)` in a transaction, whose last step is an entry of the audit log.
+
+        An answer that is only replayed changes nothing and is not noted. `details` go into the entry: no secrets.
+        """
+
+        def noted(session: Session) -> T:
+            result = work(session, self.project_id)
+            target = target_of(self.asked, result)
+            if target is not None:
+                append(session, self.organization_id, self._deed(target, details or {}), self.services.pepper)
+            return result
+
+        return await self.services.database.write(noted)
+
+    def _deed(self, target: str, details: dict[str, Any]) -> Deed:
+        return Deed(
+            actor=self.identity.key_id,
+            actor_name=self.identity.key_name,
+            action=self.asked.action,
+            target=target,
+            project_id=self.project_id,
+            address=self.asked.address,
+            request_id=self.asked.request_id,
+            details=details,
+        )
 
 
 def check_id(word: str, identifier: str) -> None:
@@ -66,21 +95,36 @@ def services_of(request: Request) -> Services:
     return services
 
 
-async def tenant_of(request: Request, scope: str) -> Tenant:
-    """Return the project's view for a request whose key has `scope`; admin includes all."""
+async def tenant_of(request: Request, wanted: str) -> Tenant:
+    """Return the project's view for a request whose key may do it: `read`, `write`, or a scope by its name."""
     services = services_of(request)
     identity = await identify(services, request.app.state.key_cache, _bearer(request))
+    _keep_pace(request, services, identity)
+    scope = scope_for(request.scope["path"], wanted)
     if not identity.may(scope):
         message = f"The key '{identity.key_name}' lacks the scope '{scope}'. Use a key that has it."
         raise Problem("forbidden-scope", message, required_scope=scope)
-    return Tenant(services, identity)
+    return Tenant(services, identity, Asked.of(request), identity.organization_id, identity.project_id)
+
+
+def _keep_pace(request: Request, services: Services, identity: Identity) -> None:
+    """Count the request against its key's rate; the envelope tells the client how many are left."""
+    limit = services.pace_of(identity.requests_per_minute)
+    if limit is None:
+        return
+    pace = services.paces.ask(identity.key_id, limit)
+    request.scope["rate_headers"] = pace.headers
+    if pace.wait_seconds:
+        message = f"The key '{identity.key_name}' may ask {limit} times a minute. Wait {pace.wait_seconds} s."
+        raise Problem("rate-limited", message, headers={"Retry-After": str(pace.wait_seconds)})
 
 
 async def _operator_of(request: Request) -> Tenant:
-    """Let only the operator see what belongs to all projects."""
-    tenant = await tenant_of(request, "admin")
+    """Let only the operator see what belongs to all organisations."""
+    tenant = await tenant_of(request, "read")
     if not tenant.identity.is_operator:
-        message = f"The key '{tenant.identity.key_name}' is of a project, and this shows all. Use the operator's key."
+        name = tenant.identity.key_name
+        message = f"The key '{name}' is not the operator's, and this is. Use an admin key of the first project."
         raise Problem("forbidden-scope", message, required_scope="admin")
     return tenant
 
@@ -104,6 +148,8 @@ def _tenant_with(scope: str) -> Any:
 
 Reader = Annotated[Tenant, _tenant_with("read")]
 Writer = Annotated[Tenant, _tenant_with("write")]
-Admin = Annotated[Tenant, _tenant_with("admin")]
+KeysAdmin = Annotated[Tenant, _tenant_with("keys:admin")]
+AuditReader = Annotated[Tenant, _tenant_with("audit:read")]
+OrganizationAdmin = Annotated[Tenant, _tenant_with(ORGANIZATION_ADMIN)]
 Operator = Annotated[Tenant, Depends(_operator_of)]
 Id = Annotated[str, Path(max_length=64)]

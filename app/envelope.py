@@ -92,7 +92,8 @@ class _Exchange:
             self.status = message["status"]
             said = {name for name, _ in message["headers"]}
             safe = [header for header in SAFE_HEADERS if header[0] not in said]
-            message["headers"] = [*message["headers"], *safe, (b"request-id", self.scope["request_id"].encode())]
+            ours = [*self.scope.get("rate_headers", ()), (b"request-id", self.scope["request_id"].encode())]
+            message["headers"] = [*message["headers"], *safe, *ours]
         await self.send(message)
 
     def _record(self) -> None:

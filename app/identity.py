@@ -9,11 +9,36 @@ from datetime import UTC, datetime
 from app.errors import Problem
 from app.services import Services
 from core.db import Record
-from core.keys import DEFAULT_PROJECT_ID, KeyMalformed, is_key_of, parse
+from core.keys import KeyMalformed, is_key_of, parse
+from core.limits import stricter
 from core.queries import key_statement
+from core.scopes import OPERATOR, granted
 
 CACHE_SECONDS = 1.0  # a revoked key works no longer than this
 CACHE_CAPACITY = 1000
+
+
+FAMILY_OF_PATH = {
+    "jobs": "jobs",
+    "artifacts": "jobs",
+    "estimates": "jobs",
+    "compare": "jobs",
+    "uploads": "models",
+    "files": "models",
+    "models": "models",
+    "datasets": "models",
+    "webhooks": "webhooks",
+}
+"""Which scopes the paths below /v1 ask for, by their first part; what is not named here is open to every key."""
+
+
+def scope_for(path: str, wanted: str) -> str | None:
+    """Return the scope that a path asks for: `read` of /v1/artifacts/… is `jobs:read`; None where any key will do."""
+    if wanted not in ("read", "write"):
+        return wanted
+    parts = path.split("/", 3)
+    family = FAMILY_OF_PATH.get(parts[2]) if len(parts) > 2 else None
+    return None if family is None else f"{family}:{wanted}"
 
 
 @dataclass(frozen=True)
@@ -24,17 +49,20 @@ class Identity:
     key_name: str
     public_id: str
     project_id: str
+    organization_id: str
     scopes: frozenset[str]
+    granted: frozenset[str]
     expires_at: datetime | None
+    requests_per_minute: int | None
 
-    def may(self, scope: str) -> bool:
-        """Say whether the key has a scope; admin includes all."""
-        return scope in self.scopes or "admin" in self.scopes
+    def may(self, scope: str | None) -> bool:
+        """Say whether the key has a scope, by its name or by one that includes it; None is had by all."""
+        return scope is None or scope in self.granted
 
     @property
     def is_operator(self) -> bool:
-        """Say whether the key may see what belongs to all projects: the dashboard and the metrics."""
-        return self.may("admin") and self.project_id == DEFAULT_PROJECT_ID
+        """Say whether the key may see what belongs to all organisations: the dashboard and the metrics."""
+        return OPERATOR in self.granted
 
 
 class KeyCache:
@@ -60,6 +88,7 @@ async def identify(services: Services, cache: KeyCache, key: str) -> Identity:
         return known
     identity = await _look_up(services, key)
     cache.put(key, identity)
+    services.keys_used.add(identity.key_id)
     return identity
 
 
@@ -87,8 +116,17 @@ async def _look_up(services: Services, key: str) -> Identity:
 
 
 def _identity(row: Record) -> Identity:
-    scopes = frozenset(row["scopes"])
-    return Identity(row["id"], row["name"], row["public_id"], row["project_id"], scopes, row["expires_at"])
+    return Identity(
+        key_id=row["id"],
+        key_name=row["name"],
+        public_id=row["public_id"],
+        project_id=row["project_id"],
+        organization_id=row["organization_id"],
+        scopes=frozenset(row["scopes"]),
+        granted=granted(row["scopes"], row["project_id"]),
+        expires_at=row["expires_at"],
+        requests_per_minute=stricter(row["project_requests"], row["organization_requests"]),
+    )
 
 
 def _is_over(moment: datetime | None) -> bool:

@@ -44,6 +44,11 @@ def _described(status: int) -> dict[str, Any]:
 
 
 PROBLEM_REFERENCE = {"$ref": "#/components/schemas/ProblemView"}
+RATE_HEADERS = {
+    "Retry-After": {"description": "Seconds until a request passes again.", "schema": {"type": "integer"}},
+    "RateLimit": {"description": 'What is left: "key";r=0;t=3.', "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": 'The limit: "key";q=600;w=60.', "schema": {"type": "string"}},
+}
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 BINARY_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": _BYTES}}}
 PART_BODY = {
@@ -99,6 +104,7 @@ def complete_schema(schema: dict[str, Any]) -> dict[str, Any]:
             operation["responses"]["422"] = operation["responses"].get("422", {}) | _described(422)
             if path.startswith("/v1/") or path == "/metrics":
                 operation["security"] = [{"key": []}]
+                operation["responses"]["429"] = _described(429) | {"headers": RATE_HEADERS}
     for methods in schema.get("webhooks", {}).values():
         for operation in methods.values():  # what the receiver answers is its own affair
             operation["responses"].pop("422", None)

@@ -9,11 +9,13 @@ from typing import Self
 
 import structlog
 
+from app.memory.paces import Paces
 from app.memory.running_hashes import RunningHashes
 from app.memory.shown_jobs import ShownJobs
 from app.memory.turns import Turns
 from core.db import Database, open_database
 from core.keys import load_pepper
+from core.limits import stricter
 from core.settings import Settings
 from core.storage import open_storage
 from core.storage.base import Storage
@@ -33,12 +35,18 @@ class Services:
     turns: Turns = field(default_factory=Turns)
     hashes: RunningHashes = field(default_factory=RunningHashes)
     shown_jobs: ShownJobs = field(default_factory=ShownJobs)
+    paces: Paces = field(default_factory=Paces)
+    keys_used: set[str] = field(default_factory=set)  # since their last use was written down
     job_written: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Open what the settings name; the tables are there already (`core.db.upgrade`)."""
         return cls(settings, open_database(settings), open_storage(settings), load_pepper(settings))
+
+    def pace_of(self, requests_per_minute: int | None) -> int | None:
+        """Return how often a key may ask in a minute: as its project says, and no more than the settings do."""
+        return stricter(requests_per_minute, self.settings.requests_per_minute)
 
     async def close(self) -> None:
         """Close the database when nobody uses it any more: who is cancelled leaves a thread behind, and that goes on.

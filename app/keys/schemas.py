@@ -10,19 +10,38 @@ from pydantic import AwareDatetime, BaseModel, Field
 from app.words import Name
 from engine.recipe import Strict
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal[
+    "jobs:read",
+    "jobs:write",
+    "models:read",
+    "models:write",
+    "webhooks:read",
+    "webhooks:write",
+    "keys:admin",
+    "audit:read",
+    "organization:admin",
+    "read",
+    "write",
+    "admin",
+]
+SCOPES_DESCRIPTION = (
+    "`models` are uploads, models and datasets; `jobs` are jobs, artifacts and estimates. `read` and `write` are all "
+    "that end in them, `admin` is all of a project, `organization:admin` is all of an organisation."
+)
 
 
 class KeyRequest(Strict):
-    """Make a key. It is shown in this one answer and never again."""
+    """Make a key. It is shown in this one answer and never again. It can do no more than the key that makes it."""
 
     name: Name
-    scopes: list[Scope] = Field(default=["read", "write"], min_length=1, max_length=3)
+    scopes: list[Scope] = Field(
+        default=["read", "write"], min_length=1, max_length=12, description=SCOPES_DESCRIPTION, examples=[["jobs:read"]]
+    )
     expires_at: AwareDatetime | None = None
 
 
 class KeyView(BaseModel):
-    """A key without its secret."""
+    """A key without its secret. `last_used_at` is written about once a minute."""
 
     id: str
     name: str
@@ -30,6 +49,7 @@ class KeyView(BaseModel):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 class NewKeyView(KeyView):
