@@ -14,13 +14,15 @@ from app.answers import json_answer
 from app.deps import Reader, Writer, check_id
 from app.errors import Problem, not_found
 from app.idempotency import Answer, once
-from app.openapi import IDEMPOTENT, problems
+from app.openapi import IDEMPOTENT, ProblemView, problems
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
 from app.words import Name
 from core.db import Query, Record, utc_now
+from core.examinations import ask
 from core.ids import new_id
-from core.tables import Dataset, Job, StoredModel, Upload
-from engine.recipe import Strict
+from core.tables import Dataset, Examination, FileState, Job, StoredModel, Upload
+from engine.diagnosis import Survey
+from engine.recipe import Architecture, Strict
 
 
 class FromUpload(Strict):
@@ -30,14 +32,34 @@ class FromUpload(Strict):
     name: Name | None = None
 
 
+class ModelFromUpload(FromUpload):
+    """Name a network. A file of bare weights is examined with its architecture, or else by the jobs that name one."""
+
+    architecture: Architecture | None = None
+
+
 class StoredFileView(BaseModel):
-    """An uploaded file under its name."""
+    """An uploaded file under its name. `error` says why a rejected one is of no use, and what to do."""
 
     id: str
     name: str
     sha256: str
     size_bytes: int
+    state: FileState
+    error: ProblemView | None
     created_at: datetime
+
+
+class ModelView(StoredFileView):
+    """An uploaded network. Its analysis, once it is ready or rejected, is at `/v1/models/{id}/analysis`."""
+
+    architecture: Architecture | None
+
+
+class DatasetView(StoredFileView):
+    """An uploaded set of images. `summary` says what is in it, once it is ready."""
+
+    summary: Survey | None
 
 
 class Kind(NamedTuple):
@@ -47,11 +69,13 @@ class Kind(NamedTuple):
     plural: str
     prefix: str
     table: type[StoredModel] | type[Dataset]
+    asked: type[FromUpload]
+    view: type[StoredFileView]
     in_use: ColumnElement[bool]
 
 
-MODELS = Kind("model", "models", "mod", StoredModel, Job.model_id == bindparam("file_id"))
-DATASETS = Kind("dataset", "datasets", "dat", Dataset, Job.dataset_id == bindparam("file_id"))
+MODELS = Kind("model", "models", "mod", StoredModel, ModelFromUpload, ModelView, Job.model_id == bindparam("file_id"))
+DATASETS = Kind("dataset", "datasets", "dat", Dataset, FromUpload, DatasetView, Job.dataset_id == bindparam("file_id"))
 
 
 def stored_files_router(kind: Kind) -> APIRouter:
@@ -63,19 +87,21 @@ def stored_files_router(kind: Kind) -> APIRouter:
 
 
 def _add_writing(router: APIRouter, kind: Kind) -> None:
-    async def create(request: Request, tenant: Writer, asked: FromUpload) -> Response:
+    async def create(request: Request, tenant: Writer, asked: kind.asked) -> Response:  # type: ignore[name-defined]  # each kind has its own body
         def work(session: Session, project_id: str) -> Answer:
             view = _create(session, project_id, kind, asked)
             return Answer(201, view, f"/v1/{kind.plural}/{view['id']}")
 
-        return await once(tenant, request, asked.model_dump(), work)
+        response = await once(tenant, request, asked.model_dump(), work)
+        tenant.services.job_written.set()  # an examination waits for a worker
+        return response
 
     async def remove(file_id: str, tenant: Writer) -> Response:
         check_id(kind.word, file_id)
         await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
         return Response(status_code=204)
 
-    made: Any = {"status_code": 201, "response_model": StoredFileView, "openapi_extra": IDEMPOTENT}
+    made: Any = {"status_code": 201, "response_model": kind.view, "openapi_extra": IDEMPOTENT}
     router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409), **made)(create)
     gone: Any = {"status_code": 204, "responses": problems(404, 409)}
     router.delete("/{file_id}", description=f"Delete a {kind.word}.", **gone)(remove)
@@ -83,27 +109,27 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
 
 def _add_reading(router: APIRouter, kind: Kind) -> None:
     one, page = _statements(kind)
-    fields: dict[str, Any] = {kind.plural: (list[StoredFileView], ...), "next_page_token": (str | None, ...)}
+    fields: dict[str, Any] = {kind.plural: (list[kind.view], ...), "next_page_token": (str | None, ...)}
     listing: Any = create_model(f"{kind.plural.title()}Page", **fields)
 
     async def list_page(tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None) -> Response:
         before = f"{kind.prefix}_~" if page_token is None else read_page_token(page_token, kind.plural)
         rows = await tenant.fetch_all(page, before=before, limit=page_size + 1)
         shown, following = cut_page(rows, page_size, kind.plural)
-        return json_answer(page_object(kind.plural, [_view(row) for row in shown], following))
+        return json_answer(page_object(kind.plural, [_view(kind, row) for row in shown], following))
 
     async def get(file_id: str, tenant: Reader) -> Response:
-        return json_answer(_view(await tenant.get(one, kind.word, file_id, file_id=file_id)))
+        return json_answer(_view(kind, await tenant.get(one, kind.word, file_id, file_id=file_id)))
 
     router.get("", description=f"List {kind.plural}.", response_model=listing, responses=problems(400))(list_page)
-    shown: Any = {"response_model": StoredFileView, "responses": problems(404)}
+    shown: Any = {"response_model": kind.view, "responses": problems(404)}
     router.get("/{file_id}", description=f"Show a {kind.word}.", **shown)(get)
 
 
 def _statements(kind: Kind) -> tuple[Query, Query]:
     """Return the statements that read one file and a page of them, newest first."""
     table = kind.table
-    columns = [table.__table__.columns[name] for name in StoredFileView.model_fields]
+    columns = [table.__table__.columns[name] for name in kind.view.model_fields]
     mine = table.project_id == bindparam("project_id")
     newest_first = select(*columns).where(mine, table.id < bindparam("before")).order_by(table.id.desc())
     return (
@@ -122,16 +148,53 @@ def _create(session: Session, project_id: str, kind: Kind, asked: FromUpload) ->
     if upload.sha256 is None or upload.size_bytes is None:
         found = f"Upload {upload.id} has {upload.offset_bytes} of {upload.size_bytes} bytes."
         raise Problem("upload-incomplete", f"{found} Send the rest with PATCH first.", offset_bytes=upload.offset_bytes)
-    row = {
-        "id": new_id(kind.prefix),
-        "name": asked.name or upload.filename,
-        "sha256": upload.sha256,
-        "size_bytes": upload.size_bytes,
-        "created_at": utc_now(session),
-    }
-    session.add(kind.table(project_id=project_id, **row))
+    file = kind.table(
+        id=new_id(kind.prefix),
+        project_id=project_id,
+        name=asked.name or upload.filename,
+        sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        state=FileState.VALIDATING,
+        created_at=utc_now(session),
+        **_own_columns(asked),
+    )
+    session.add(file)
     session.flush()
-    return _view(row)
+    _have_it_examined(session, file)
+    return {name: getattr(file, name) for name in kind.view.model_fields}
+
+
+def _own_columns(asked: FromUpload) -> Record:
+    """Return what this kind of file has beside a name and bytes."""
+    return asked.model_dump(mode="json", exclude={"upload_id", "name"})
+
+
+def _have_it_examined(session: Session, file: StoredModel | Dataset) -> None:
+    if isinstance(file, Dataset):
+        ask(session, file.project_id, "dataset", dataset_id=file.id)
+    else:
+        recipe = {"architecture": file.architecture} if file.architecture else {}
+        ask(session, file.project_id, "model", model_id=file.id, recipe=recipe)
+
+
+def require_usable(session: Session, project_id: str, model_id: str, dataset_id: str | None) -> None:
+    """Raise unless the project has both files and neither was rejected; one that is still validating will do."""
+    for kind, identifier in ((MODELS, model_id), (DATASETS, dataset_id)):
+        if identifier is not None:
+            check_id(kind.word, identifier)
+            mine = select(kind.table).where(kind.table.id == identifier, kind.table.project_id == project_id)
+            file = session.scalars(mine).first()
+            if file is None:
+                raise not_found(kind.word, identifier)
+            if file.state == FileState.REJECTED:
+                raise _rejected(kind, file)
+
+
+def _rejected(kind: Kind, file: StoredModel | Dataset) -> Problem:
+    """Say with the refusal why the file is of no use: what the engine said of it."""
+    why = file.error or {}
+    detail = f"{kind.word.capitalize()} {file.id} was rejected: {why.get('detail', 'no reason is known')}"
+    return Problem(f"{kind.word}-rejected", detail, reason=why.get("code"), where=why.get("where"))
 
 
 def _remove(session: Session, project_id: str, kind: Kind, file_id: str) -> None:
@@ -139,6 +202,8 @@ def _remove(session: Session, project_id: str, kind: Kind, file_id: str) -> None
         message = f"Jobs refer to {kind.word} {file_id}. Delete those jobs first (DELETE /v1/jobs/{{id}})."
         raise Problem("state-conflict", message)
     table = kind.table
+    about_it = Examination.model_id if kind is MODELS else Examination.dataset_id
+    session.execute(delete(Examination).where(about_it == file_id, Examination.project_id == project_id))
     removed = session.execute(
         delete(table).where(table.id == file_id, table.project_id == project_id).returning(table.id)
     )
@@ -146,5 +211,5 @@ def _remove(session: Session, project_id: str, kind: Kind, file_id: str) -> None
         raise not_found(kind.word, file_id)
 
 
-def _view(row: Record) -> Record:
-    return {name: row[name] for name in StoredFileView.model_fields}
+def _view(kind: Kind, row: Record) -> Record:
+    return {name: row[name] for name in kind.view.model_fields}

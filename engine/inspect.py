@@ -32,7 +32,7 @@ from engine.inspection import (
 )
 from engine.measure.cost import count
 from engine.planning import removable
-from engine.recipe import Recipe
+from engine.recipe import Architecture, Recipe
 
 NEEDS: dict[str, Callable[[Sequence[Unit], Recipe], object]] = {
     "practise": lambda units, recipe: removable(units, recipe.method.keep),
@@ -40,12 +40,12 @@ NEEDS: dict[str, Callable[[Sequence[Unit], Recipe], object]] = {
 """What each method must find in a network; it raises the error that a job would end with."""
 
 
-def inspect_model(path: Path, recipe: Recipe | None = None) -> Inspection:
-    """Read a network and say what can be done with it.
+def inspect_model(path: Path, recipe: Recipe | None = None, architecture: Architecture | None = None) -> Inspection:
+    """Read a network and say what can be done with it; bare weights need the recipe's architecture, or one beside it.
 
     Raises a ModelError where it cannot even be read; with a recipe, whatever would stop a job on it.
     """
-    model = load(path, None if recipe is None else recipe.architecture)
+    model = load(path, architecture if recipe is None else recipe.architecture)
     plain = normalise(model)
     units, figures = find_units(plain), count(model)
     lacking = {name: _error_of(need, units, recipe or Recipe()) for name, need in NEEDS.items()}

@@ -34,13 +34,25 @@ class AgreementBroken(Exception):
 
 def bring_model(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
     (folder / "recipe.json").write_text(json.dumps(claim.recipe))
-    return _bring(place, heart, claim.model_sha256, folder, f"model{_suffix(claim.model_name)}")
+    return bring(place, heart, claim.model_sha256, claim.model_name, folder, "model")
 
 
 def bring_images(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path) -> str:
     assert claim.dataset_sha256 is not None
     assert claim.dataset_name is not None
-    return _bring(place, heart, claim.dataset_sha256, folder, f"calibration{_suffix(claim.dataset_name)}")
+    return bring(place, heart, claim.dataset_sha256, claim.dataset_name, folder, "calibration")
+
+
+def bring(place: Workplace, heart: Heart, sha256: str, name: str, folder: Path, word: str) -> str:
+    """Fetch an upload into the folder, as `word` with the suffix of its name; return what it is called there."""
+    path = folder / f"{word}{_suffix(name)}"
+
+    def fetch() -> None:
+        path.unlink(missing_ok=True)
+        place.storage.fetch(sha256, path)
+
+    patiently(heart, fetch)
+    return path.name
 
 
 def deliver(place: Workplace, heart: Heart, path: Path, name: str, role: str, media_type: str) -> jobs.Delivered:
@@ -85,16 +97,6 @@ def patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped: 
             raise MustStop
         wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 
-
-def _bring(place: Workplace, heart: Heart, sha256: str, folder: Path, name: str) -> str:
-    path = folder / name
-
-    def fetch() -> None:
-        path.unlink(missing_ok=True)
-        place.storage.fetch(sha256, path)
-
-    patiently(heart, fetch)
-    return name
 
 
 def _suffix(name: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from core import jobs
 from core.db import Database
@@ -19,14 +21,30 @@ BEATS_PER_LEASE: Final = 6
 PROGRESS_SECONDS: Final = 1.0
 """News is stored at most so often."""
 
+Beat = Callable[[Session, Any, jobs.Progress | None], jobs.BeatAnswer]
+
 log = structlog.get_logger()
+
+
+class Held(Protocol):
+    """A claim of whatever kind."""
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def lease_seconds(self) -> float: ...
 
 
 class Heart:
     """Beats from `with` to the end of the block. A worker that cannot beat for a lease holds the job no more."""
 
-    def __init__(self, database: Database, claim: jobs.Claim, draining: threading.Event) -> None:
+    def __init__(
+        self, database: Database, claim: Held, draining: threading.Event, beat: Beat = jobs.beat
+    ) -> None:
+        """Hold what `claim` claims; `beat` is how its kind of work says that it is alive."""
         self._database, self._claim, self._draining = database, claim, draining
+        self._renew = beat
         self._period = claim.lease_seconds / BEATS_PER_LEASE
         self._progress: jobs.Progress | None = None
         self._told: jobs.Progress | None = None
@@ -79,7 +97,7 @@ class Heart:
         began, progress = time.monotonic(), self._progress
         try:
             with self._database.transaction() as session:
-                answer = jobs.beat(session, self._claim, progress if progress is not self._told else None)
+                answer = self._renew(session, self._claim, progress if progress is not self._told else None)
         except DBAPIError as error:
             log.warning("beat.failed", job_id=self._claim.job_id, reason=type(error).__name__)
             return

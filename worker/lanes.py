@@ -1,4 +1,4 @@
-"""The threads of a worker process: one has submitted models inspected, one for each slot runs jobs, one sweeps.
+"""The threads of a worker process: two have uploads examined, one for each slot runs jobs, one sweeps.
 
 Each looks at the jobs table when it is woken and every few seconds: a bell only makes it look sooner.
 """
@@ -15,7 +15,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from core.db import BoundQuery
-from core.queries import queued_statement, submitted_statement
+from core.examinations import Kind
+from core.queries import examination_waits_statement, queued_statement, submitted_statement
+from worker.examine import examine_next
 from worker.run_job import WorkerFault, run_next
 from worker.slots import Slot
 from worker.sweep import Caretaker
@@ -30,7 +32,10 @@ class Lanes:
     def __init__(self, place: Workplace, slots: Sequence[Slot], caretaker: Caretaker) -> None:
         self._place, self._caretaker = place, caretaker
         self._wakes: list[threading.Event] = []
-        self._threads = [self._thread("inspect", self._look_for_submitted)]
+        self._threads = [
+            self._thread("inspect", lambda: self._look_for_examinations("model") or self._look_for_submitted()),
+            self._thread("images", lambda: self._look_for_examinations("dataset", "report")),
+        ]
         self._threads += [self._thread(slot.lock_path.name, partial(self._look_for, slot)) for slot in slots]
         self._sweeping = threading.Thread(target=self._sweep, name="sweep", daemon=True)
 
@@ -75,6 +80,11 @@ class Lanes:
                 log.exception("lane.error")
             if not found:
                 wake.wait(self._place.settings.poll_seconds * random.uniform(0.75, 1.25))
+
+    def _look_for_examinations(self, *kinds: Kind) -> bool:
+        now = datetime.now(UTC)
+        waits = any(self._finds(examination_waits_statement(kind=kind, now=now)) for kind in kinds)
+        return waits and examine_next(self._place, kinds)
 
     def _look_for_submitted(self) -> bool:
         return self._finds(submitted_statement(now=datetime.now(UTC))) and run_next(self._place)

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from core import jobs
 from core.problems import Problem, from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
-from core.tables import JobState
-from engine.recipe import Recipe
+from core.tables import FileState, JobState, StoredModel
+from engine.recipe import METHODS, Recipe
 from worker.deliveries import expected
 from worker.engine_lines import Conversation, clean_text, parse_object
 from worker.files import (
@@ -118,6 +118,9 @@ def _fault(place: Workplace, claim: jobs.Claim, error: Exception) -> Outcome:
 
 def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _gpu: str | None) -> Outcome:
     """Let the engine look at the model within small limits: is it what it says, can it be cut at all?"""
+    known = _known(place, claim)
+    if known is not None:
+        return known
     model = bring_model(place, claim, heart, folder)
     settings = place.settings
     limits = ChildLimits(
@@ -130,6 +133,24 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
     if ending.exit_code == 0 and talk.answer is not None:
         return partial(jobs.validated, claim=claim, analysis=talk.answer)
     return _broken(place, claim, ending, limits, ())
+
+
+def _known(place: Workplace, claim: jobs.Claim) -> Outcome | None:
+    """Return what the examination of the model says of this job, None where that leaves it open."""
+    with place.database.transaction() as session:
+        model = session.get_one(StoredModel, claim.model_id)
+        if model.state == FileState.REJECTED and model.error is not None:
+            return partial(jobs.reject, claim=claim, error=model.error)
+        analysis = model.analysis
+    if analysis is None or claim.recipe.get("architecture"):
+        return None
+    method = claim.recipe.get("method", {}).get("name")
+    found = next((one for one in analysis.get("methods", []) if one["name"] == method), None)
+    # Options of a method, such as units that must stay, are for the engine to judge.
+    usual = METHODS[method]().model_dump(mode="json") if method in METHODS else None
+    if found is None or not found["applies"] or claim.recipe.get("method") != usual:
+        return None
+    return partial(jobs.validated, claim=claim, analysis=analysis)
 
 
 def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:

@@ -9,14 +9,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.answers import as_json
-from app.deps import Tenant, check_id
+from app.deps import Tenant
 from app.errors import Problem, not_found
 from app.jobs.schemas import JobRequest, JobView
 from app.memory.shown_jobs import Shown
+from app.stored_files import require_usable
 from core.db import Record
 from core.jobs import TERMINAL, JobNotFound, StateConflict, remove, request_cancel, submit
 from core.queries import job_statement, job_version_statement
-from core.tables import Dataset, Job, StoredModel
+from core.tables import Job
 
 QUEUE_OF_PROVIDER: Final = {"cpu": "cpu", "cuda": "gpu"}
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.25
@@ -79,13 +80,7 @@ async def job_row(tenant: Tenant, job_id: str) -> Record:
 
 def create(session: Session, project_id: str, asked: JobRequest) -> Record:
     """Write a job for a model and images that the project has."""
-    for table, word, identifier in ((StoredModel, "model", asked.model_id), (Dataset, "dataset", asked.dataset_id)):
-        if identifier is None:
-            continue
-        check_id(word, identifier)
-        mine = select(table.id).where(table.id == identifier, table.project_id == project_id)
-        if session.scalar(mine) is None:
-            raise not_found(word, identifier)
+    require_usable(session, project_id, asked.model_id, asked.dataset_id)
     job = submit(
         session,
         project_id=project_id,

@@ -12,9 +12,11 @@ from engine.inspect import inspect_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path)
+    parser.add_argument("--architecture", type=Path, help="JSON file of a recipe whose architecture alone is used")
     parser.add_argument("--recipe", type=Path, help="JSON file; what would stop this job is an error then")
 
 
 def run(options: argparse.Namespace) -> int:
-    put(inspect_model(options.model, None if options.recipe is None else read_recipe(options.recipe)))
+    recipe = None if options.recipe is None else read_recipe(options.recipe)
+    put(inspect_model(options.model, recipe, read_recipe(options.architecture).architecture))
     return 0
