@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from sqlalchemy import update
 
 from app.main import create_app
 from app.services import Services
@@ -19,7 +20,7 @@ from core.db import Database, utc_now
 from core.jobs import Claim, Delivered, Progress, beat, claim, finish, validated
 from core.keys import create_key, ensure_admin_key
 from core.settings import Settings
-from core.tables import Project
+from core.tables import FileState, Project, StoredModel
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def start_job(service: Service, job_id: str) -> Claim:
         "job_id": job_id,
     }
     with service.database.transaction() as session:
+        session.execute(update(StoredModel).values(state=FileState.READY))  # no worker has examined it
         validating = claim(session, **lease)
         assert validating is not None
         validated(session, validating, {})
