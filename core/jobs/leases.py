@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.db import utc_now
 from core.jobs.moves import give_back, held, locked, move
-from core.jobs.order import in_order, note_turn
+from core.jobs.order import next_in_turn, note_turn
 from core.jobs.record import attach, begin_stages, end_attempt, store_progress
 from core.jobs.words import CLAIMED_AS, LEASED, BeatAnswer, Claim, Delivered, Lease, LeaseLost, Limits, Progress
 from core.problems import Problem, job_problem
@@ -39,7 +39,7 @@ def claim(
     wanted = select(Job).where(_is_kind(devices, validate), is_rested, is_in_time)
     if job_id is not None:
         wanted = wanted.where(Job.id == job_id)
-    job = session.scalars(in_order(wanted).limit(1).with_for_update(skip_locked=True, of=Job)).first()
+    job = next_in_turn(session, wanted)
     if job is None:
         return None
     note_turn(session, job, now)

@@ -1,76 +1,151 @@
-"""Who is next: round robin over the projects, and inside a project by priority, then by age.
+"""Who is next: the project with the fewest running jobs, and of equals the one that was served longest ago.
 
-The claim and the place in the queue that a client sees are made of the same pieces, so that the one is what the other
-says. Projects take turns in each lane (a device, or the inspection): the one that was served longest ago comes first.
+Inside a project, priority and then age decide. The claim and the place in the queue that a client sees follow one rule,
+so that the one is what the other says: in each lane (a device, or the inspection) a job that stands behind k others of
+its project, of which r run, is served in round r + k. In a round, projects that have more running come first, for those
+with fewer have just been served in the round before; then whoever was served longest ago. `docs/decisions/0025`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, func, literal, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from core.db import insert_if_absent
-from core.tables import Job, JobState, Turn, UtcDateTime
+from core.limits import RUNNING, WAITING, in_force
+from core.tables import Job, JobState, Organization, Project, Turn, UtcDateTime
 
 INSPECTION: Final = "inspect"
 """The lane in which models are looked at, whatever device their jobs are for."""
 
-BEFORE_THE_START: Final = ("submitted", "validating", "queued")
 NEVER: Final = literal(datetime(2000, 1, 1, tzinfo=UTC), UtcDateTime)
+_lane_of_job: Final = case((Job.state == JobState.SUBMITTED, INSPECTION), else_=Job.device)
 
 
-def in_order(waiting: Select[tuple[Job]]) -> Select[tuple[Job]]:
-    """Sort jobs that wait for a worker as they are to be served."""
-    lane = case((Job.state == JobState.SUBMITTED, INSPECTION), else_=Job.device)
-    joined = waiting.outerjoin(Turn, and_(Turn.lane == lane, Turn.project_id == Job.project_id))
-    return joined.order_by(func.coalesce(Turn.served_at, NEVER), Job.project_id, Job.priority.desc(), Job.id)
+def next_in_turn(session: Session, waiting: Select[Job]) -> Job | None:
+    """Return the job whose turn it is among those that `waiting` selects, locked; None where all must wait.
+
+    One claim at a time: two that looked at once would both serve the same project. What another transaction has
+    locked is passed over.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(7283401)"))
+    for project_id, lane in session.execute(_projects_in_turn(waiting)):
+        mine = waiting.where(Job.project_id == project_id, _lane_of_job == lane).order_by(Job.priority.desc(), Job.id)
+        job = session.scalars(mine.limit(1).with_for_update(skip_locked=True, of=Job)).first()
+        if job is not None:
+            return job
+    return None
 
 
 def note_turn(session: Session, job: Job, now: datetime) -> None:
-    """Write that the job's project was served in its lane; called before the job leaves its waiting state."""
+    """Write that the job's project was served in its lane; called before the job leaves its waiting state.
+
+    Two that are served within one tick of the clock keep their order: the second is noted a moment later.
+    """
     lane = INSPECTION if job.state == JobState.SUBMITTED else job.device
-    insert_if_absent(session, Turn, lane=lane, project_id=job.project_id, served_at=now)
-    session.get_one(Turn, (lane, job.project_id)).served_at = now
+    last = session.scalar(select(func.max(Turn.served_at)).where(Turn.lane == lane))
+    served_at = now if last is None else max(now, last + timedelta(microseconds=1))
+    insert_if_absent(session, Turn, lane=lane, project_id=job.project_id, served_at=served_at)
+    session.get_one(Turn, (lane, job.project_id)).served_at = served_at
 
 
 def queue_position() -> ColumnElement[Any]:
     """Return the place of a row of `jobs` among all that wait for its device, 1 for the next; null once it runs.
 
-    A job behind r others of its own project is served in round r: before it come those r, and of every other project
-    as many as are served in r rounds, one more where that project's turn is earlier.
+    Before a job stand those of its own project that are served first and, of every other project, those with an
+    earlier round or the same round and an earlier place. Jobs over their project's limit stand behind all others.
     """
-    own = _jobs_ahead_in_the_project()
-    place = 1 + own + func.coalesce(_jobs_ahead_of_others(own), 0)
-    return case((Job.state.in_(BEFORE_THE_START), place)).label("queue_position")
+    standings = _standings()
+    ours, theirs = standings.alias("ours"), standings.alias("theirs")
+    ahead = _jobs_ahead_in_the_project()
+    earlier = ours.c.running + ahead - theirs.c.running + case((theirs.c.place < ours.c.place, 1), else_=0)
+    earlier = _least(theirs.c.waiting, _most(earlier, literal(0)))
+    is_free = ahead < ours.c.room
+    before = case((is_free, _least(theirs.c.room, earlier)), else_=_most(theirs.c.room, earlier))
+    others = (
+        select(func.sum(before))
+        .select_from(
+            ours.join(theirs, and_(theirs.c.device == ours.c.device, theirs.c.project_id != ours.c.project_id))
+        )
+        .where(ours.c.project_id == Job.project_id, ours.c.device == Job.device)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+    place = 1 + ahead + func.coalesce(others, 0)
+    return case((Job.state.in_(WAITING), place)).label("queue_position")
+
+
+def _projects_in_turn(waiting: Select[Job]) -> Select[str, str]:
+    """Select project and lane of all that wait and may be served, in the order of their turns."""
+    found = waiting.with_only_columns(Job.project_id, _lane_of_job.label("lane"), func.min(Job.id).label("oldest"))
+    found_in = found.group_by(Job.project_id, _lane_of_job).subquery()
+    held = aliased(Job)
+    inspected = _counted(held.project_id == found_in.c.project_id, held.state == JobState.VALIDATING)
+    run = _counted(held.project_id == found_in.c.project_id, held.state.in_(RUNNING), held.device == found_in.c.lane)
+    running = case((found_in.c.lane == INSPECTION, inspected), else_=run)
+    limit = case((found_in.c.lane == INSPECTION, None), else_=in_force("jobs_running"))
+    turns = (
+        select(found_in.c.project_id, found_in.c.lane)
+        .join(Project, Project.id == found_in.c.project_id)
+        .join(Organization, Organization.id == Project.organization_id)
+        .outerjoin(Turn, and_(Turn.lane == found_in.c.lane, Turn.project_id == found_in.c.project_id))
+    )
+    may = or_(limit.is_(None), running < limit)
+    return turns.where(may).order_by(running, func.coalesce(Turn.served_at, NEVER), found_in.c.oldest)
+
+
+def _standings() -> CTE:
+    """Select, of each project and device, how many jobs wait and run, how many more may run, and its place."""
+    waits, runs = Job.state.in_(WAITING), Job.state.in_(RUNNING)
+    counted = (
+        select(
+            Job.project_id,
+            Job.device,
+            func.count(case((waits, Job.id))).label("waiting"),
+            func.count(case((runs, Job.id))).label("running"),
+            func.min(case((waits, Job.id))).label("oldest"),
+        )
+        .where(Job.state.in_((*WAITING, *RUNNING)))
+        .group_by(Job.project_id, Job.device)
+        .cte("counted")
+    )
+    limit, c = in_force("jobs_running"), counted.c
+    free = case((limit.is_(None), c.waiting), else_=_most(limit - c.running, literal(0)))
+    order = (c.running.desc(), func.coalesce(Turn.served_at, NEVER), c.oldest)
+    return (
+        select(
+            c.project_id,
+            c.device,
+            c.waiting,
+            c.running,
+            _least(c.waiting, free).label("room"),
+            func.row_number().over(partition_by=c.device, order_by=order).label("place"),
+        )
+        .join(Project, Project.id == c.project_id)
+        .join(Organization, Organization.id == Project.organization_id)
+        .outerjoin(Turn, and_(Turn.lane == c.device, Turn.project_id == c.project_id))
+        .cte("standings")
+    )
 
 
 def _jobs_ahead_in_the_project() -> ColumnElement[int]:
     ahead = aliased(Job)
     sooner = or_(ahead.priority > Job.priority, and_(ahead.priority == Job.priority, ahead.id < Job.id))
-    mine = and_(ahead.device == Job.device, ahead.project_id == Job.project_id, ahead.state.in_(BEFORE_THE_START))
+    mine = and_(ahead.device == Job.device, ahead.project_id == Job.project_id, ahead.state.in_(WAITING))
     return select(func.count()).where(mine, sooner).correlate(Job).scalar_subquery()
 
 
-def _jobs_ahead_of_others(rounds: ColumnElement[int]) -> ColumnElement[int]:
-    other = aliased(Job)
-    waiting = (
-        select(other.project_id, func.count().label("jobs"))
-        .where(other.device == Job.device, other.project_id != Job.project_id, other.state.in_(BEFORE_THE_START))
-        .group_by(other.project_id)
-        .correlate(Job)
-        .subquery()
-    )
-    theirs, ours = _served_at(waiting.c.project_id), _served_at(Job.project_id)
-    is_earlier = or_(theirs < ours, and_(theirs == ours, waiting.c.project_id < Job.project_id))
-    most = rounds + case((is_earlier, 1), else_=0)
-    served = case((waiting.c.jobs < most, waiting.c.jobs), else_=most)
-    return select(func.sum(served)).select_from(waiting).correlate(Job).scalar_subquery()
+def _counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    return select(func.count()).where(*conditions).scalar_subquery()
 
 
-def _served_at(project_id: ColumnElement[Any] | Any) -> ColumnElement[Any]:
-    turn = aliased(Turn)
-    served = select(turn.served_at).where(turn.lane == Job.device, turn.project_id == project_id)
-    return func.coalesce(served.scalar_subquery(), NEVER)
+def _least(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((one < other, one), else_=other)
+
+
+def _most(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((one > other, one), else_=other)

@@ -13,6 +13,7 @@ from core.db import insert_if_absent
 from core.ids import new_id
 from core.jobs.forecast import forecast_for, remaining
 from core.jobs.words import Delivered, Progress
+from core.limits import count_compute
 from core.tables import Artifact, Attempt, Blob, Event, Job, Outbox
 from core.webhooks.outbox import announce
 
@@ -121,6 +122,7 @@ def attach(session: Session, job: Job, delivered: Collection[Delivered], now: da
 
 def end_attempt(session: Session, job: Job, now: datetime, ending: str, detail: str | None = None) -> None:
     attempt = session.get_one(Attempt, (job.id, job.attempt))
+    count_compute(session, job, attempt.started_at, now)
     attempt.ended_at, attempt.ending = now, ending
     attempt.detail = detail[-DETAIL_LENGTH:] if detail else None
 
