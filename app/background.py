@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.keys.service import note_uses
 from app.services import Services
 from app.uploads.service import sweep as sweep_uploads
 from core.queue import dispatch, open_bell
@@ -49,11 +50,18 @@ async def _sweep(services: Services) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         with _faults_logged("sweep"):
+            await asyncio.to_thread(_note_key_uses, services)
             await asyncio.to_thread(sweeper.sweep)
             if loop.time() - tidied_at >= TIDY_SECONDS:
                 tidied_at = loop.time()
                 await asyncio.to_thread(sweeper.forget_the_old)
                 await asyncio.to_thread(sweep_uploads, services)
+
+
+def _note_key_uses(services: Services) -> None:
+    used = services.key_uses.take_due()
+    if used:
+        services.database.do(lambda session: note_uses(session, used))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from core.limits import QuotaExceeded
 from core.problems import problem
 from core.storage.base import StorageFull, StorageUnavailable
 from engine.recipe import TARGETS
@@ -25,16 +26,20 @@ log = structlog.get_logger("app")
 
 
 class Kind(NamedTuple):
-    """What is the same in every problem of one code."""
+    """What is the same in every problem of one code; `type` only where another's specification names one."""
 
     status: int
     title: str
     retryable: bool = False
+    type: str | None = None
 
+
+IANA = "https://iana.org/assignments/http-problem-types#"
 
 PROBLEMS: dict[str, Kind] = {
     "malformed-json": Kind(400, "The body is not JSON"),
     "bad-request": Kind(400, "The request cannot be understood"),
+    "upload-completed": Kind(400, "The upload is whole already", type=f"{IANA}completed-upload"),
     "invalid-page-token": Kind(400, "The page token is not one of ours"),
     "unauthorized": Kind(401, "A valid API key is needed"),
     "key-expired": Kind(401, "The API key is no longer valid"),
@@ -44,25 +49,33 @@ PROBLEMS: dict[str, Kind] = {
     "method-not-allowed": Kind(405, "The method is not allowed here"),
     "request-timeout": Kind(408, "The body stopped arriving", retryable=True),
     "state-conflict": Kind(409, "The state does not allow this"),
-    "upload-offset-mismatch": Kind(409, "The upload stands at another offset", retryable=True),
+    "upload-offset-mismatch": Kind(
+        409, "The upload stands at another offset", retryable=True, type=f"{IANA}mismatching-upload-offset"
+    ),
     "upload-taken-over": Kind(409, "Another request went on with this upload", retryable=True),
     "idempotency-in-progress": Kind(409, "The first request with this key is still running", retryable=True),
+    "direct-upload-unavailable": Kind(409, "Files cannot be put into the store from outside"),
+    "upload-failed": Kind(410, "The upload has failed and takes no more"),
     "artifact-gone": Kind(410, "The file is no longer stored"),
     "precondition-failed": Kind(412, "The precondition does not hold"),
     "request-too-large": Kind(413, "The body is too large"),
     "upload-too-large": Kind(413, "The file is over the limit"),
     "unsupported-media-type": Kind(415, "The media type is not understood here"),
+    "unsupported-format": Kind(415, "The file is of a kind that is not taken here"),
     "range-not-satisfiable": Kind(416, "The range lies outside the file"),
     "validation-failed": Kind(422, "The request is not valid"),
     "unknown-field": Kind(422, "The request has a field that is not known"),
     "upload-empty": Kind(422, "The file is empty"),
     "upload-incomplete": Kind(422, "The file has not arrived in full"),
-    "upload-length-mismatch": Kind(422, "The bytes do not add up to the declared size"),
+    "upload-length-mismatch": Kind(
+        422, "The bytes do not add up to the declared size", type=f"{IANA}inconsistent-upload-length"
+    ),
     "digest-mismatch": Kind(422, "The bytes do not have the digest that was declared"),
     "model-rejected": Kind(422, "No job can run on this model"),
     "dataset-rejected": Kind(422, "No job can use this dataset"),
     "idempotency-mismatch": Kind(422, "The idempotency key belongs to another request"),
     "rate-limited": Kind(429, "The API key asks too often", retryable=True),
+    "checksum-mismatch": Kind(460, "The bytes of the request were damaged on their way", retryable=True),
     "internal-error": Kind(500, "Something broke on our side", retryable=True),
     "not-ready": Kind(503, "The service is not ready", retryable=True),
     "database-unavailable": Kind(503, "The database does not answer", retryable=True),
@@ -105,7 +118,7 @@ def as_problem(code: str, detail: str, *, errors: Sequence[dict[str, Any]] = (),
     """Return the JSON object of a problem, without a request's id."""
     kind = PROBLEMS[code]
     body = problem(code, kind.title, status=kind.status, detail=detail, retryable=kind.retryable, errors=list(errors))
-    return body | members
+    return body | ({} if kind.type is None else {"type": kind.type}) | members
 
 
 def problem_response(refusal: Problem, request_id: str) -> Response:
@@ -135,6 +148,8 @@ def problem_of(error: Exception) -> Problem:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
+    if isinstance(error, QuotaExceeded):
+        return Problem("quota-exceeded", str(error), quota=error.name, limit=error.limit)
     if isinstance(error, IntegrityError) and _is_broken_reference(error):
         return Problem("state-conflict", "What this refers to was deleted or put to use meanwhile. Look at it again.")
     code, detail = _of_fault(error)

@@ -88,7 +88,7 @@ async def identify(services: Services, cache: KeyCache, key: str) -> Identity:
         return known
     identity = await _look_up(services, key)
     cache.put(key, identity)
-    services.keys_used.add(identity.key_id)
+    services.key_uses.note(identity.key_id)
     return identity
 
 

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app import background, dashboard, errors
 from app.artifacts.endpoints import router as artifacts
+from app.audit.endpoints import router as audit
 from app.candidates.endpoints import router as candidates
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
@@ -23,6 +24,8 @@ from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys
 from app.models.endpoints import router as models
 from app.openapi import complete_schema
+from app.projects.endpoints import router as projects
+from app.projects.organizations import router as organizations
 from app.services import Services
 from app.uploads.endpoints import router as uploads
 from app.webhooks.endpoints import router as webhooks
@@ -30,7 +33,22 @@ from app.webhooks.outgoing import outgoing
 from core.settings import Settings, settings
 
 # Routes are tried in this order, each for a price: what is polled stands first.
-ROUTERS = (polls, jobs, health, uploads, artifacts, candidates, models, datasets, catalogue, keys, webhooks)
+ROUTERS = (
+    polls,
+    jobs,
+    health,
+    uploads,
+    artifacts,
+    candidates,
+    models,
+    datasets,
+    catalogue,
+    keys,
+    webhooks,
+    projects,
+    organizations,
+    audit,
+)
 
 VERSION = "0.1.0"
 DESCRIPTION = (

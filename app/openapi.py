@@ -55,13 +55,25 @@ PART_BODY = {
     "requestBody": {"required": True, "content": {"application/partial-upload": _BYTES}},
     "parameters": [
         {"name": "Upload-Offset", "in": "header", "required": True, "schema": {"type": "integer", "minimum": 0}},
-        {"name": "Upload-Complete", "in": "header", "required": False, "schema": {"enum": ["?0", "?1"]}},
+        {"name": "Upload-Complete", "in": "header", "required": True, "schema": {"enum": ["?0", "?1"]}},
+        {"name": "Upload-Length", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 1}},
+        {"name": "Content-Digest", "in": "header", "required": False, "schema": {"type": "string"}},
     ],
 }
 IDEMPOTENT = {
     "parameters": [
         {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}}
     ]
+}
+CREATION = {
+    "requestBody": {"content": {"application/octet-stream": _BYTES}},
+    "parameters": [
+        *IDEMPOTENT["parameters"],
+        {"name": "Upload-Complete", "in": "header", "required": False, "schema": {"enum": ["?0", "?1"]}},
+        {"name": "Upload-Length", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 1}},
+        {"name": "Repr-Digest", "in": "header", "required": False, "schema": {"type": "string"}},
+        {"name": "Content-Disposition", "in": "header", "required": False, "schema": {"type": "string"}},
+    ],
 }
 WAITING = {
     "parameters": [

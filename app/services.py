@@ -9,6 +9,8 @@ from typing import Self
 
 import structlog
 
+from app.memory.joins import Joins
+from app.memory.key_uses import KeyUses
 from app.memory.paces import Paces
 from app.memory.running_hashes import RunningHashes
 from app.memory.shown_jobs import ShownJobs
@@ -33,10 +35,11 @@ class Services:
     storage: Storage
     pepper: bytes = field(repr=False)  # whoever prints the services must not print the secret
     turns: Turns = field(default_factory=Turns)
+    joins: Joins = field(default_factory=Joins)
     hashes: RunningHashes = field(default_factory=RunningHashes)
     shown_jobs: ShownJobs = field(default_factory=ShownJobs)
     paces: Paces = field(default_factory=Paces)
-    keys_used: set[str] = field(default_factory=set)  # since their last use was written down
+    key_uses: KeyUses = field(default_factory=KeyUses)
     job_written: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -65,6 +68,7 @@ class Services:
 
     async def _over(self) -> None:
         await self.turns.over()
+        await self.joins.over()
         await asyncio.get_running_loop().shutdown_default_executor()
 
     @property

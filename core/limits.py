@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, select, union
+from sqlalchemy import ColumnElement, String, bindparam, case, func, select, union
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from core.db import utc_now
-from core.tables import Artifact, ComputeUsage, Dataset, Job, Limited, Organization, Project, StoredModel, Upload
+from core.db import Query, Record, utc_now
+from core.tables import Artifact, ComputeUsage, Dataset, Job, Organization, Project, StoredModel, Upload
 
 LIMITS: Final = (
     "stored_bytes",
@@ -31,14 +31,9 @@ DEVICES: Final = ("cpu", "gpu")  # named so that counting walks the index `jobs_
 class QuotaExceeded(Exception):
     """The project has as much of something as it may have."""
 
-    def __init__(self, name: str, limit: int, found: float, detail: str) -> None:
+    def __init__(self, name: str, limit: int, detail: str) -> None:
         super().__init__(detail)
-        self.name, self.limit, self.found = name, limit, found
-
-
-def said(row: Limited) -> dict[str, int | None]:
-    """Return the limits that a row itself sets."""
-    return {name: getattr(row, f"max_{name}") for name in LIMITS}
+        self.name, self.limit = name, limit
 
 
 def stricter(one: int | None, other: int | None) -> int | None:
@@ -52,11 +47,48 @@ def in_force(name: str) -> ColumnElement[int | None]:
     return case((one.is_(None), other), (other.is_(None), one), (one < other, one), else_=other)
 
 
-def limits_of(session: Session, project_id: str) -> dict[str, int | None]:
+_limits = select(*(in_force(name).label(name) for name in LIMITS)).join_from(
+    Project, Organization, Organization.id == Project.organization_id
+)
+limits_statement: Final = Query(_limits.where(Project.id == bindparam("project_id")))
+"""Every limit in force for a project."""
+
+_MINE: Final[ColumnElement[str]] = bindparam("project_id", type_=String)
+_kept = (
+    select(table.sha256, table.size_bytes).where(table.project_id == _MINE, table.sha256.is_not(None))
+    for table in (StoredModel, Dataset, Artifact, Upload)
+)
+_files = union(*_kept).subquery()
+_coming = select(func.sum(func.coalesce(Upload.size_bytes, Upload.offset_bytes))).where(
+    Upload.project_id == _MINE, Upload.sha256.is_(None), Upload.error.is_(None)
+)
+bytes_statement: Final = Query(
+    select(
+        (func.coalesce(func.sum(_files.c.size_bytes), 0) + func.coalesce(_coming.scalar_subquery(), 0)).label("bytes")
+    )
+)
+"""The project's bytes, the same bytes once, and what uploads that are under way have declared."""
+
+
+def _jobs_in(states: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
+    return Job.project_id == _MINE, Job.state.in_(states), Job.device.in_(DEVICES)
+
+
+waiting_statement: Final = Query(select(func.count().label("jobs")).where(*_jobs_in(WAITING)))
+running_statement: Final = Query(select(Job.running_at).where(*_jobs_in(RUNNING)))
+compute_statement: Final = Query(
+    select(ComputeUsage.device, ComputeUsage.seconds, ComputeUsage.attempts)
+    .where(ComputeUsage.project_id == _MINE, ComputeUsage.month == bindparam("month"))
+    .order_by(ComputeUsage.device)
+)
+"""What a month's ended attempts took, by device."""
+
+
+def limits_of(session: Session, project_id: str) -> Record:
     """Return every limit in force for a project."""
-    columns = [in_force(name).label(name) for name in LIMITS]
-    found = select(*columns).join(Organization, Organization.id == Project.organization_id)
-    return dict(session.execute(found.where(Project.id == project_id)).one()._mapping)
+    found = limits_statement(project_id=project_id).one(session)
+    assert found is not None
+    return found
 
 
 def bytes_left(session: Session, project_id: str) -> int | None:
@@ -64,11 +96,12 @@ def bytes_left(session: Session, project_id: str) -> int | None:
 
     With a limit the project's row stays locked until the transaction ends, so that two at once are counted.
     """
-    limit = limits_of(session, project_id)["stored_bytes"]
+    limit: int | None = limits_of(session, project_id)["stored_bytes"]
     if limit is None:
         return None
     _lock(session, project_id)
-    return max(0, limit - stored_bytes(session, project_id))
+    found = bytes_statement(project_id=project_id).one(session)
+    return max(0, limit - int(found["bytes"] if found else 0))
 
 
 def check_job(session: Session, project_id: str) -> None:
@@ -78,40 +111,17 @@ def check_job(session: Session, project_id: str) -> None:
     if most_waiting is None and most_seconds is None:
         return
     _lock(session, project_id)
-    if most_waiting is not None and (waiting := jobs_in(session, project_id, WAITING)) >= most_waiting:
+    if most_waiting is not None and (waiting := _waiting(session, project_id)) >= most_waiting:
         detail = f"{waiting} jobs of the project wait, and {most_waiting} may. Wait until one has begun, or cancel one."
-        raise QuotaExceeded("jobs_waiting", most_waiting, waiting, detail)
-    if most_seconds is not None and (used := compute_seconds(session, project_id)) >= most_seconds:
-        detail = f"The project's jobs have run for {used:.0f} s of the {most_seconds} s that it has this month."
-        raise QuotaExceeded("compute_seconds_per_month", most_seconds, used, detail)
+        raise QuotaExceeded("jobs_waiting", most_waiting, detail)
+    if most_seconds is not None and (used := _compute_seconds(session, project_id)) >= most_seconds:
+        detail = f"The project's jobs have run for {used:.0f} s of the {most_seconds} s that they may run in a month."
+        raise QuotaExceeded("compute_seconds_per_month", most_seconds, detail)
 
 
-def stored_bytes(session: Session, project_id: str) -> int:
-    """Count the project's bytes, the same bytes once, and what uploads that are under way have declared."""
-    kept = [
-        select(table.sha256, table.size_bytes).where(table.project_id == project_id, table.sha256.is_not(None))
-        for table in (StoredModel, Dataset, Artifact, Upload)
-    ]
-    files = union(*kept).subquery()
-    coming = select(func.sum(func.coalesce(Upload.size_bytes, Upload.offset_bytes)))
-    coming = coming.where(Upload.project_id == project_id, Upload.sha256.is_(None))
-    stored = session.scalar(select(func.sum(files.c.size_bytes)))
-    return int(stored or 0) + int(session.scalar(coming) or 0)
-
-
-def jobs_in(session: Session, project_id: str, states: tuple[str, ...]) -> int:
-    """Count the project's jobs in some states."""
-    return session.scalar(select(func.count()).where(*_jobs_in(project_id, states))) or 0
-
-
-def compute_seconds(session: Session, project_id: str) -> float:
-    """Return how long workers have held the project's running jobs this month, those that run now included."""
-    now = utc_now(session)
-    this_month = ComputeUsage.project_id == project_id, ComputeUsage.month == month_of(now)
-    ended = session.scalar(select(func.sum(ComputeUsage.seconds)).where(*this_month)) or 0.0
-    running = select(Job.running_at).where(*_jobs_in(project_id, RUNNING))
-    begun = [at for at in session.scalars(running) if at is not None]
-    return float(ended) + sum((now - at).total_seconds() for at in begun)
+def seconds_so_far(running: Sequence[Record], now: datetime) -> float:
+    """Add up how long the jobs that run have been running."""
+    return float(sum((now - row["running_at"]).total_seconds() for row in running if row["running_at"] is not None))
 
 
 def count_compute(session: Session, job: Job, started_at: datetime, now: datetime) -> None:
@@ -131,18 +141,17 @@ def month_of(moment: datetime) -> str:
     return f"{moment:%Y-%m}"
 
 
-def usage(session: Session, project_id: str) -> Mapping[str, Any]:
-    """Return what the project has now, under the names of its limits."""
-    return {
-        "stored_bytes": stored_bytes(session, project_id),
-        "jobs_waiting": jobs_in(session, project_id, WAITING),
-        "jobs_running": jobs_in(session, project_id, RUNNING),
-        "compute_seconds_per_month": round(compute_seconds(session, project_id), 1),
-    }
+def _waiting(session: Session, project_id: str) -> int:
+    found = waiting_statement(project_id=project_id).one(session)
+    return int(found["jobs"]) if found else 0
 
 
-def _jobs_in(project_id: str, states: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
-    return Job.project_id == project_id, Job.state.in_(states), Job.device.in_(DEVICES)
+def _compute_seconds(session: Session, project_id: str) -> float:
+    """Return how long workers have held the project's running jobs this month, those that run now included."""
+    now = utc_now(session)
+    ended = compute_statement(project_id=project_id, month=month_of(now)).all(session)
+    running = running_statement(project_id=project_id).all(session)
+    return float(sum(row["seconds"] for row in ended)) + seconds_so_far(running, now)
 
 
 def _lock(session: Session, project_id: str) -> None:

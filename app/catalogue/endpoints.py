@@ -46,6 +46,7 @@ async def get_me(tenant: Reader) -> Response:
     """Tell what the key stands for."""
     identity = tenant.identity
     me = Me(
+        organization_id=identity.organization_id,
         project_id=identity.project_id,
         key_id=identity.key_id,
         key_name=identity.key_name,

@@ -35,6 +35,7 @@ class Limits(BaseModel):
 class Me(BaseModel):
     """The key that asked."""
 
+    organization_id: str
     project_id: str
     key_id: str
     key_name: str

@@ -16,6 +16,7 @@ from core.jobs.moves import give_back, held, in_project, move
 from core.jobs.receipts import write_receipt
 from core.jobs.record import attach, end_attempt, end_stages, ring_later, tell_state
 from core.jobs.words import TERMINAL, WAITING, Claim, DeadlinePassed, Delivered, StateConflict
+from core.limits import check_job
 from core.problems import Problem, job_problem
 from core.tables import Artifact, Attempt, Deletion, Event, Job, JobLabel, JobState, StoredModel
 
@@ -35,7 +36,8 @@ def submit(
     priority: int = 0,
     deadline_at: datetime | None = None,
 ) -> Job:
-    """Write a new job, its labels, its first event and its bell. Raises DeadlinePassed."""
+    """Write a new job, its labels, its first event and its bell. Raises DeadlinePassed and QuotaExceeded."""
+    check_job(session, project_id)
     now = utc_now(session)
     if deadline_at is not None and deadline_at <= now:
         raise DeadlinePassed(f"{deadline_at.isoformat()} has passed; it is {now.isoformat()}.")
