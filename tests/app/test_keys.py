@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.identity import CACHE_SECONDS
+from app.keys.service import note_uses
+from app.memory.key_uses import KeyUses
 from core.keys import new_key
+from core.scopes import OPERATOR, SCOPES, granted
 from tests.app.running import Service, assert_problem, wait_until
+
+numbers = itertools.count(1000)
 
 
 def test_without_a_key_nothing_opens(service: Service) -> None:
@@ -73,20 +81,85 @@ def test_a_key_that_was_taken_back_opens_nothing_after_a_second(service: Service
 @pytest.mark.parametrize(
     ("scopes", "method", "path", "missing"),
     [
-        (["read"], "POST", "/v1/jobs", "write"),
-        (["read"], "PUT", "/v1/files?filename=a", "write"),
-        (["write"], "GET", "/v1/jobs", "read"),
-        (["read", "write"], "GET", "/v1/keys", "admin"),
+        (["read"], "POST", "/v1/jobs", "jobs:write"),
+        (["read"], "PUT", "/v1/files?filename=a", "models:write"),
+        (["jobs:write"], "PUT", "/v1/files?filename=a", "models:write"),
+        (["write"], "GET", "/v1/jobs", "jobs:read"),
+        (["models:read"], "GET", "/v1/jobs", "jobs:read"),
+        (["jobs:read"], "GET", "/v1/webhooks", "webhooks:read"),
+        (["read", "write"], "GET", "/v1/keys", "keys:admin"),
+        (["keys:admin"], "GET", "/v1/audit", "audit:read"),
+        (["admin"], "GET", "/v1/organizations", "organization:admin"),
         (["read", "write"], "GET", "/metrics", "admin"),
     ],
 )
 def test_a_key_does_what_its_scopes_say(
     service: Service, scopes: list[str], method: str, path: str, missing: str
 ) -> None:
-    with service.client(service.new_key(scopes)) as client:
+    service.new_project(project_id := f"prj_{next(numbers):026}")
+    with service.client(service.new_key(scopes, project_id)) as client:
         response = client.request(method, path, json={"model_id": "x"} if method == "POST" else None)
 
     assert assert_problem(response, 403, "forbidden-scope", missing)["required_scope"] == missing
+
+
+@pytest.mark.parametrize("scopes", [["jobs:read"], ["read"], ["admin"], ["organization:admin"]])
+def test_what_a_scope_includes_is_open(service: Service, scopes: list[str]) -> None:
+    service.new_project(project_id := f"prj_{next(numbers):026}")
+    with service.client(service.new_key(scopes, project_id)) as client:
+        assert client.get("/v1/jobs").status_code == 200
+        assert client.get("/v1/me").json()["scopes"] == scopes
+
+
+@given(st.lists(st.sampled_from(SCOPES), min_size=1, unique=True), st.lists(st.sampled_from(SCOPES), unique=True))
+def test_more_scopes_never_grant_less(scopes: list[str], more: list[str]) -> None:
+    for project_id in ("prj_default", "prj_other"):
+        assert granted(scopes, project_id) <= granted([*scopes, *more], project_id)
+    assert (OPERATOR in granted(scopes, "prj_default")) == ("admin" in scopes)
+    assert OPERATOR not in granted(scopes, "prj_other")
+
+
+@pytest.mark.parametrize(
+    ("mine", "asked"),
+    [
+        (["keys:admin"], ["jobs:read"]),
+        (["keys:admin", "jobs:read"], ["read"]),
+        (["admin"], ["organization:admin"]),
+        (["keys:admin", "read", "write"], ["admin"]),
+    ],
+)
+def test_no_key_gives_more_than_it_has(service: Service, mine: list[str], asked: list[str]) -> None:
+    service.new_project(project_id := f"prj_{next(numbers):026}")
+    with service.client(service.new_key(mine, project_id)) as client:
+        refused = client.post("/v1/keys", json={"name": "x", "scopes": asked})
+        assert client.post("/v1/keys", json={"name": "x", "scopes": mine}).status_code == 201
+
+    assert_problem(refused, 403, "forbidden-scope", "does not have")
+
+
+def test_a_weak_key_cannot_take_back_a_strong_one(service: Service, client: httpx2.Client) -> None:
+    strong = client.get("/v1/me").json()
+    with service.client(service.new_key(["keys:admin"], strong["project_id"])) as weak:
+        assert_problem(weak.delete(f"/v1/keys/{strong['key_id']}"), 403, "forbidden-scope")
+
+    assert client.get("/v1/me").status_code == 200
+
+
+def test_the_last_use_of_a_key_is_written_once_a_minute(service: Service, client: httpx2.Client) -> None:
+    key_id = client.get("/v1/me").json()["key_id"]
+    clock = itertools.count(0.0, 31.0)
+    uses = KeyUses(lambda: next(clock))
+    due = []
+    for _ in range(5):
+        uses.note(key_id)
+        due.append(uses.take_due())
+
+    service.database.do(lambda session: note_uses(session, due[0]))
+
+    assert [len(found) for found in due] == [1, 0, 1, 0, 1]
+    (shown,) = client.get("/v1/keys").json()["keys"]
+    assert shown["last_used_at"] >= shown["created_at"]
+    assert key_id in service.services.key_uses.take_due()
 
 
 def test_what_shows_all_projects_is_the_operators_alone(service: Service, client: httpx2.Client) -> None:
