@@ -22,10 +22,12 @@ from app.identity import KeyCache
 from app.jobs.endpoints import polls
 from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys
+from app.manifests.endpoints import router as manifests
 from app.models.endpoints import router as models
 from app.openapi import complete_schema
 from app.projects.endpoints import router as projects
 from app.projects.organizations import router as organizations
+from app.reports.endpoints import router as reports
 from app.services import Services
 from app.uploads.endpoints import router as uploads
 from app.webhooks.endpoints import router as webhooks
@@ -40,6 +42,8 @@ ROUTERS = (
     uploads,
     artifacts,
     candidates,
+    reports,
+    manifests,
     models,
     datasets,
     catalogue,

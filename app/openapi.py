@@ -65,6 +65,7 @@ IDEMPOTENT = {
         {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}}
     ]
 }
+PREFER = {"name": "Prefer", "in": "header", "required": False, "schema": {"type": "string"}, "example": "wait=30"}
 CREATION = {
     "requestBody": {"content": {"application/octet-stream": _BYTES}},
     "parameters": [
@@ -76,10 +77,7 @@ CREATION = {
     ],
 }
 WAITING = {
-    "parameters": [
-        {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}},
-        {"name": "Prefer", "in": "header", "required": False, "schema": {"type": "string"}, "example": "wait=30"},
-    ]
+    "parameters": [{"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}, PREFER]
 }
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Nothing changed since If-None-Match."}}
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
@@ -38,4 +39,8 @@ FileName = Annotated[
 ]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 LabelValue = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+LabelFilter = Annotated[
+    list[Annotated[str, StringConstraints(pattern=r"^[^=]+=", max_length=401)]] | None,
+    Query(max_length=32, description="`name=value`; of several, all must fit.", examples=[["team=vision"]]),
+]
 Labels = Annotated[dict[Name, LabelValue], Field(max_length=32)]

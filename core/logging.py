@@ -54,12 +54,17 @@ def hide_secrets(_logger: object, _method: str, line: MutableMapping[str, Any]) 
     return line
 
 
+def redact(text: str) -> str:
+    """Return a text without the keys and passwords in it."""
+    return SECRET_TEXTS.sub(HIDDEN, text)
+
+
 def _hidden(name: str, value: object) -> object:
     """Return a value without its secrets; `name` is the nearest name above it, in dicts and lists too."""
     if SECRET_NAMES.search(name) and name not in HARMLESS_NAMES:
         return HIDDEN
     if isinstance(value, str):
-        return SECRET_TEXTS.sub(HIDDEN, value)
+        return redact(value)
     if isinstance(value, Mapping):
         return {key: _hidden(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, String, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from core.db import Query
 from core.jobs.order import queue_position
@@ -12,12 +14,16 @@ from core.tables import (
     ApiKey,
     Artifact,
     Attempt,
+    Dataset,
+    Deletion,
     Event,
     Examination,
     Job,
+    JobLabel,
     Organization,
     Outbox,
     Project,
+    SigningKey,
     StoredModel,
     WebhookDelivery,
     Worker,
@@ -55,6 +61,24 @@ job_version_statement: Final = Query(
 )
 """The cheapest look at a job: has anything changed?"""
 
+job_files_statement: Final = Query(
+    select(
+        *(column for column in Job.__table__.columns if column.name != "eta_samples"),
+        StoredModel.name.label("model_name"),
+        StoredModel.sha256.label("model_sha256"),
+        StoredModel.size_bytes.label("model_size_bytes"),
+        Dataset.name.label("dataset_name"),
+        Dataset.sha256.label("dataset_sha256"),
+        Dataset.size_bytes.label("dataset_size_bytes"),
+    )
+    .join(StoredModel, StoredModel.id == Job.model_id)
+    .outerjoin(Dataset, Dataset.id == Job.dataset_id)
+    .where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
+)
+"""Everything of one job, report and all, with the files that it was made from."""
+
+signing_keys_statement: Final = Query(select(*SigningKey.__table__.columns).order_by(SigningKey.created_at.desc()))
+
 job_report_statement: Final = Query(
     select(Job.report, Job.state).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
 )
@@ -67,6 +91,27 @@ jobs_page_statement: Final = Query(
     {"before": LAST_JOB_ID, "state": ""},
 )
 """A project's jobs, newest first, before a job's id; `state` empty for all."""
+
+
+def labelled_jobs(
+    project_id: str, *, labels: Mapping[str, str], before: str, state: str, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Select a project's jobs that have all these labels, newest first, before a job's id; `state` empty for all."""
+    page = select(*_JOB_COLUMNS).where(Job.project_id == project_id, Job.id < before)
+    if state:
+        page = page.where(Job.state == state)
+    for name, value in labels.items():
+        label = aliased(JobLabel)
+        mine = (label.project_id == project_id, label.name == name, label.value == value)
+        page = page.where(Job.id.in_(select(label.job_id).where(*mine)))
+    return page.order_by(Job.id.desc()).limit(limit)
+
+
+receipt_statement: Final = Query(
+    select(*Deletion.__table__.columns).where(
+        _given(Deletion.project_id, "project_id"), _given(Deletion.job_id, "job_id")
+    )
+)
 
 events_statement: Final = Query(
     select(Event.seq, Event.at, Event.type, Event.data)
@@ -107,6 +152,13 @@ key_statement: Final = Query(
     .join(Organization, Organization.id == Project.organization_id)
     .where(_given(ApiKey.public_id, "public_id"))
 )
+
+busy_statement: Final = Query(
+    select(Job.device, func.count().label("jobs"))
+    .where(Job.state.in_(("running", "pausing", "finalizing", "cancelling")))
+    .group_by(Job.device)
+)
+"""How many jobs each device has in hand, whoever's they are: what a waiting job's estimate needs to know of others."""
 
 workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Worker.id))
 

@@ -34,12 +34,16 @@ ENOUGH_TO_JUDGE = 0.1
 
 @dataclass(frozen=True)
 class Update:
-    """One line for whoever waits: `fraction` of the whole job, 0 to 1; `eta_seconds` None until there is a basis."""
+    """One line for whoever waits: `fraction` of the whole job, 0 to 1; `eta_seconds` None until there is a basis.
+
+    `stage_fraction` is how far the stage itself is, 0 to 1.
+    """
 
     stage: str
     fraction: float
     eta_seconds: float | None
     message: str
+    stage_fraction: float = 0.0
 
 
 Listener = Callable[[Update], None]
@@ -85,7 +89,7 @@ class Progress:
     def _publish(self, stage: str, done: float, share: float, stage_seconds: float, message: str) -> None:
         self._fraction = max(self._fraction, done)
         eta_seconds = self._eta_seconds(self._agenda[stage] / sum(self._agenda.values()), share, stage_seconds)
-        self._listener(Update(stage, self._fraction, eta_seconds, message))
+        self._listener(Update(stage, self._fraction, eta_seconds, message, share))
 
     def _eta_seconds(self, weight: float, share: float, stage_seconds: float) -> float | None:
         """Return the seconds left: this stage at its own pace, the others at the job's, and all within the budget.

@@ -39,7 +39,15 @@ class Conversation:
         if self._on_progress is None or fraction is None:
             return
         message = said.get("message")
-        self._on_progress(Progress(str(said.get("stage", "")), fraction, eta, str(message) if message else None))
+        self._on_progress(
+            Progress(
+                str(said.get("stage", "")),
+                fraction,
+                None if eta is None else max(eta, 0.0),
+                str(message) if message else None,
+                _number(said.get("stage_fraction")),
+            )
+        )
 
 
 def _number(value: object) -> float | None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from core import jobs
 from core.blobs import publish
+from core.logging import redact
 from core.storage.base import StorageUnavailable, hash_file
 from worker.heart import Heart
 from worker.isolation import Ending
@@ -68,7 +69,7 @@ def deliver_log(
     if not ending.log_tail:
         return ()
     path = folder.parent / f"log-{claim.attempt}"  # beside the folder that the child can write to
-    path.write_bytes(ending.log_tail)
+    path.write_text(redact(ending.log_tail.decode(errors="replace")))
     name = f"attempt-{claim.attempt}.log"
     return (deliver(place, heart, path, name, "log", "text/plain; charset=utf-8"),)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core import jobs
 from core.db import Database
 
-StopReason = Literal["fenced", "cancelled", "drained"]
+StopReason = Literal["fenced", "cancelled", "paused", "drained"]
 
 BEATS_PER_LEASE: Final = 6
 PROGRESS_SECONDS: Final = 1.0
@@ -106,3 +106,5 @@ class Heart:
             self._answer = "fenced"
         elif answer.cancel_requested:
             self._answer = "cancelled"
+        else:  # a pause is no longer wanted once the work is done
+            self._answer = "paused" if answer.pause_requested else None

@@ -232,8 +232,11 @@ def _deliver(
 
 
 def _stopped(place: Workplace, claim: jobs.Claim, heart: Heart) -> Outcome:
-    if heart.why_stop() == "cancelled":
+    reason = heart.why_stop()
+    if reason == "cancelled":
         return partial(jobs.cancelled, claim=claim)
+    if reason == "paused":
+        return partial(jobs.paused, claim=claim)
     return partial(jobs.release, claim=claim, limits=_limits(place))  # refused where another has the job already
 
 

@@ -20,6 +20,8 @@ OPEN_STATES = (
     JobState.VALIDATING,
     JobState.QUEUED,
     JobState.RUNNING,
+    JobState.PAUSING,
+    JobState.PAUSED,
     JobState.FINALIZING,
     JobState.CANCELLING,
 )

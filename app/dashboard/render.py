@@ -38,6 +38,8 @@ STATE_WORDS = {
     "validating": "Being checked",
     "queued": "Queued",
     "running": "Running",
+    "pausing": "Being paused",
+    "paused": "Paused",
     "finalizing": "Being delivered",
     "succeeded": "Succeeded",
     "rejected": "Refused",

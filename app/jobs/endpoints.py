@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from app.answers import json_answer
 from app.deps import Reader, Writer, check_id
-from app.errors import Problem
 from app.idempotency import Answer, once
-from app.jobs import events, service
-from app.jobs.schemas import EventsPage, JobRequest, JobsPage, JobView
-from app.openapi import EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, WAITING, problems
+from app.jobs import events, log, service
+from app.jobs.schemas import EventsPage, JobRequest, JobsPage, JobView, ReceiptView
+from app.jobs.view import job_view
+from app.openapi import CONTENT, EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, PREFER, RANGES, WAITING, problems
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
 from app.polling import PollRoute
-from core.queries import LAST_JOB_ID, events_statement, job_report_statement, jobs_page_statement
+from app.words import LabelFilter
+from core.queries import LAST_JOB_ID, events_statement, receipt_statement
 from core.tables import JobState
-from engine.report import Report
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403))
 polls = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403), route_class=PollRoute)
 
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 LONGEST_WAIT_SECONDS = 60
+ACCEPTED = problems(404, 409) | {200: {"model": JobView, "description": "The job has ended: a client waited for it."}}
+SUBMITTING = {"parameters": [*IDEMPOTENT["parameters"], PREFER]}
+LOG = CONTENT | problems(404, 412, 416)
 After = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only events behind this number.")]
 
 
@@ -45,71 +49,96 @@ async def get_job(request: Request, tenant: Reader, job_id: str) -> Response:
     return Response(shown.body, headers=headers, media_type="application/json")
 
 
-@router.post("", status_code=202, response_model=JobView, responses=problems(404, 409), openapi_extra=IDEMPOTENT)
+@router.post("", status_code=202, response_model=JobView, responses=ACCEPTED, openapi_extra=SUBMITTING)
 async def create_job(request: Request, tenant: Writer, asked: JobRequest) -> Response:
-    """Ask for a job. It is written before the answer and will be done, whatever happens to this server."""
+    """Ask for a job. It is written before the answer and will be done, whatever happens to this server.
+
+    With `Prefer: wait=N` the answer comes when the job has ended (200), or after N seconds (202).
+    """
 
     def work(session: Session, project_id: str) -> Answer:
-        row = service.create(session, project_id, asked)
-        return Answer(202, service.job_view(row), f"/v1/jobs/{row['id']}")
+        view = service.create(session, project_id, asked)
+        return Answer(202, view, view["links"]["self"])
 
-    response = await once(tenant, request, asked.model_dump(mode="json"), work)
-    tenant.services.job_written.set()
-    return response
+    return await _waited(tenant, request, await once(tenant, request, asked.model_dump(mode="json"), work))
 
 
 @router.get("", response_model=JobsPage, responses=problems(400))
 async def list_jobs(
-    tenant: Reader, state: JobState | None = None, page_size: PageSize = 50, page_token: PageToken = None
+    tenant: Reader,
+    state: JobState | None = None,
+    label: LabelFilter = None,
+    page_size: PageSize = 50,
+    page_token: PageToken = None,
 ) -> Response:
     """List the project's jobs, newest first."""
-    filters = f"jobs:{state or ''}"
+    labels = dict(sorted(text.partition("=")[::2] for text in label or ()))
+    filters = f"jobs:{state or ''}" + "".join(f"&{name}={value}" for name, value in labels.items())
     before = LAST_JOB_ID if page_token is None else read_page_token(page_token, filters)
-    rows = await tenant.fetch_all(jobs_page_statement, before=before, state=state or "", limit=page_size + 1)
+    rows = await service.page(tenant, before=before, state=state or "", labels=labels, limit=page_size + 1)
     shown, following = cut_page(rows, page_size, filters)
-    return json_answer(page_object("jobs", [service.job_view(row) for row in shown], following))
+    load = await service.load_of(tenant, shown)
+    return json_answer(page_object("jobs", [job_view(row, load) for row in shown], following))
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=problems(404, 409))
 async def cancel_job(job_id: str, tenant: Writer) -> Response:
     """Stop a job: at once while it waits, within seconds while it runs."""
-    check_id("job", job_id)
-    row = await tenant.write(lambda session, project_id: service.cancel(session, project_id, job_id))
-    return json_answer(service.job_view(row), 202, {"Location": f"/v1/jobs/{job_id}"})
+    return await _changed(tenant, job_id, service.cancel)
 
 
-@router.post(
-    "/{job_id}/retry", status_code=202, response_model=JobView, responses=problems(404, 409), openapi_extra=IDEMPOTENT
-)
+@router.post("/{job_id}/pause", status_code=202, response_model=JobView, responses=problems(404, 409))
+async def pause_job(job_id: str, tenant: Writer) -> Response:
+    """Hold a job: at once while it waits, within seconds while it runs. It keeps its checkpoints and its progress."""
+    return await _changed(tenant, job_id, service.pause)
+
+
+@router.post("/{job_id}/resume", status_code=202, response_model=JobView, responses=problems(404, 409))
+async def resume_job(job_id: str, tenant: Writer) -> Response:
+    """Let a paused job wait for a worker again, who goes on from its last checkpoint."""
+    return await _changed(tenant, job_id, service.go_on)
+
+
+@router.post("/{job_id}/retry", status_code=202, response_model=JobView, responses=ACCEPTED, openapi_extra=SUBMITTING)
 async def retry_job(request: Request, job_id: str, tenant: Writer) -> Response:
-    """Make a new job like one that has ended."""
+    """Make a new job like one that has ended, without its deadline; `Prefer: wait=N` works as with a new job."""
     check_id("job", job_id)
 
     def work(session: Session, project_id: str) -> Answer:
-        row = service.retry(session, project_id, job_id)
-        return Answer(202, service.job_view(row), f"/v1/jobs/{row['id']}")
+        view = service.retry(session, project_id, job_id)
+        return Answer(202, view, view["links"]["self"])
 
-    response = await once(tenant, request, {"retry_of": job_id}, work)
-    tenant.services.job_written.set()
-    return response
+    return await _waited(tenant, request, await once(tenant, request, {"retry_of": job_id}, work))
 
 
-@router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
+@router.delete("/{job_id}", response_model=ReceiptView, responses=problems(404, 409))
 async def delete_job(job_id: str, tenant: Writer) -> Response:
-    """Delete a job that has ended, with its events and artifacts."""
+    """Delete a job that has ended, with its events and artifacts; the receipt stays at `/v1/jobs/{job_id}/receipt`."""
     check_id("job", job_id)
-    await tenant.write(lambda session, project_id: service.forget(session, project_id, job_id))
-    return Response(status_code=204)
+    receipt = await tenant.write(lambda session, project_id: service.forget(session, project_id, job_id))
+    return json_answer(receipt, headers={"Location": f"/v1/jobs/{job_id}/receipt"})
 
 
-@router.get("/{job_id}/report", response_model=Report, responses=problems(404))
-async def get_report(job_id: str, tenant: Reader) -> Response:
-    """Show what came of a job: measured numbers with their intervals, what was cut and why."""
-    row = await tenant.get(job_report_statement, "job", job_id, job_id=job_id)
-    if row["report"] is None:
-        message = f"Job {job_id} is {row['state']} and has no report. A report is there once a job has succeeded."
-        raise Problem("not-found", message)
-    return json_answer(row["report"])
+@router.get("/{job_id}/receipt", response_model=ReceiptView, responses=problems(404))
+async def get_receipt(job_id: str, tenant: Reader) -> Response:
+    """Show the receipt of a job that was deleted."""
+    row = await tenant.get(receipt_statement, "deleted job", job_id, job_id=job_id)
+    return json_answer({name: row[name] for name in ReceiptView.model_fields})
+
+
+@router.get("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
+async def get_log(request: Request, job_id: str, tenant: Reader) -> Response:
+    """Show a job's log as text, secrets taken out: what was told of it, and what the engine wrote.
+
+    It only grows: `Range: bytes=N-` fetches what came behind the N bytes that a client has, 416 says that nothing did.
+    """
+    return await log.answer(request, tenant, await service.job_row(tenant, job_id))
+
+
+@router.head("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
+async def head_log(request: Request, job_id: str, tenant: Reader) -> Response:
+    """Tell the length of a job's log."""
+    return await log.answer(request, tenant, await service.job_row(tenant, job_id))
 
 
 @router.get("/{job_id}/events", response_model=EventsPage, responses=problems(404) | EVENT_STREAM)
@@ -121,6 +150,27 @@ async def get_events(request: Request, job_id: str, tenant: Reader, after: After
         return events.stream(tenant, job_id, start)
     rows = await tenant.fetch_all(events_statement, job_id=job_id, after=start, limit=events.PAGE_EVENTS)
     return json_answer({"events": rows})
+
+
+async def _changed(tenant: Writer, job_id: str, work: Callable[[Session, str, str], dict[str, Any]]) -> Response:
+    """Do what is asked of one job and show it."""
+    check_id("job", job_id)
+    view = await tenant.write(lambda session, project_id: work(session, project_id, job_id))
+    tenant.services.job_written.set()
+    return json_answer(view, 202, {"Location": f"/v1/jobs/{job_id}"})
+
+
+async def _waited(tenant: Writer, request: Request, response: Response) -> Response:
+    """Let a new job's bell be rung and, where the client would rather wait, show how the job stands after that."""
+    tenant.services.job_written.set()
+    seconds = _wait_seconds(request.headers.get("Prefer"))
+    if seconds is None:
+        return response
+    job_id = response.headers["Location"].rpartition("/")[2]
+    shown = await service.wait_for_change(tenant, job_id, await service.show(tenant, job_id), None, seconds)
+    kept = {name: response.headers[name] for name in ("Location", "Idempotency-Replayed") if name in response.headers}
+    headers = kept | {"Preference-Applied": f"wait={seconds}"}
+    return Response(shown.body, 200 if shown.is_terminal else 202, headers=headers, media_type="application/json")
 
 
 def _wait_seconds(prefer: str | None) -> int | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from app.openapi import ProblemView
 from app.words import Labels
 from core.tables import JobState
 from engine.recipe import Recipe, Strict
 from engine.report import Outcome
+
+Priority = Annotated[
+    int, Field(ge=-100, le=100, description="Among the project's own jobs, more is sooner; projects take turns.")
+]
 
 
 class JobRequest(Strict):
@@ -20,19 +24,49 @@ class JobRequest(Strict):
     model_id: str = Field(max_length=64)
     dataset_id: str | None = Field(default=None, max_length=64)
     recipe: Recipe = Recipe()
-    labels: Labels = Field(default_factory=dict, description="Yours to choose; shown with the job.")
+    labels: Labels = Field(default_factory=dict, description="Yours to choose; the list of jobs can be asked by them.")
+    priority: Priority = 0
+    deadline: AwareDatetime | None = Field(
+        default=None, description="A job that no worker has begun by then ends as `expired`, with `deadline-passed`."
+    )
 
 
 class JobLinks(BaseModel):
     self: str
     events: str
+    log: str
     artifacts: str
     candidates: str
     report: str
+    manifest: str
+
+
+class StageView(BaseModel):
+    """One part of the work of the newest run; `fraction` of the stage, 0 to 1."""
+
+    name: str
+    fraction: float
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class Eta(BaseModel):
+    """Seconds to the end of the job, its wait included; null where nothing is known.
+
+    Half of all jobs are over by `p50_seconds`, nine of ten by `p90_seconds`. `past_jobs` is how many jobs of the
+    project, of the same kind, that is taken from; with 0 the interval is wide.
+    """
+
+    p50_seconds: float | None
+    p90_seconds: float | None
+    past_jobs: int
 
 
 class JobView(BaseModel):
-    """One job. `version` grows with every change; `fraction` never goes back."""
+    """One job. `version` grows with every change; `fraction` never goes back.
+
+    There is one time for each state that the job was in; `finished_at` is that of the state in which it ended.
+    """
 
     id: str
     state: JobState
@@ -41,14 +75,18 @@ class JobView(BaseModel):
     dataset_id: str | None
     recipe: Recipe
     labels: dict[str, str]
+    priority: int
+    deadline: datetime | None
     device: str
     attempt: int
     retry_of: str | None
     stage: str | None
     fraction: float
-    eta_seconds: float | None
+    stages: list[StageView]
+    eta: Eta
+    eta_seconds: float | None = Field(description="The same as `eta.p50_seconds`.")
     message: str | None
-    queue_position: int | None
+    queue_position: int | None = Field(description="1 for the job of its device that is next; null once it runs.")
     error: ProblemView | None
     version: int
     created_at: datetime
@@ -56,6 +94,8 @@ class JobView(BaseModel):
     validating_at: datetime | None
     queued_at: datetime | None
     running_at: datetime | None
+    pausing_at: datetime | None
+    paused_at: datetime | None
     finalizing_at: datetime | None
     cancelling_at: datetime | None
     finished_at: datetime | None
@@ -65,6 +105,24 @@ class JobView(BaseModel):
 class JobsPage(BaseModel):
     jobs: list[JobView]
     next_page_token: str | None
+
+
+class DeletedFile(BaseModel):
+    name: str
+    role: str
+    sha256: str
+    size_bytes: int
+
+
+class ReceiptView(BaseModel):
+    """What was deleted with a job. Bytes that nothing else names are gone from the store by `erased_by`."""
+
+    id: str
+    job_id: str
+    deleted_at: datetime
+    erased_by: datetime
+    events: int
+    files: list[DeletedFile]
 
 
 class EventView(BaseModel):

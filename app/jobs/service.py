@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -11,33 +13,34 @@ from sqlalchemy.orm import Session
 from app.answers import as_json
 from app.deps import Tenant
 from app.errors import Problem, not_found
-from app.jobs.schemas import JobRequest, JobView
+from app.jobs.schemas import JobRequest, ReceiptView
+from app.jobs.view import NOBODY, Loads, job_view, loads
 from app.memory.shown_jobs import Shown
 from app.stored_files import require_usable
 from core.db import Record
-from core.jobs import TERMINAL, JobNotFound, StateConflict, remove, request_cancel, submit
-from core.queries import job_statement, job_version_statement
+from core.jobs import (
+    TERMINAL,
+    DeadlinePassed,
+    JobNotFound,
+    StateConflict,
+    remove,
+    request_cancel,
+    request_pause,
+    resume,
+    submit,
+)
+from core.queries import (
+    busy_statement,
+    job_statement,
+    job_version_statement,
+    jobs_page_statement,
+    labelled_jobs,
+    workers_statement,
+)
 from core.tables import Job
 
 QUEUE_OF_PROVIDER: Final = {"cpu": "cpu", "cuda": "gpu"}
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.25
-
-_SHOWN: Final = tuple(name for name in JobView.model_fields if name not in ("created_at", "links"))
-
-
-def job_view(row: Record) -> dict[str, Any]:
-    """Return a job as clients see it."""
-    view = {name: row[name] for name in _SHOWN}
-    path = f"/v1/jobs/{row['id']}"
-    view["created_at"] = row["submitted_at"]
-    view["links"] = {
-        "self": path,
-        "events": path + "/events",
-        "artifacts": path + "/artifacts",
-        "candidates": path + "/candidates",
-        "report": path + "/report",
-    }
-    return view
 
 
 async def show(tenant: Tenant, job_id: str) -> Shown:
@@ -47,7 +50,8 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
     if known is not None:
         return known
     row = await job_row(tenant, job_id)
-    shown = Shown(row["version"], _etag(row), row["state"] in TERMINAL, as_json(job_view(row)))
+    load = await load_of(tenant, [row])
+    shown = Shown(row["version"], _etag(row, load), row["state"] in TERMINAL, as_json(job_view(row, load)))
     if row["queue_position"] is None:  # a place in the queue changes without a change of the job
         tenant.services.shown_jobs.put(tenant.project_id, job_id, shown)
     return shown
@@ -68,10 +72,30 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     return shown
 
 
-def _etag(row: Record) -> str:
-    """Return the tag of what a client sees: the row's version and, while it waits, its place in the queue."""
+def _etag(row: Record, load: Loads) -> str:
+    """Return the tag of what a client sees: the row's version and, while it waits, its place and who works."""
     place = row["queue_position"]
-    return f'"{row["version"]}"' if place is None else f'"{row["version"]}.{place}"'
+    if place is None:
+        return f'"{row["version"]}"'
+    here = load.get(row["device"], NOBODY)
+    return f'"{row["version"]}.{place}.{here.busy}.{here.slots}"'
+
+
+async def page(tenant: Tenant, *, before: str, state: str, labels: Mapping[str, str], limit: int) -> list[Record]:
+    """Read a page of jobs; the way by labels is a statement of its own, because their number differs."""
+    if not labels:
+        return await tenant.fetch_all(jobs_page_statement, before=before, state=state, limit=limit)
+    asked = labelled_jobs(tenant.project_id, labels=labels, before=before, state=state, limit=limit)
+    return await tenant.services.database.fetch_all(asked)
+
+
+async def load_of(tenant: Tenant, rows: Iterable[Record]) -> Loads:
+    """Count who works on the devices that some of the rows wait for; reads nothing where none waits."""
+    if all(row["queue_position"] is None for row in rows):
+        return {}
+    workers = await tenant.services.database.fetch_all(workers_statement())
+    busy = await tenant.services.database.fetch_all(busy_statement())
+    return loads(workers, busy)
 
 
 async def job_row(tenant: Tenant, job_id: str) -> Record:
@@ -81,15 +105,22 @@ async def job_row(tenant: Tenant, job_id: str) -> Record:
 def create(session: Session, project_id: str, asked: JobRequest) -> Record:
     """Write a job for a model and images that the project has."""
     require_usable(session, project_id, asked.model_id, asked.dataset_id)
-    job = submit(
-        session,
-        project_id=project_id,
-        model_id=asked.model_id,
-        dataset_id=asked.dataset_id,
-        recipe=asked.recipe.model_dump(mode="json"),
-        labels=asked.labels,
-        device=QUEUE_OF_PROVIDER[asked.recipe.deploy.provider],
-    )
+    try:
+        job = submit(
+            session,
+            project_id=project_id,
+            model_id=asked.model_id,
+            dataset_id=asked.dataset_id,
+            recipe=asked.recipe.model_dump(mode="json"),
+            labels=asked.labels,
+            device=QUEUE_OF_PROVIDER[asked.recipe.deploy.provider],
+            priority=asked.priority,
+            deadline_at=asked.deadline,
+        )
+    except DeadlinePassed as error:
+        detail = f"{error} Give a moment that is still to come, or none."
+        errors = [{"pointer": "/deadline", "code": "deadline-passed", "detail": detail}]
+        raise Problem("validation-failed", f"/deadline: {detail}", errors=errors) from error
     return _view_in(session, job)
 
 
@@ -111,36 +142,54 @@ def retry(session: Session, project_id: str, job_id: str) -> Record:
         labels=old.labels,
         device=old.device,
         retry_of=old.id,
+        priority=old.priority,
     )
     return _view_in(session, new)
 
 
 def cancel(session: Session, project_id: str, job_id: str) -> Record:
     """Ask for a job's end; asking for a cancelled job's end again changes nothing."""
+    with _refusals_told(job_id, "It has ended and cannot be cancelled. GET it to see how it ended."):
+        return _view_in(session, request_cancel(session, project_id, job_id))
+
+
+def pause(session: Session, project_id: str, job_id: str) -> Record:
+    """Ask for a job to be held; asking twice is asking once."""
+    with _refusals_told(job_id, "Only a job that waits, is inspected or runs can be paused."):
+        return _view_in(session, request_pause(session, project_id, job_id))
+
+
+def go_on(session: Session, project_id: str, job_id: str) -> Record:
+    """Let a paused job wait for a worker again."""
+    with _refusals_told(job_id, "Only a paused job can be resumed; one that is pausing is paused in seconds."):
+        return _view_in(session, resume(session, project_id, job_id))
+
+
+def forget(session: Session, project_id: str, job_id: str) -> dict[str, Any]:
+    """Delete a job that has ended, with its events and artifacts, and return the receipt."""
+    with _refusals_told(job_id, "Cancel it and wait for its end before deleting it."):
+        receipt = remove(session, project_id, job_id)
+    return {name: getattr(receipt, name) for name in ReceiptView.model_fields}
+
+
+@contextmanager
+def _refusals_told(job_id: str, what_to_do: str) -> Iterator[None]:
+    """Say of a job that it is not there, or in a state in which it cannot be done."""
     try:
-        job = request_cancel(session, project_id, job_id)
+        yield
     except JobNotFound as error:
         raise not_found("job", job_id) from error
     except StateConflict as error:
-        message = f"Job {job_id} is {error.found}: it has ended and cannot be cancelled. GET it to see how it ended."
-        raise Problem("state-conflict", message, state=error.found) from error
-    return _view_in(session, job)
-
-
-def forget(session: Session, project_id: str, job_id: str) -> None:
-    """Delete a job that has ended, with its events and artifacts."""
-    try:
-        remove(session, project_id, job_id)
-    except JobNotFound as error:
-        raise not_found("job", job_id) from error
-    except StateConflict as error:
-        message = f"Job {job_id} is {error.found}. Cancel it and wait for its end before deleting it."
+        message = f"Job {job_id} is {error.found}. {what_to_do}"
         raise Problem("state-conflict", message, state=error.found) from error
 
 
 def _view_in(session: Session, job: Job) -> Record:
-    """Read the job back inside the transaction that changed it, with its place in the queue."""
+    """Read the job back inside the transaction that changed it, as clients see it, with its place in the queue."""
     session.flush()
     row = job_statement(project_id=job.project_id, job_id=job.id).one(session)
     assert row is not None
-    return row
+    if row["queue_position"] is None:
+        return job_view(row)
+    busy, workers = busy_statement().all(session), workers_statement().all(session)
+    return job_view(row, loads(workers, busy))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, case, func, literal, or_, select, text
+from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, case, cast, func, literal, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from core.db import insert_if_absent
@@ -75,7 +75,7 @@ def queue_position() -> ColumnElement[Any]:
         .correlate(Job)
         .scalar_subquery()
     )
-    place = 1 + ahead + func.coalesce(others, 0)
+    place = 1 + ahead + cast(func.coalesce(others, 0), Integer)  # PostgreSQL adds up to a decimal
     return case((Job.state.in_(WAITING), place)).label("queue_position")
 
 

@@ -73,6 +73,8 @@ def begin_stages(session: Session, job: Job) -> None:
     """Forget the stages of an earlier run, and look again at what past jobs took."""
     job.stages, job.eta_samples, job.stage = [], [], None
     job.forecast = forecast_for(session, job)
+    left = remaining(job.forecast, fraction=0.0, elapsed_seconds=0.0, engine_seconds=None)
+    job.eta_seconds, job.eta_p90_seconds = left
 
 
 def end_stages(job: Job, now: datetime) -> None:

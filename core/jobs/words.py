@@ -106,7 +106,7 @@ class Progress:
 class BeatAnswer(NamedTuple):
     still_mine: bool
     cancel_requested: bool
-    pause_requested: bool
+    pause_requested: bool = False
 
 
 @dataclass(frozen=True)

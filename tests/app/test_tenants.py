@@ -49,6 +49,8 @@ def ids(service: Service) -> dict[str, str]:
         "models": model_id,
         "datasets": dataset_id,
         "job_id": job_id,
+        "other_job_id": job_id,
+        "name": "latency",
         "artifact_id": artifact_id,
         "key_id": key_id,
         "webhook_id": webhook_id,

@@ -1,0 +1,1 @@
+"""Signed accounts of jobs that can be checked without this service."""
