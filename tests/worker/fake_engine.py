@@ -11,6 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+LOOKS = {
+    "inspect": {"inputs": [], "operators": {"Conv": 3}, "parameters": 12},
+    "survey": {"images": 3},
+    "doctor": {"findings": []},
+}
 REPORT = {"outcome": "target_met", "summary": "as told"}
 TIMED = {"latency_ms_p50": 1.0, "latency_ms_p95": 2.0, "samples": 9}
 CANDIDATE = {
@@ -71,6 +76,17 @@ def linked_front() -> None:
 
 def refuse() -> None:
     error = {"code": "nothing-to-cut", "title": "Nothing to cut", "message": "Found no unit.", "where": "graph"}
+    say(event="error", error={**error, "retryable": False})
+    sys.exit(1)
+
+
+def blocked() -> None:
+    """Read the network, and find that no job can run on it."""
+    say(blocking=[{"code": "operator-unsupported", "message": "No Sparkle here.", "where": "node"}])
+
+
+def ask_for_architecture() -> None:
+    error = {"code": "recipe-invalid", "title": "x", "message": "Which network?", "where": "architecture"}
     say(event="error", error={**error, "retryable": False})
     sys.exit(1)
 
@@ -182,8 +198,8 @@ def attempt(act) -> bool:  # type: ignore[no-untyped-def]
 def main() -> None:
     verb, model = sys.argv[1:3]
     behaviour = json.loads(Path(model).read_text()).get(verb, "good")
-    if verb == "inspect" and behaviour == "good":
-        say(inputs=[], operators={"Conv": 3}, parameters=12)
+    if verb in LOOKS and behaviour == "good":
+        say(**LOOKS[verb])
     else:
         globals()[behaviour]()
 

@@ -1,0 +1,152 @@
+"""Examinations of uploads, with an engine that does good, evil and nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from core import examinations
+from core.db import utc_now
+from core.tables import Dataset, Examination, FileState, Job, StoredModel
+from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
+from tests.worker.conftest import submit
+from worker.examine import examine_next
+from worker.run_job import run_next
+from worker.workplace import Workplace
+
+
+def bring_model(place: Workplace, recipe: dict[str, Any] | None = None, **behaviour: str) -> None:
+    """Store a "model" that makes the fake engine behave so, and ask for its examination."""
+    content = json.dumps(behaviour).encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = place.settings.data_dir / "incoming"
+    path.write_bytes(content)
+    place.storage.put_file(path, sha256)
+    with place.database.transaction() as session:
+        add_model(session, sha256, len(content))
+        session.execute(update(StoredModel).values(state=FileState.VALIDATING))
+        dataset = {"id": "dat_test", "project_id": PROJECT_ID, "name": "images.zip", "state": FileState.VALIDATING}
+        session.add(Dataset(sha256=sha256, size_bytes=len(content), created_at=utc_now(session), **dataset))
+        session.flush()
+        examinations.ask(session, PROJECT_ID, "model", model_id=MODEL_ID, recipe=recipe)
+
+
+def model_of(place: Workplace) -> StoredModel:
+    with place.database.transaction() as session:
+        model = session.get_one(StoredModel, MODEL_ID)
+        session.expunge(model)
+        return model
+
+
+def test_a_good_model_becomes_ready(place: Workplace) -> None:
+    bring_model(place)
+
+    assert examine_next(place, ("model",))
+
+    model = model_of(place)
+    assert (model.state, model.error) == ("ready", None)
+    assert model.analysis == {"inputs": [], "operators": {"Conv": 3}, "parameters": 12}
+    assert not examine_next(place, ("model",))
+    assert list(place.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(("behaviour", "code"), [("refuse", "nothing-to-cut"), ("blocked", "operator-unsupported")])
+def test_a_bad_model_is_rejected_with_the_engine_s_reason(place: Workplace, behaviour: str, code: str) -> None:
+    bring_model(place, inspect=behaviour)
+
+    assert examine_next(place, ("model",))
+
+    model = model_of(place)
+    assert model.state == "rejected"
+    assert model.error is not None
+    assert (model.error["code"], model.error["status"]) == (code, 422)
+
+
+def test_weights_without_a_graph_wait_for_a_recipe(place: Workplace) -> None:
+    bring_model(place, inspect="ask_for_architecture")
+
+    assert examine_next(place, ("model",))
+
+    model = model_of(place)
+    assert (model.state, model.analysis, model.error) == ("ready", None, None)
+
+
+def test_an_engine_that_falls_is_tried_again_later(place: Workplace) -> None:
+    bring_model(place, inspect="segfault")
+
+    assert examine_next(place, ("model",))
+
+    assert model_of(place).state == "validating"
+    with place.database.transaction() as session:
+        row = session.scalars(select(Examination)).one()
+        assert (row.state, row.trouble_count) == ("waiting", 1)
+        assert row.not_before is not None
+    assert not examine_next(place, ("model",))
+
+
+def test_a_dataset_keeps_what_was_found_in_it(place: Workplace) -> None:
+    bring_model(place)
+    with place.database.transaction() as session:
+        examinations.ask(session, PROJECT_ID, "dataset", dataset_id="dat_test")
+
+    assert examine_next(place, ("dataset", "report"))
+
+    with place.database.transaction() as session:
+        dataset = session.get_one(Dataset, "dat_test")
+        assert (dataset.state, dataset.summary) == ("ready", {"images": 3})
+
+
+def test_a_report_is_kept_with_its_question(place: Workplace) -> None:
+    bring_model(place)
+    with place.database.transaction() as session:
+        asked = examinations.ask(session, PROJECT_ID, "report", model_id=MODEL_ID, dataset_id="dat_test").id
+
+    assert examine_next(place, ("dataset", "report"))
+
+    with place.database.transaction() as session:
+        row = session.get_one(Examination, asked)
+        assert (row.state, row.answer, row.error) == ("done", {"findings": []}, None)
+
+
+def test_a_draining_worker_gives_the_examination_back(place: Workplace) -> None:
+    bring_model(place, inspect="sleep")
+    place.draining.set()
+
+    assert examine_next(place, ("model",))
+
+    with place.database.transaction() as session:
+        row = session.scalars(select(Examination)).one()
+        assert (row.state, row.trouble_count) == ("waiting", 0)
+
+
+def test_a_job_that_waited_for_a_bad_model_is_rejected_without_another_look(place: Workplace) -> None:
+    job_id = submit(place.database, place.storage, place.settings.data_dir, inspect="refuse")
+    with place.database.transaction() as session:
+        session.execute(update(StoredModel).values(state=FileState.VALIDATING))
+        examinations.ask(session, PROJECT_ID, "model", model_id=MODEL_ID)
+    assert not run_next(place)
+    assert examine_next(place, ("model",))
+    place.storage.delete(model_of(place).sha256)  # so that a second look would fail
+
+    assert run_next(place)
+
+    job: Job = read_job(place.database, job_id)
+    assert job.state == "rejected"
+    assert job.error is not None
+    assert job.error["code"] == "nothing-to-cut"
+
+
+def test_a_job_on_an_examined_model_goes_on_without_another_look(place: Workplace) -> None:
+    job_id = submit(place.database, place.storage, place.settings.data_dir)
+    analysis = {"methods": [{"name": "practise", "applies": True, "blocked_by": None}]}
+    with place.database.transaction() as session:
+        session.execute(update(StoredModel).values(analysis=analysis))
+    place.storage.delete(model_of(place).sha256)  # so that a second look would fail
+
+    assert run_next(place)
+
+    assert read_job(place.database, job_id).state == "queued"
