@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 
 from core.db import Database, insert_if_absent, utc_now
 from core.storage import Storage
+from core.storage.base import Direct, Gathered
 from core.tables import Artifact, Blob, Dataset, StoredModel, Upload
 
 GRACE: Final = timedelta(days=3)
@@ -44,6 +45,13 @@ def publish(database: Database, storage: Storage, path: Path, sha256: str) -> No
     with database.transaction() as session:
         touch(session, sha256, size_bytes)
     storage.put_file(path, sha256)
+
+
+def publish_joined(database: Database, direct: Direct, upload_id: str, gathered: Gathered) -> None:
+    """The same for a file whose parts were joined in the store, and read."""
+    with database.transaction() as session:
+        touch(session, gathered.sha256, gathered.size_bytes)
+    direct.publish(upload_id, gathered.sha256)
 
 
 def touch(session: Session, sha256: str, size_bytes: int) -> None:

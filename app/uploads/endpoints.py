@@ -1,108 +1,131 @@
-"""`/v1/files` and `/v1/uploads`: raw bodies in, by the draft "Resumable Uploads for HTTP" where they may be cut off."""
+"""`/v1/files` and `/v1/uploads`: raw bodies in, whole or resumable, or parts that go to the store itself."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy.orm import Session
 
 from app.answers import json_answer
-from app.deps import Reader, Tenant, Writer
+from app.deps import Reader, Writer
 from app.envelope import lift_body_limit
-from app.idempotency import Answer, once
-from app.openapi import BINARY_BODY, IDEMPOTENT, PART_BODY, problems
-from app.uploads import service
-from app.uploads.arrival import append_part, receive_whole
+from app.openapi import BINARY_BODY, CREATION, PART_BODY, problems
+from app.uploads import direct, draft, service, tus
+from app.uploads.dialects import DialectRoute
 from app.uploads.digests import declared_sha256
-from app.uploads.receive import too_large
-from app.uploads.schemas import UploadRequest, UploadView
+from app.uploads.kinds import Kind
+from app.uploads.schemas import PartAddresses, PartsList, PartsRequest, UploadRequest, UploadView
+from app.uploads.whole import receive_whole
 from app.words import FileName
-from core.db import Record
 
-router = APIRouter(tags=["uploads"], responses=problems(401, 403, 413, 422))
+router = APIRouter(tags=["uploads"], responses=problems(401, 403, 413, 422), route_class=DialectRoute)
 
 
 @router.put(
-    "/v1/files", status_code=201, response_model=UploadView, responses=problems(408, 507), openapi_extra=BINARY_BODY
+    "/v1/files",
+    status_code=201,
+    response_model=UploadView,
+    responses=problems(408, 415, 507),
+    openapi_extra=BINARY_BODY,
 )
-async def put_file(request: Request, tenant: Writer, filename: Annotated[FileName, Query()]) -> Response:
+async def put_file(
+    request: Request,
+    tenant: Writer,
+    filename: Annotated[FileName, Query()],
+    kind: Annotated[Kind | None, Query(description="Refuses another kind of file by its first bytes.")] = None,
+) -> Response:
     """Send a whole file in one request, as `curl -T` does; what is cut off is forgotten."""
     lift_body_limit(request)
-    upload = await receive_whole(tenant, request, filename, declared_sha256(request.headers))
+    asked = UploadRequest(filename=filename, kind=kind, sha256=declared_sha256(request.headers))
+    upload = await receive_whole(tenant, request, asked)
     return json_answer(service.upload_view(upload), 201, {"Location": f"/v1/uploads/{upload['id']}"})
 
 
+@router.options("/v1/uploads", status_code=204)
+async def tell_limits(tenant: Reader) -> Response:
+    """Tell the limits of uploads, and what is spoken: the draft "Resumable Uploads for HTTP", and tus."""
+    headers = {"Accept-Patch": draft.PART_TYPE, "Upload-Limit": draft.limits(tenant)}
+    return Response(status_code=204, headers=headers | tus.options(tenant.services.settings.max_upload_bytes))
+
+
 @router.post(
-    "/v1/uploads", status_code=201, response_model=UploadView, responses=problems(409), openapi_extra=IDEMPOTENT
+    "/v1/uploads",
+    status_code=201,
+    response_model=UploadView,
+    responses=problems(408, 409, 410, 415, 507),
+    openapi_extra=CREATION,
 )
 async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) -> Response:
-    """Begin a resumable upload; with a sha256 that the project has, it is complete at once."""
-    settings = tenant.services.settings
-    if asked.size_bytes > settings.max_upload_bytes:
-        raise too_large(settings.max_upload_bytes)
+    """Begin a resumable upload; with a sha256 that the project has, it is complete at once.
 
-    def work(session: Session, project_id: str) -> Answer:
-        upload = service.create(session, project_id, asked, settings.upload_max_age_seconds)
-        return Answer(201, service.upload_view(upload), f"/v1/uploads/{upload['id']}")
-
-    response = await once(tenant, request, asked.model_dump(), work)
-    response.headers["Upload-Limit"] = _limits(tenant)
+    With the header `Upload-Complete` the content is the file's, or its beginning, and what the JSON would say is told
+    by `Upload-Length`, `Repr-Digest`, `Content-Disposition` and the query.
+    """
+    response = await draft.begin(tenant, request, asked)
+    response.headers["Upload-Limit"] = draft.limits(tenant)
     return response
 
 
 @router.get("/v1/uploads/{upload_id}", response_model=UploadView, responses=problems(404))
 async def get_upload(upload_id: str, tenant: Reader) -> Response:
     """Tell how far an upload has come."""
-    upload = await _upload(tenant, upload_id)
-    return json_answer(service.upload_view(upload), headers=_standing(upload))
+    upload = await service.upload_row(tenant, upload_id)
+    return json_answer(service.upload_view(upload), headers=draft.standing(upload))
 
 
-@router.head("/v1/uploads/{upload_id}", status_code=204, responses=problems(404))
+@router.head("/v1/uploads/{upload_id}", status_code=204, responses=problems(404, 410))
 async def head_upload(upload_id: str, tenant: Reader) -> Response:
     """Tell the offset to go on from. A request that is still writing is ended first, so that the offset stays true."""
-    await _upload(tenant, upload_id)
-    await tenant.services.turns.interrupt(upload_id)
-    upload = await _upload(tenant, upload_id)
-    return Response(status_code=204, headers=_standing(upload) | {"Upload-Limit": _limits(tenant)})
+    return await draft.tell_offset(tenant, upload_id)
 
 
 @router.patch(
     "/v1/uploads/{upload_id}",
     response_model=UploadView,
-    responses=problems(404, 408, 409, 415, 507) | {204: {"description": "Kept; more is to come."}},
+    responses=problems(400, 404, 408, 409, 410, 415, 507) | {204: {"description": "Kept; more is to come."}},
     openapi_extra=PART_BODY,
 )
 async def append_to_upload(request: Request, upload_id: str, tenant: Writer) -> Response:
     """Append bytes at `Upload-Offset`; 204 while more is to come, 200 once the file is complete."""
-    lift_body_limit(request)
-    await _upload(tenant, upload_id)
-    upload = await append_part(tenant, request, upload_id)
-    if upload["completed_at"] is None:
-        return Response(status_code=204, headers=_standing(upload))
-    return json_answer(service.upload_view(upload), headers=_standing(upload))
+    await service.upload_row(tenant, upload_id)
+    return await draft.append_part(request, tenant, upload_id)
 
 
 @router.delete("/v1/uploads/{upload_id}", status_code=204, responses=problems(404))
 async def delete_upload(upload_id: str, tenant: Writer) -> Response:
     """Forget an upload; models and datasets made from it stay."""
-    await _upload(tenant, upload_id)
-    await service.remove(tenant, upload_id)
+    await service.remove(tenant, await service.upload_row(tenant, upload_id))
     return Response(status_code=204)
 
 
-async def _upload(tenant: Tenant, upload_id: str) -> Record:
-    return await tenant.get(service.upload_statement, "upload", upload_id, upload_id=upload_id)
+@router.post("/v1/uploads/{upload_id}", include_in_schema=False)
+async def post_to_upload(upload_id: str, tenant: Writer) -> Response:
+    """Refuse what only tus gives a meaning."""
+    await service.upload_row(tenant, upload_id)
+    raise tus.no_method()
 
 
-def _standing(upload: Record) -> dict[str, str]:
-    is_complete = upload["completed_at"] is not None
-    headers = {"Upload-Offset": str(upload["offset_bytes"]), "Upload-Complete": "?1" if is_complete else "?0"}
-    if upload["size_bytes"] is not None:
-        headers["Upload-Length"] = str(upload["size_bytes"])
-    return headers | {"Cache-Control": "no-store"}
+@router.post("/v1/uploads/{upload_id}/parts", response_model=PartAddresses, responses=problems(400, 404, 409, 410))
+async def sign_parts(upload_id: str, tenant: Writer, asked: PartsRequest | None = None) -> Response:
+    """Return addresses in the store, one for each part, to PUT the file's bytes to.
+
+    Without a body, for the first hundred parts that have not arrived. Only where files are kept in S3.
+    """
+    numbers = None if asked is None else asked.part_numbers
+    return json_answer(await direct.addresses(tenant, upload_id, numbers), headers={"Cache-Control": "no-store"})
 
 
-def _limits(tenant: Tenant) -> str:
-    settings = tenant.services.settings
-    return f"max-size={settings.max_upload_bytes}, max-age={settings.upload_max_age_seconds}"
+@router.get("/v1/uploads/{upload_id}/parts", response_model=PartsList, responses=problems(404, 409, 410))
+async def list_parts(upload_id: str, tenant: Reader) -> Response:
+    """List the parts that have arrived in the store."""
+    return json_answer(await direct.arrived(tenant, upload_id), headers={"Cache-Control": "no-store"})
+
+
+@router.post("/v1/uploads/{upload_id}/complete", response_model=UploadView, responses=problems(404, 409, 410, 415))
+async def complete_upload(upload_id: str, tenant: Writer) -> Response:
+    """Join the parts in the store, read them to check size, kind and sha256, and answer when the file is stored.
+
+    That takes as long as reading does. Whoever has not waited for the answer asks again.
+    """
+    upload = await direct.complete(tenant, upload_id)
+    return json_answer(service.upload_view(upload), headers=draft.standing(upload))

@@ -11,14 +11,11 @@ from typing import Self
 
 from app.errors import Problem
 from app.memory.running_hashes import RunningHashes
-
-
-class PartLost(Exception):
-    """The file has fewer bytes than were acknowledged: somebody removed it, or its publishing broke off half way."""
-
-    def __init__(self, size_bytes: int) -> None:
-        super().__init__(f"only {size_bytes} bytes are there")
-        self.size_bytes = size_bytes
+from app.uploads.digests import check_sha256
+from app.uploads.gathering import PartLost
+from core.blobs import publish
+from core.db import Database
+from core.storage.base import HEAD_BYTES, Storage
 
 
 class PartFile:
@@ -27,10 +24,11 @@ class PartFile:
     The lock is the kernel's, so it ends with the process that holds it, however that ends.
     """
 
-    def __init__(self, path: Path, offset: int, hashes: RunningHashes) -> None:
+    def __init__(self, path: Path, offset: int, storage: Storage, hashes: RunningHashes) -> None:
         """Open the file, made if need be. Raises PartLost when it is shorter than `offset`."""
         self.path = path
-        self.offset = offset
+        self.offset = self._begun_at = offset
+        self._storage = storage
         self._hashes = hashes
         self._running: hashlib._Hash | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,17 +51,12 @@ class PartFile:
             self._hashes.keep(self.path, self.offset, self._running)
 
     def recount(self) -> None:
-        """Take up the hash where it stood; must come before the first byte. Slow after a restart, when all is read."""
+        """Take up the hash where it stood. Slow after a restart, when all is read."""
         self._running = self._hashes.take(self.path, self.offset)
-
-    @property
-    def sha256(self) -> str:
-        """The hex digest of everything so far."""
-        assert self._running is not None
-        return self._running.hexdigest()
+        self._begun = self._running.copy()
 
     def append(self, block: bytes | bytearray) -> None:
-        """Write all of `block`, or as much as the disk takes; `offset` counts what was written."""
+        """Write all of `block`, or as much as the disk takes."""
         assert self._running is not None
         rest = memoryview(block)
         while rest:
@@ -72,9 +65,24 @@ class PartFile:
             self.offset += written
             rest = rest[written:]
 
-    def sync(self) -> None:
-        """Return when everything so far would survive a power cut."""
+    def sync(self, *, is_end: bool) -> int:
         os.fsync(self._descriptor)
+        return self.offset
+
+    def rewind(self) -> None:
+        self.offset, self._running = self._begun_at, self._begun
+        self._stand_at(self.offset)
+
+    def head(self) -> bytes:
+        return os.pread(self._descriptor, HEAD_BYTES, 0)
+
+    def publish(self, database: Database, expected_sha256: str | None) -> str:
+        assert self._running is not None
+        sha256 = self._running.hexdigest()
+        check_sha256(sha256, expected_sha256)
+        publish(database, self._storage, self.path, sha256)
+        self._running = None  # nothing is to be kept of it
+        return sha256
 
     def _lock(self) -> None:
         try:

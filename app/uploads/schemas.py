@@ -3,29 +3,77 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.uploads.kinds import Kind
 from app.words import FileName, Sha256
 from engine.recipe import Strict
 
+PARTS_AT_ONCE = 100
+PARTS_PER_UPLOAD = 10_000
+"""S3 takes no more."""
+
 
 class UploadRequest(Strict):
-    """Ask for room for a file; its bytes follow with PATCH."""
+    """Ask for room for a file; its bytes follow with PATCH, or go to the store itself in parts."""
 
     filename: FileName
-    size_bytes: int = Field(ge=1, description="The whole file. An empty file is refused.")
+    size_bytes: int | None = Field(
+        default=None, ge=1, description="The whole file; absent while it is not known. An empty file is refused."
+    )
     sha256: Sha256 | None = Field(default=None, description="If the project has these bytes, nothing need be sent.")
+    kind: Kind | None = Field(default=None, description="Lets a file of another kind be refused by its first bytes.")
 
 
 class UploadView(BaseModel):
-    """One upload; `offset_bytes` of it are safe on the server's disk."""
+    """One upload; `offset_bytes` of it are safely kept. What goes to the store in parts counts when it is whole."""
 
     id: str = Field(examples=["upl_01k9x3vt5h7r8e2m4q6s0w1y3z"])
     filename: str
+    kind: Kind | None
+    state: Literal["receiving", "complete", "failed"]
     size_bytes: int | None
     offset_bytes: int
     sha256: str | None
     complete: bool
+    error: dict[str, Any] | None = Field(description="Why a failed upload takes no more: a problem.")
     created_at: datetime
     expires_at: datetime
+
+
+class PartsRequest(Strict):
+    """Ask for the addresses of some parts; part 1 is the first."""
+
+    part_numbers: list[int] = Field(min_length=1, max_length=PARTS_AT_ONCE, examples=[[1, 2, 3, 4]])
+
+
+class PartAddress(BaseModel):
+    """Where to PUT one part: these bytes of the file and no others, with no header of ours."""
+
+    part_number: int
+    start_byte: int
+    size_bytes: int
+    url: str
+
+
+class PartAddresses(BaseModel):
+    part_bytes: int = Field(description="Of each part but the last.")
+    part_count: int
+    parts: list[PartAddress]
+    expires_at: datetime = Field(description="Ask again for what was not put by then.")
+
+
+class PartView(BaseModel):
+    """A part that has arrived."""
+
+    part_number: int
+    size_bytes: int
+    etag: str
+
+
+class PartsList(BaseModel):
+    part_bytes: int
+    part_count: int
+    parts: list[PartView]

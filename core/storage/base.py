@@ -60,13 +60,22 @@ class Gathered(NamedTuple):
 
 
 class Direct(Protocol):
-    """Files that clients put into the store in parts, by signed URLs. All but the URLs blocks."""
+    """Files that gather in the store in parts, put by us or, by signed URLs, by clients. All but the URLs blocks."""
 
     def begin(self, upload_id: str) -> str:
         """Begin to gather parts; return the store's name for the gathering."""
 
     def part_url(self, upload_id: str, multipart_id: str, part: Part, seconds: int) -> str:
         """Return where one part is to be PUT, for so long."""
+
+    def put_part(self, upload_id: str, multipart_id: str, number: int, content: bytes | bytearray) -> None:
+        """Put one part ourselves."""
+
+    def put_tail(self, upload_id: str, number: int, content: bytes | bytearray) -> None:
+        """Keep the beginning of a part that is not whole yet."""
+
+    def tail(self, upload_id: str, number: int) -> bytes:
+        """Return what is kept of a part that is not whole yet. Raises BlobMissing."""
 
     def parts(self, upload_id: str, multipart_id: str) -> list[Part]:
         """List what has arrived. Raises BlobMissing when nothing is gathered under these names any more."""
@@ -82,6 +91,9 @@ class Direct(Protocol):
 
     def discard(self, upload_id: str, multipart_id: str) -> None:
         """Forget the parts and the joined file."""
+
+    def abandon(self, upload_id: str, multipart_id: str) -> None:
+        """Forget the parts of one gathering, of which an upload may by mischance have two."""
 
 
 class Storage(Protocol):

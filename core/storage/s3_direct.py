@@ -1,4 +1,4 @@
-"""What clients may do at an S3 store themselves, by URLs that are signed for one step each, and the steps around it.
+"""Files that gather in an S3 store part by part: put by clients, by URLs that are signed for one step each, or by us.
 
 Over boto3, which signs what obstore cannot: the parts of a multipart upload. Everything blocks, but for the URLs.
 """
@@ -44,6 +44,23 @@ class S3Direct:
         place = {"UploadId": multipart_id, "PartNumber": part.number, "ContentLength": part.size_bytes}
         return self._signed("upload_part", self._at(_gathering(upload_id)) | place, seconds)
 
+    def put_part(self, upload_id: str, multipart_id: str, number: int, content: bytes | bytearray) -> None:
+        """Put one part ourselves; one of the same number is replaced."""
+        place = self._at(_gathering(upload_id)) | {"UploadId": multipart_id, "PartNumber": number}
+        with _errors(upload_id):
+            self._client.upload_part(**place, Body=bytes(content))
+
+    def put_tail(self, upload_id: str, number: int, content: bytes | bytearray) -> None:
+        """Keep the beginning of a part that is not whole yet: parts but the last must have 5 MiB."""
+        with _errors(upload_id):
+            self._client.put_object(**self._at(f"{_gathering(upload_id)}.tail{number}"), Body=bytes(content))
+
+    def tail(self, upload_id: str, number: int) -> bytes:
+        """Return what is kept of a part. Raises BlobMissing."""
+        with _errors(upload_id):
+            found = self._client.get_object(**self._at(f"{_gathering(upload_id)}.tail{number}"))
+            return bytes(found["Body"].read())
+
     def parts(self, upload_id: str, multipart_id: str) -> list[Part]:
         """List the parts that have arrived. Raises BlobMissing when nothing is gathered under these names any more."""
         with _errors(upload_id):
@@ -77,18 +94,22 @@ class S3Direct:
         with _errors(upload_id):
             whole = TransferConfig(multipart_threshold=COPY_LIMIT_BYTES, use_threads=False)
             self._client.copy(CopySource=source, **self._at(key_of(sha256)), Config=whole)
-            self._client.delete_object(**source)
+            self._forget(upload_id)
 
     def discard(self, upload_id: str, multipart_id: str) -> None:
         """Forget the parts and what was joined of them; what is not there is forgotten already."""
-        place = self._at(_gathering(upload_id))
+        self.abandon(upload_id, multipart_id)
+        with _errors(upload_id):
+            self._forget(upload_id)
+
+    def abandon(self, upload_id: str, multipart_id: str) -> None:
+        """Forget the parts of one gathering, of which an upload may by mischance have two."""
         with _errors(upload_id):
             try:
-                self._client.abort_multipart_upload(**place, UploadId=multipart_id)
+                self._client.abort_multipart_upload(**self._at(_gathering(upload_id)), UploadId=multipart_id)
             except ClientError as error:
                 if _code_of(error) not in _MISSING:
                     raise
-            self._client.delete_object(**place)
 
     def download_url(self, sha256: str, *, name: str, media_type: str, seconds: int) -> str:
         """Return where a blob can be read as a file of this name, for so long."""
@@ -97,6 +118,11 @@ class S3Direct:
             "ResponseContentType": media_type,
         }
         return self._signed("get_object", self._at(key_of(sha256)) | told, seconds)
+
+    def _forget(self, upload_id: str) -> None:
+        place = self._at(_gathering(upload_id))
+        for found in self._client.list_objects_v2(Bucket=place["Bucket"], Prefix=place["Key"]).get("Contents", []):
+            self._client.delete_object(Bucket=place["Bucket"], Key=found["Key"])
 
     def _at(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": f"{self._prefix}/{key}".lstrip("/")}

@@ -14,6 +14,7 @@ import httpx2
 import uvicorn
 from sqlalchemy import update
 
+from app.errors import PROBLEMS
 from app.main import create_app
 from app.services import Services
 from core.db import Database, utc_now
@@ -152,7 +153,7 @@ def assert_problem(response: httpx2.Response, status: int, code: str, *words: st
     body = response.json()
     assert body["code"] == code, body
     assert body["status"] == status
-    assert body["type"] == f"/problems/{code}"
+    assert body["type"] == (PROBLEMS[code].type or f"/problems/{code}")
     assert body["request_id"] == response.headers["Request-Id"]
     assert body["title"]
     assert isinstance(body["retryable"], bool)

@@ -27,6 +27,14 @@ def create(client: httpx2.Client, size_bytes: int = len(CONTENT), **more: Any) -
     return str(response.json()["id"])
 
 
+def assert_failed(client: httpx2.Client, upload_id: str, code: str) -> None:
+    """Check that an upload says why it takes no more, whoever asks."""
+    shown = client.get(f"/v1/uploads/{upload_id}").json()
+    assert (shown["state"], shown["error"]["code"]) == ("failed", code)
+    assert client.head(f"/v1/uploads/{upload_id}").status_code == 410
+    assert_problem(append(client, upload_id, shown["offset_bytes"], b"x"), 410, "upload-failed", "new one")
+
+
 def append(client: httpx2.Client, upload_id: str, offset: int, part: Any, complete: str = "?0") -> httpx2.Response:
     headers = {
         "Content-Type": "application/partial-upload",
@@ -94,10 +102,12 @@ def test_another_offset_is_told_the_right_one(client: httpx2.Client) -> None:
     upload_id = create(client)
     append(client, upload_id, 0, CONTENT[:100])
 
-    for wrong in (0, 99, 101, 10**17):
+    for wrong in (0, 99, 101, 10**14):
         response = append(client, upload_id, wrong, b"x")
         problem = assert_problem(response, 409, "upload-offset-mismatch", "byte 100")
         assert (problem["expected_offset"], problem["provided_offset"]) == (100, wrong)
+        assert (problem["expected-offset"], problem["provided-offset"]) == (100, wrong)
+        assert response.headers["Upload-Offset"] == "100"
         assert problem["retryable"]
 
 
@@ -106,33 +116,52 @@ def test_more_or_fewer_bytes_than_declared_are_refused(client: httpx2.Client) ->
 
     assert_problem(append(client, upload_id, 0, b"x" * 11), 422, "upload-length-mismatch", "10 bytes")
     assert_problem(append(client, upload_id, 0, b"x" * 9, "?1"), 422, "upload-length-mismatch", "missing")
+    assert append(client, upload_id, 0, b"z" * 10, "?1").status_code == 200
+
+
+def test_more_bytes_than_declared_end_an_upload_where_nobody_could_know_before(client: httpx2.Client) -> None:
+    upload_id = create(client, 10)
+
     undeclared = append(client, upload_id, 0, iter([b"x" * 6, b"y" * 6]))
 
-    assert_problem(undeclared, 422, "upload-length-mismatch")
-    offset = client.get(f"/v1/uploads/{upload_id}").json()["offset_bytes"]
-    assert offset in (0, 6)  # the two chunks may have come as one
-    assert append(client, upload_id, offset, b"z" * (10 - offset)).status_code == 200
+    assert_problem(undeclared, 422, "upload-length-mismatch", "10 bytes")
+    assert_failed(client, upload_id, "upload-length-mismatch")
 
 
-def test_a_wrong_digest_begins_again_at_zero(client: httpx2.Client) -> None:
+def test_a_wrong_digest_ends_an_upload_and_leaves_nothing_behind(service: Service, client: httpx2.Client) -> None:
     upload_id = create(client, sha256=SHA256)
 
     response = append(client, upload_id, 0, CONTENT[::-1], "?1")
 
     assert_problem(response, 422, "digest-mismatch", SHA256)
-    assert client.head(f"/v1/uploads/{upload_id}").headers["Upload-Offset"] == "0"
-    assert append(client, upload_id, 0, CONTENT, "?1").status_code == 200
+    assert_failed(client, upload_id, "digest-mismatch")
+    assert f"{upload_id}.part" not in parts_of(service)
 
 
-def test_the_last_part_sent_again_is_told_that_all_is_there(client: httpx2.Client) -> None:
+def test_a_whole_upload_takes_no_more_and_says_so(client: httpx2.Client) -> None:
     upload_id = create(client)
     append(client, upload_id, 0, CONTENT, "?1")
 
     again = append(client, upload_id, len(CONTENT), b"", "?1")
+    more = append(client, upload_id, len(CONTENT), b"x", "?1")
     late = append(client, upload_id, 0, CONTENT, "?1")
 
-    assert (again.status_code, again.json()["complete"]) == (200, True)
+    assert_problem(again, 400, "upload-completed", "whole")
+    assert again.headers["Upload-Complete"] == "?1"
+    assert_problem(more, 422, "upload-length-mismatch")
     assert_problem(late, 409, "upload-offset-mismatch")
+    assert client.head(f"/v1/uploads/{upload_id}").headers["Upload-Complete"] == "?1"
+
+
+def test_an_upload_is_whole_when_the_client_says_so(client: httpx2.Client) -> None:
+    """As the draft has it: reaching the length is not yet the end."""
+    upload_id = create(client)
+
+    reached = append(client, upload_id, 0, CONTENT, "?0")
+    ended = append(client, upload_id, len(CONTENT), b"", "?1")
+
+    assert (reached.status_code, reached.headers["Upload-Complete"]) == (204, "?0")
+    assert (ended.status_code, ended.json()["sha256"]) == (200, SHA256)
 
 
 def test_bytes_that_the_project_has_need_not_be_sent(client: httpx2.Client) -> None:
@@ -154,6 +183,7 @@ def test_bytes_that_the_project_has_need_not_be_sent(client: httpx2.Client) -> N
         ({"Upload-Offset": "-1"}, "Upload-Offset"),
         ({"Upload-Offset": "1" * 30}, "Upload-Offset"),
         ({"Upload-Offset": "0", "Upload-Complete": "true"}, "Upload-Complete"),
+        ({"Upload-Offset": "0"}, "Upload-Complete"),
     ],
 )
 def test_a_part_without_its_headers_is_refused(client: httpx2.Client, headers: dict[str, str], name: str) -> None:
