@@ -6,19 +6,24 @@ Safe to run anywhere, any number of times at once: each step is one short transa
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from core import jobs
+from core.audit import SYSTEM, Deed, append
 from core.db import Database, utc_now
+from core.keys import PepperMissing, load_pepper
 from core.processes import ProcessIdentity
 from core.queue import DEVICES, Bell, dispatch
+from core.retention import Retention, retentions
 from core.settings import Settings
-from core.tables import IdempotencyKey, Worker
+from core.tables import IdempotencyKey, Job, Project, WebhookDelivery, Worker
 from core.webhooks import deliveries
 
 IDEMPOTENCY_HOURS: Final = 24
@@ -41,7 +46,8 @@ class Sweeper:
         """Do every step once."""
         self.take_from_the_lost()
         with self._database.transaction() as session:
-            jobs.expire(session, timedelta(days=self._settings.retention_days))
+            for kept in retentions(session, self._settings.retention_days):
+                jobs.expire(session, kept.max_age, kept.covers(Job.project_id))
             jobs.expire_late(session)
         with self._database.transaction() as session:
             deliveries.give_up_stranded(session, utc_now(session))
@@ -75,23 +81,33 @@ class Sweeper:
 
     def forget_the_old(self) -> None:
         """Delete ended jobs, the log of webhooks, answers that are no longer replayed, workers not seen for long."""
-        while self._forget_jobs():
-            pass
-        while self._forget_deliveries():
-            pass
+        with self._database.transaction() as session:
+            found = retentions(session, self._settings.retention_days)
+        for kept in found:
+            while self._forget_jobs(kept) or self._forget_deliveries(kept):
+                pass
         with self._database.transaction() as session:
             now = utc_now(session)
             old_answers = IdempotencyKey.created_at < now - timedelta(hours=IDEMPOTENCY_HOURS)
             session.execute(delete(IdempotencyKey).where(old_answers))
             session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(days=WORKER_DAYS)))
 
-    def _forget_jobs(self) -> int:
+    def _forget_jobs(self, kept: Retention) -> int:
+        """Forget some jobs, and note it in the audit logs; who lacks the pepper to seal them leaves it to others."""
+        try:
+            pepper = load_pepper(self._settings)
+        except PepperMissing:
+            log.warning("retention.left_to_others", reason="SECATEUR_KEY_PEPPER is not set for this process")
+            return 0
         with self._database.transaction() as session:
-            return jobs.forget(session, timedelta(days=self._settings.retention_days))
+            forgotten = jobs.forget(session, kept.max_age, kept.covers(Job.project_id))
+            _note_forgotten(session, forgotten, kept.days, pepper)
+        return forgotten.total()
 
-    def _forget_deliveries(self) -> int:
+    def _forget_deliveries(self, kept: Retention) -> int:
         with self._database.transaction() as session:
-            return deliveries.forget(session, timedelta(days=self._settings.retention_days), utc_now(session))
+            mine = kept.covers(WebhookDelivery.project_id)
+            return deliveries.forget(session, kept.max_age, utc_now(session), mine)
 
     def _is_really_late(self, lease: jobs.Lease) -> bool:
         """Whether the lease stood still for two beats by this process's own steady clock.
@@ -112,3 +128,12 @@ class Sweeper:
 
 def _gone_workers(workers: Iterable[Worker]) -> set[str]:
     return {row.id for row in workers if ProcessIdentity(row.boot_id, row.pid, row.pid_started).is_gone}
+
+
+def _note_forgotten(session: Session, forgotten: Counter[str], days: int, pepper: bytes) -> None:
+    """Add an entry for each project, in one order everywhere, so that two sweeps cannot lock each other out."""
+    owners = select(Project.organization_id, Project.id).where(Project.id.in_(forgotten))
+    for organization_id, project_id in session.execute(owners.order_by(Project.organization_id, Project.id)).all():
+        details = {"jobs": forgotten[project_id], "retention_days": days}
+        deed = Deed(SYSTEM, "retention", "DELETE /v1/jobs/{job_id}", "/v1/jobs", project_id, details=details)
+        append(session, organization_id, deed, pepper)

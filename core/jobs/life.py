@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -201,19 +202,20 @@ def remove(session: Session, project_id: str, job_id: str) -> Deletion:
     return receipt
 
 
-def forget(session: Session, max_age: timedelta, limit: int = 100) -> int:
-    """Remove up to `limit` jobs that ended longer than `max_age` ago, the oldest first; return how many."""
-    ended = select(Job.id).where(Job.state.in_(TERMINAL), Job.finished_at < utc_now(session) - max_age)
-    found = ended.order_by(Job.finished_at).limit(limit).with_for_update(skip_locked=True)
-    job_ids = session.scalars(found).all()
-    _remove(session, job_ids)
-    return len(job_ids)
+def forget(session: Session, max_age: timedelta, *conditions: ColumnElement[bool], limit: int = 100) -> Counter[str]:
+    """Remove up to `limit` jobs that ended longer than `max_age` ago, the oldest first; count them by project."""
+    old = (Job.state.in_(TERMINAL), Job.finished_at < utc_now(session) - max_age)
+    ended = select(Job.id, Job.project_id).where(*old, *conditions)
+    found = session.execute(ended.order_by(Job.finished_at).limit(limit).with_for_update(skip_locked=True)).all()
+    _remove(session, [job_id for job_id, _ in found])
+    return Counter(project_id for _, project_id in found)
 
 
-def expire(session: Session, max_age: timedelta) -> int:
+def expire(session: Session, max_age: timedelta, *conditions: ColumnElement[bool]) -> int:
     """End jobs that have waited longer than `max_age`; return how many."""
     error = job_problem("expired", f"The job waited for {max_age.days} days, and that is the limit. Submit it again.")
-    return _expire(session, error, Job.state.in_(WAITING), Job.submitted_at < utc_now(session) - max_age)
+    waited = Job.submitted_at < utc_now(session) - max_age
+    return _expire(session, error, Job.state.in_(WAITING), waited, *conditions)
 
 
 def expire_late(session: Session) -> int:

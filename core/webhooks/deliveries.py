@@ -164,9 +164,11 @@ def remove(session: Session, project_id: str, webhook_id: str) -> None:
     session.execute(delete(Webhook).where(Webhook.id == webhook_id))
 
 
-def forget(session: Session, max_age: timedelta, now: datetime, limit: int = 500) -> int:
+def forget(
+    session: Session, max_age: timedelta, now: datetime, *conditions: ColumnElement[bool], limit: int = 500
+) -> int:
     """Remove up to `limit` deliveries that ended longer than `max_age` ago; return how many."""
-    ended = select(WebhookDelivery.id).where(WebhookDelivery.finished_at < now - max_age)
+    ended = select(WebhookDelivery.id).where(WebhookDelivery.finished_at < now - max_age, *conditions)
     found = ended.order_by(WebhookDelivery.finished_at).limit(limit).with_for_update(skip_locked=True)
     delivery_ids = session.scalars(found).all()
     _remove(session, delivery_ids)

@@ -13,9 +13,19 @@ from core import jobs
 from core.db import Database, utc_now
 from core.processes import ProcessIdentity, this_process
 from core.queue import SilentBell
+from core.retention import retentions
 from core.settings import Settings
 from core.sweep import Sweeper
-from core.tables import IdempotencyKey, Job, Outbox, Worker
+from core.tables import (
+    DEFAULT_ORGANIZATION_ID,
+    AuditEntry,
+    IdempotencyKey,
+    Job,
+    Organization,
+    Outbox,
+    Project,
+    Worker,
+)
 from tests.core.samples import PROJECT_ID, WORKER_ID, read_job, running_claim, state_of, submit_job
 
 
@@ -172,3 +182,45 @@ def test_jobs_that_ended_long_ago_are_forgotten(database: Database, settings: Se
 
     with database.transaction() as session:
         assert session.scalars(select(Job.id)).all() == [new]
+
+
+@pytest.mark.parametrize("own", [None, 5])
+def test_a_project_may_keep_its_jobs_for_another_time(database: Database, settings: Settings, own: int | None) -> None:
+    """Exactly those beyond their project's time go, and the audit log of the organisation says how many."""
+    ages = {submit_job(database): days for days in (1, 4, 6, 29, 31)}
+    with database.transaction() as session:
+        now = utc_now(session)
+        session.get_one(Project, PROJECT_ID).max_retention_days = own
+        session.get_one(Organization, DEFAULT_ORGANIZATION_ID).max_retention_days = own and 9
+        for job_id, days in ages.items():
+            ended = {"state": "failed", "finished_at": now - timedelta(days=days)}
+            session.execute(update(Job).where(Job.id == job_id).values(ended))
+
+    Sweeper(database, SilentBell(), settings).forget_the_old()
+
+    kept_days = own or settings.retention_days
+    with database.transaction() as session:
+        assert set(session.scalars(select(Job.id))) == {job_id for job_id, days in ages.items() if days < kept_days}
+        (entry,) = session.scalars(select(AuditEntry)).all()
+    gone = sum(days > kept_days for days in ages.values())
+    assert (entry.actor, entry.project_id) == ("system", PROJECT_ID)
+    assert entry.details == {"jobs": gone, "retention_days": kept_days}
+
+
+def test_each_project_has_one_retention(sqlite: Database) -> None:
+    with sqlite.transaction() as session:
+        now = utc_now(session)
+        session.add(Organization(id="org_strict", name="strict", created_at=now, max_retention_days=3))
+        session.flush()
+        owned = {"a": ("org_strict", None), "b": ("org_strict", 1), "c": ("org_strict", 9), "d": ("org_default", 9)}
+        for name, (owner, days) in {**owned, "e": ("org_default", None)}.items():
+            session.add(Project(id=name, organization_id=owner, name=name, created_at=now, max_retention_days=days))
+        session.flush()
+
+        covered = [
+            (project_id, kept.days)
+            for kept in retentions(session, 30)
+            for project_id in session.scalars(select(Project.id).where(kept.covers(Project.id)))
+        ]
+
+    assert sorted(covered) == [("a", 3), ("b", 1), ("c", 3), ("d", 9), ("e", 30)]
