@@ -22,6 +22,13 @@ class Interval(Strict):
     high: float
 
 
+class Bounds(Strict):
+    """The 95 % interval of a value that is told beside it."""
+
+    low: float
+    high: float
+
+
 class Latency(Strict):
     """Milliseconds of one run at the recipe's batch and threads, over `samples` timed runs."""
 
@@ -62,15 +69,31 @@ class Accuracy(Strict):
 
 
 class OutputFidelity(Strict):
-    """One output of the network, delivered against original, on held-out images."""
+    """One output of the network, delivered against original, on held-out images.
+
+    `relative_error` is that of all images together, `cosine` the mean over them; both are None where no two answers had
+    the same shape. `match`, of whole numbers such as labels and masks, is the share of equal ones. `agreement`, of
+    class scores, is how often the same class is on top. Intervals are drawn over the images, and None where there is
+    one image alone, or where an output does not keep its images apart. `incomparable_images` had answers of one shape
+    by the one network and of another by the other: fewer detections, say.
+    """
 
     output: str
-    relative_error: float
-    cosine: float
+    relative_error: float | None
+    cosine: float | None
+    relative_error_95: Bounds | None = None
+    cosine_95: Bounds | None = None
+    match: float | None = None
+    match_95: Bounds | None = None
+    agreement: Interval | None = None
+    incomparable_images: int = 0
 
 
 class Fidelity(Strict):
-    """How far the cut network still says what the original said, on images that nothing else has seen."""
+    """How far the cut network still says what the original said, on images that nothing else has seen.
+
+    `agreement` and `kl_divergence` are of the first output that is class scores, None where none is.
+    """
 
     images: int
     agreement: Interval | None
@@ -174,6 +197,32 @@ class DroppedCandidate(Strict):
     reason: str
 
 
+class OutputFile(Strict):
+    """The delivered network once more in fewer bits, checked, timed and compared as the network itself is.
+
+    `latency` and `fidelity` are against the original, `ratio_to_fp32` is the time over that of `model.onnx`, in
+    turn. `how` says in what numbers it calculates, `notes` what to know before it is used. `file` is its name among the
+    job's artifacts.
+    """
+
+    kind: Literal["fp16", "int8"]
+    file: str
+    how: str
+    latency: LatencyComparison
+    ratio_to_fp32: Interval
+    fidelity: Fidelity | None
+    size_bytes: int
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+class MissingOutput(Strict):
+    """A file that was asked for and could not be made."""
+
+    kind: Literal["fp16", "int8"]
+    reason: str
+
+
 class Environment(Strict):
     """The machine and software that the figures were measured on."""
 
@@ -191,7 +240,7 @@ class Report(Strict):
     """The whole account of one job. `unruled` are nodes whose operator no rule knows: no channel beside them can go.
 
     Of a front, `candidates` are all that were delivered, the slowest first, and the rest of the report is about the one
-    that was delivered as the model.
+    that was delivered as the model. `outputs` are further files of that one, where the recipe asks for them.
     """
 
     format_version: Literal[1] = 1
@@ -210,6 +259,8 @@ class Report(Strict):
     recovery: Recovery | None
     candidates: tuple[CandidateReport, ...] = ()
     dropped: tuple[DroppedCandidate, ...] = ()
+    outputs: tuple[OutputFile, ...] = ()
+    missing_outputs: tuple[MissingOutput, ...] = ()
     stages: tuple[Stage, ...]
     environment: Environment
     warnings: tuple[str, ...] = ()

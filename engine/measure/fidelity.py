@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.data.images import ImageSet
-from engine.errors import CalibrationMismatch, ModelError, PostconditionFailed
+from engine.errors import CalibrationMismatch, ModelError
 from engine.graph.model import Model
-from engine.measure.batches import Outputs, outputs_in_batches
+from engine.measure.batches import BATCH, Outputs, fixed_batch, input_batches, outputs_in_batches
+from engine.measure.likeness import TINY, Likeness
 from engine.measure.statistics import wilson
 from engine.recipe import Deploy
-from engine.report import Accuracy, Fidelity, Interval, OutputFidelity
+from engine.report import Accuracy, Fidelity, Interval
 
 Scores = npt.NDArray[np.float64]  # (images, classes)
+Pairs = list[tuple[Scores, Scores]]
 
-TINY = 1e-12
+UNIT_LENGTH = 1e-3
+"""How far from 1 the lengths of rows may be that were brought to length 1."""
 
 
 def compare_fidelity(original: Model, delivered: Model, images: ImageSet, deploy: Deploy) -> Fidelity:
-    """Run both networks on the same images and say how alike their outputs are, paired by position.
+    """Run both networks on the same images and say how alike each of their outputs is, paired by position.
 
-    Agreement (same top class) and the Kullback-Leibler divergence of the delivered scores from the original's, in nats,
-    are of the first output that looks like class scores: floating point, (images, classes), more than one class. Scores
-    that are not probabilities yet are soft-maxed. Accuracy is given where the labels can be its class indices.
+    Agreement (same top class) is told of outputs that are class scores. That of the whole, and the Kullback-Leibler
+    divergence of the delivered scores from the original's, in nats, are of the first of these; scores that are not
+    probabilities yet are soft-maxed. Accuracy is given where the labels can be its class indices.
 
     Raises CalibrationMismatch for no image, ModelError where the outputs do not pair, PostconditionFailed where the
     delivered network says something that is not finite and the original does not.
     """
     _require_images(images)
-    likeness: dict[str, _Likeness] = {}
-    scores: list[tuple[Scores, Scores]] = []
-    batches = outputs_in_batches(original, images, deploy), outputs_in_batches(delivered, images, deploy)
-    for expected, answer in zip(*batches, strict=True):
-        found = _paired(expected, answer)
-        for name, output in expected.items():
-            likeness.setdefault(name, _Likeness(name)).add(output, found[name])
-        name_of_scores = scores_output(expected)
-        if name_of_scores is not None:
-            scores.append((_float(expected[name_of_scores]), _float(found[name_of_scores])))
-    outputs = tuple(each.result() for each in likeness.values())
+    _require_pairs(original, delivered)
+    likeness = [Likeness(*pair) for pair in zip(original.outputs, delivered.outputs, strict=True)]
+    rows: dict[str, Pairs] = {}
+    for count, expected, found in _runs(original, delivered, images, deploy):
+        for output, before, after in zip(likeness, expected.values(), found.values(), strict=True):
+            output.add(before, after, count)
+            if _may_be_scores(before, count) and before.shape == after.shape:
+                rows.setdefault(output.name, []).append((_float(before), _float(after)))
+    scores = _class_scores(rows, len(images))
+    agreements = {name: _agreement(*pair) for name, pair in scores.items()}
+    outputs = tuple(each.result().model_copy(update={"agreement": agreements.get(each.name)}) for each in likeness)
     if not scores:
         return Fidelity(images=len(images), agreement=None, kl_divergence=None, outputs=outputs)
-    before, after = (np.concatenate(parts) for parts in zip(*scores, strict=True))
+    before, after = next(iter(scores.values()))
     return Fidelity(
         images=len(images),
-        agreement=_share(before.argmax(axis=1) == after.argmax(axis=1)),
+        agreement=_agreement(before, after),
         kl_divergence=_kl_divergence(before, after),
         outputs=outputs,
         accuracy=_accuracies(before, after, images),
@@ -58,81 +61,68 @@ def compare_fidelity(original: Model, delivered: Model, images: ImageSet, deploy
 def correct(model: Model, images: ImageSet, deploy: Deploy | None = None) -> npt.NDArray[np.bool_] | None:
     """Tell for each image whether its label has the highest score; None where that cannot be told."""
     _require_images(images)
-    scores = []
-    for outputs in outputs_in_batches(model, images, deploy or Deploy()):
-        name = scores_output(outputs)
-        if name is None or not images.labels_fit(outputs[name].shape[1]):
-            return None
-        scores.append(outputs[name])
-    return np.asarray(np.concatenate(scores).argmax(axis=1) == images.labels)
+    rows: dict[str, Pairs] = {}
+    batches = outputs_in_batches(model, images, deploy or Deploy())
+    for count, outputs in zip(_counts(model, images), batches, strict=True):
+        for name, output in outputs.items():
+            if _may_be_scores(output, count):
+                rows.setdefault(name, []).append((_float(output), _float(output)))
+    scores, _ = next(iter(_class_scores(rows, len(images)).values()), (None, None))
+    if scores is None or not images.labels_fit(scores.shape[1]):
+        return None
+    return np.asarray(scores.argmax(axis=1) == images.labels)
 
 
-def scores_output(outputs: Outputs) -> str | None:
-    """Return the name of the first output that looks like class scores."""
-    for name, output in outputs.items():
-        if output.ndim == 2 and output.dtype.kind == "f" and output.shape[1] > 1:
-            return name
-    return None
+def _runs(
+    original: Model, delivered: Model, images: ImageSet, deploy: Deploy
+) -> Iterator[tuple[int, Outputs, Outputs]]:
+    """Yield how many images a run had and what each network said of them; a fixed batch of one is kept for both."""
+    batch = fixed_batch(original) or fixed_batch(delivered) or BATCH
+    answers = (outputs_in_batches(model, images, deploy, batch) for model in (original, delivered))
+    yield from zip(_counts(original, images, batch), *answers, strict=True)
 
 
-@dataclass
-class _Likeness:
-    """Sums over batches that make up one output's relative error and mean cosine."""
-
-    name: str
-    error: float = 0.0
-    signal: float = 0.0
-    cosines: list[float] = field(default_factory=list)
-
-    def add(self, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
-        if expected.shape != found.shape:
-            raise ModelError(
-                f"Output '{self.name}' has shape {expected.shape} in one network and {found.shape} in the other. "
-                "Compare networks that give outputs of the same shapes.",
-                where=self.name,
-            )
-        finite = np.isfinite(expected)
-        if not np.isfinite(found[finite]).all():
-            message = f"Output '{self.name}' of the delivered network has values that are not finite."
-            raise PostconditionFailed(message, where=self.name)
-        before, after = (_flat(np.where(finite, output, 0)) for output in (expected, found))
-        self.error += float(((after - before) ** 2).sum())
-        self.signal += float((before**2).sum())
-        self.cosines.extend(_cosines(before, after))
-
-    def result(self) -> OutputFidelity:
-        error = float(np.sqrt(self.error) / max(np.sqrt(self.signal), TINY))
-        return OutputFidelity(output=self.name, relative_error=error, cosine=float(np.mean(self.cosines)))
+def _counts(model: Model, images: ImageSet, batch: int = BATCH) -> Iterator[int]:
+    """Yield how many images are in each run."""
+    return (used for _, used in input_batches(model, images, batch))
 
 
-def _cosines(before: Scores, after: Scores) -> list[float]:
-    """Return one cosine an image; two outputs of nothing but zeros are alike."""
-    lengths = [np.linalg.norm(output, axis=1, keepdims=True) for output in (before, after)]
-    # each is brought to length 1 first: outputs of 1e-10 have a direction as well
-    units = [output / np.where(length > 0, length, 1) for output, length in zip((before, after), lengths, strict=True)]
-    cosines = (units[0] * units[1]).sum(axis=1)
-    cosines[(before == after).all(axis=1)] = 1.0
-    return [float(cosine) for cosine in np.clip(cosines, -1, 1)]
+def _may_be_scores(output: npt.NDArray[Any], images: int) -> bool:
+    """Tell whether an output has the form of class scores: floating point, (images, classes), more than one class."""
+    return output.ndim == 2 and output.shape[0] == images and output.dtype.kind == "f" and output.shape[1] > 1
 
 
-def _flat(output: npt.NDArray[Any]) -> Scores:
-    """Return (images, values); a lone number is one image."""
-    rows = output.shape[0] if output.ndim else 1
-    return _float(output).reshape(rows, -1)
+def _class_scores(rows: Mapping[str, Pairs], images: int) -> dict[str, tuple[Scores, Scores]]:
+    """Return the outputs that are class scores, in their order, for all images.
+
+    Probabilities are. Of what has the form and does not add up to 1, embeddings are told by their length of 1; and
+    beside an output of probabilities nothing else is taken for logits, which may as well be boxes or landmarks.
+    """
+    whole = {name: _joined(pairs) for name, pairs in rows.items()}
+    whole = {name: pair for name, pair in whole.items() if len(pair[0]) == images and np.isfinite(pair[0]).all()}
+    certain = {name: pair for name, pair in whole.items() if _are_probabilities(pair[0])}
+    return certain or {name: pair for name, pair in whole.items() if not _are_of_length_1(pair[0])}
+
+
+def _joined(pairs: Sequence[tuple[Scores, Scores]]) -> tuple[Scores, Scores]:
+    before, after = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return before, after
+
+
+def _are_probabilities(scores: Scores) -> bool:
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
+def _are_of_length_1(scores: Scores) -> bool:
+    return bool(np.allclose(np.linalg.norm(scores, axis=1), 1, atol=UNIT_LENGTH))
+
+
+def _agreement(before: Scores, after: Scores) -> Interval:
+    return _share(before.argmax(axis=1) == after.argmax(axis=1))
 
 
 def _float(output: npt.NDArray[Any]) -> Scores:
     return output.astype(np.float64)
-
-
-def _paired(expected: Outputs, found: Outputs) -> Outputs:
-    """Return the second network's outputs under the first one's names."""
-    if len(expected) != len(found):
-        raise ModelError(
-            f"One network has the outputs {', '.join(expected)}, the other {', '.join(found)}. "
-            "Compare networks that give the same outputs."
-        )
-    return dict(zip(expected, found.values(), strict=True))
 
 
 def _kl_divergence(before: Scores, after: Scores) -> float:
@@ -141,7 +131,7 @@ def _kl_divergence(before: Scores, after: Scores) -> float:
 
 
 def _log_probabilities(scores: Scores) -> Scores:
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+    if _are_probabilities(scores):
         return np.log(np.maximum(scores, TINY))
     shifted = scores - scores.max(axis=1, keepdims=True)
     normaliser = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -162,3 +152,18 @@ def _share(hits: npt.NDArray[Any]) -> Interval:
 def _require_images(images: ImageSet) -> None:
     if not len(images):
         raise CalibrationMismatch("There is no image to run the network on. Send at least one.")
+
+
+def _require_pairs(original: Model, delivered: Model) -> None:
+    before, after = ([info.name for info in model.outputs] for model in (original, delivered))
+    if len(before) != len(after):
+        raise ModelError(
+            f"One network has the outputs {', '.join(before)}, the other {', '.join(after)}. "
+            "Compare networks that give the same outputs."
+        )
+    batches = [fixed_batch(model) for model in (original, delivered)]
+    if None not in batches and batches[0] != batches[1]:
+        raise ModelError(
+            f"One network has a fixed batch of {batches[0]}, the other of {batches[1]}. "
+            "Export both with the same batch, or one of them with an open one."
+        )
