@@ -25,6 +25,9 @@ STAGES = {
 }
 """Stage -> its usual part of a job's time, in per cent; printed order is the order of the work."""
 
+OUTPUTS_WEIGHT = 6
+"""What further files take, in per cent of a job without them."""
+
 OF_A_CANDIDATE = ("cut", "recover", "merge", "verify", "report")
 """The stages that each candidate of a front goes through."""
 
@@ -67,7 +70,12 @@ class Progress:
     def expect_candidates(self, count: int) -> None:
         """Put so many candidates in the place of one: from here on each is a stage, called `candidate(number)`."""
         each = sum(self._agenda.pop(name) for name in OF_A_CANDIDATE) / count
-        self._agenda |= {candidate(number): each for number in range(1, count + 1)}
+        last = {name: self._agenda.pop(name) for name in ("outputs",) if name in self._agenda}
+        self._agenda |= {candidate(number): each for number in range(1, count + 1)} | last
+
+    def expect_outputs(self) -> None:
+        """Put the making of further files at the end of the agenda."""
+        self._agenda["outputs"] = OUTPUTS_WEIGHT
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:

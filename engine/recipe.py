@@ -279,6 +279,14 @@ class LatencyTable(Strict):
 
 Synthesis = Literal["auto", "procedural", "inversion", "priors"]
 
+OutputKind = Literal["fp32", "fp16", "int8"]
+OUTPUT_KINDS: tuple[OutputKind, ...] = ("fp32", "fp16", "int8")
+
+
+def _each_once(kinds: tuple[OutputKind, ...]) -> tuple[OutputKind, ...]:
+    """Return the kinds in one order, with fp32 among them: the network itself is always delivered."""
+    return tuple(kind for kind in OUTPUT_KINDS if kind == "fp32" or kind in kinds)
+
 
 class Recipe(Strict):
     """One request: cut this network to that target, with these means."""
@@ -290,6 +298,10 @@ class Recipe(Strict):
     architecture: Architecture | None = Field(default=None, description="Needed for a file of bare weights only.")
     synthesis: Synthesis = Field(
         default="auto", description="How images are made where too few are sent; auto: by network and device."
+    )
+    outputs: Annotated[tuple[OutputKind, ...], Field(min_length=1, max_length=16), AfterValidator(_each_once)] = Field(
+        default=("fp32",),
+        description="Files to make of the delivered network: fp32 always, fp16 and int8 where they are named.",
     )
     budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
     seed: int = Field(default=0, ge=0, lt=2**32)
