@@ -96,6 +96,7 @@ CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file.", "content": {"application/octet-stream": _BYTES}},
     206: {"description": "The range that was asked for.", "content": {"application/octet-stream": _BYTES}},
     304: {"description": "The client has these bytes."},
+    307: {"description": "The bytes are at `Location`, in the store itself; send no key there."},
 }
 
 

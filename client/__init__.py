@@ -5,6 +5,7 @@ from client import Client
 
 from client.client import Client
 from client.errors import ClientError, DownloadCorrupt, JobFailed, NotGenuine, Refused, ServerUnreachable, UsageError
+from client.manifests import Verified, read_public_keys, verify_manifest
 from client.resources import Artifact, Candidate, Job
 from client.signatures import verify_webhook
 from client.webhooks import Delivery, Webhook
@@ -22,6 +23,9 @@ __all__ = [
     "Refused",
     "ServerUnreachable",
     "UsageError",
+    "Verified",
     "Webhook",
+    "read_public_keys",
+    "verify_manifest",
     "verify_webhook",
 ]

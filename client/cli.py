@@ -14,6 +14,7 @@ import typer
 from client import options
 from client.compress import Delivery, collect, follow, submit_files
 from client.errors import JobFailed
+from client.job_commands import job_commands
 from client.progress import choose_progress
 from client.recipes import recipe_of
 from client.resources import Job
@@ -32,6 +33,7 @@ main = typer.Typer(
     "Exit codes: 0 done; 1 the job failed or brought no gain; 2 wrong usage; 3 server unreachable; "
     "4 the server refused; 130 left with Ctrl-C (the job goes on).",
 )
+main.add_typer(job_commands)
 main.add_typer(webhooks, name="webhooks")
 
 
@@ -65,6 +67,9 @@ def compress_command(
     synthesis: options.Synthesis = None,
     budget_seconds: options.BudgetSeconds = None,
     seed: options.Seed = None,
+    label: options.Label = None,
+    priority: options.Priority = 0,
+    deadline: options.Deadline = None,
     report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON, to this file.")] = None,
     as_json: options.AsJson = False,
     server: options.Server = None,
@@ -73,13 +78,15 @@ def compress_command(
     """Upload a network, wait for the job, download the result, print the report; without images it is data-free."""
     with problems_shown():
         asked = recipe_of(recipe, context.params)  # an option that shapes the recipe has the name of its key
-        delivery = _deliver(model, calibration, asked, output, server, key)
+        wishes = {"labels": options.labels_of(label), "priority": priority, "deadline": options.moment_of(deadline)}
+        delivery = _deliver(model, calibration, asked, output, server, key, wishes)
         _show_delivery(delivery, report, as_json=as_json)
 
 
 @main.command("jobs")
 def jobs_command(
     state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    label: options.Label = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
     as_json: options.AsJson = False,
     server: options.Server = None,
@@ -87,7 +94,9 @@ def jobs_command(
 ) -> None:
     """List the newest jobs."""
     with problems_shown(), open_client(server, key) as client:
-        found = list(islice(client.jobs(state=state, page_size=min(limit, 100)), limit))
+        found = list(
+            islice(client.jobs(state=state, labels=options.labels_of(label), page_size=min(limit, 100)), limit)
+        )
         if as_json:
             print_json([job.raw for job in found])
         else:
@@ -123,10 +132,17 @@ def cancel_command(
 
 @main.command("report")
 def report_command(
-    job_id: options.JobId, as_json: options.AsJson = False, server: options.Server = None, key: options.Key = None
+    job_id: options.JobId,
+    html: Annotated[Path | None, typer.Option(help="Write it to this file, as a page that needs nothing else.")] = None,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    key: options.Key = None,
 ) -> None:
     """Print what came of a job."""
     with problems_shown(), open_client(server, key) as client:
+        if html is not None:
+            html.write_text(client.report_page(job_id), encoding="utf-8")
+            return
         found = client.report(job_id)
         if as_json:
             print_json(found)
@@ -152,12 +168,18 @@ def download_command(
 
 
 def _deliver(
-    model: Path, calibration: Path | None, recipe: dict[str, Any], output: Path, server: str | None, key: str | None
+    model: Path,
+    calibration: Path | None,
+    recipe: dict[str, Any],
+    output: Path,
+    server: str | None,
+    key: str | None,
+    wishes: dict[str, Any],
 ) -> Delivery:
-    """Submit the job and wait for its result; Ctrl-C leaves the job running."""
+    """Submit the job and wait for its result; Ctrl-C leaves the job running. `wishes` are not of the recipe."""
     progress = choose_progress(err)
     with open_client(server, key, progress) as client:
-        job = submit_files(client, model, calibration, recipe, progress)
+        job = submit_files(client, model, calibration, recipe, progress, **wishes)
         with _left_running(job.id):
             return collect(client, job.id, output, progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -88,23 +89,35 @@ class Client:
         recipe: Mapping[str, Any] | None = None,
         *,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
+        deadline: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Ask for a job; without a dataset it is data-free. An `idempotency_key` makes it once across processes."""
+        """Ask for a job; without a dataset it is data-free. An `idempotency_key` makes it once across processes.
+
+        `priority`, -100 to 100, is among the project's own jobs. A job that nobody has begun by its `deadline`, a
+        moment with a time zone, expires.
+        """
         body = {
             "model_id": model_id,
             "dataset_id": dataset_id,
             "recipe": dict(recipe or {}),
             "labels": dict(labels or {}),
+            "priority": priority,
+            "deadline": None if deadline is None else deadline.isoformat(),
         }
         return read_job(self.connection.post("/v1/jobs", body, idempotency_key=idempotency_key).json())
 
     def job(self, job_id: str) -> Job:
         return read_job(self._get(_job_path(job_id)))
 
-    def jobs(self, *, state: str | None = None, page_size: int = 50) -> Iterator[Job]:
-        """Yield the project's jobs, newest first, fetching pages as they are needed."""
+    def jobs(
+        self, *, state: str | None = None, labels: Mapping[str, str] | None = None, page_size: int = 50
+    ) -> Iterator[Job]:
+        """Yield the project's jobs, newest first, fetching pages as they are needed; `labels` must all fit."""
         parameters: dict[str, Any] = {"page_size": page_size} | ({"state": state} if state else {})
+        if labels:
+            parameters["label"] = [f"{name}={value}" for name, value in labels.items()]
         while True:
             page = self._get("/v1/jobs", parameters)
             yield from (read_job(raw) for raw in page["jobs"])
@@ -137,12 +150,41 @@ class Client:
         """Ask for a new job with the same recipe on the same files; the old one stays as it is."""
         return read_job(self.connection.post(f"{_job_path(job_id)}/retry", {}).json())
 
-    def delete(self, job_id: str) -> None:
-        """Delete a job that has ended, with its files."""
-        self.connection.request("DELETE", _job_path(job_id))
+    def pause(self, job_id: str) -> Job:
+        """Hold a job; it keeps what it has done so far."""
+        return read_job(self.connection.post(f"{_job_path(job_id)}/pause", {}).json())
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on."""
+        return read_job(self.connection.post(f"{_job_path(job_id)}/resume", {}).json())
+
+    def delete(self, job_id: str) -> dict[str, Any]:
+        """Delete a job that has ended, with its files; return the receipt, empty from a server that gives none."""
+        response = self.connection.request("DELETE", _job_path(job_id))
+        return dict(response.json()) if response.content else {}
 
     def report(self, job_id: str) -> dict[str, Any]:
         return self._get(f"{_job_path(job_id)}/report")
+
+    def report_page(self, job_id: str) -> str:
+        """Return the report as one page of HTML that needs nothing else."""
+        headers = {"Accept": "text/html"}
+        return self.connection.request("GET", f"{_job_path(job_id)}/report", headers=headers).text
+
+    def compare(self, job_id: str, other_job_id: str) -> dict[str, Any]:
+        """Return two jobs side by side: what was asked and what came of it."""
+        return self._get(f"{_job_path(job_id)}/compare/{quote(other_job_id, safe='')}")
+
+    def log(self, job_id: str) -> str:
+        return self.connection.request("GET", f"{_job_path(job_id)}/log").text
+
+    def manifest(self, job_id: str) -> bytes:
+        """Return the signed account of a job, for `verify_manifest`."""
+        return self.connection.request("GET", f"{_job_path(job_id)}/manifest").content
+
+    def signing_keys(self) -> dict[str, Any]:
+        """Return the public keys that manifests of this service are signed with."""
+        return self._get("/v1/signing-keys")
 
     def events(self, job_id: str, *, after: int = 0) -> list[dict[str, Any]]:
         """Return the job's history after event number `after`."""

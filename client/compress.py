@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,15 @@ def compress(
 
 
 def submit_files(
-    client: Client, model: Path, calibration: Path | None, recipe: Mapping[str, Any], progress: Progress
+    client: Client,
+    model: Path,
+    calibration: Path | None,
+    recipe: Mapping[str, Any],
+    progress: Progress,
+    *,
+    labels: Mapping[str, str] | None = None,
+    priority: int = 0,
+    deadline: datetime | None = None,
 ) -> Job:
     """Upload what the server does not know yet and submit one job."""
     with progress.transfer(f"uploading {model.name}") as on_bytes:
@@ -44,7 +53,7 @@ def submit_files(
     if calibration is not None:
         with progress.transfer(f"uploading {calibration.name}") as on_bytes:
             dataset_id = client.upload_dataset(calibration, on_bytes=on_bytes)
-    return client.submit(model_id, dataset_id, recipe)
+    return client.submit(model_id, dataset_id, recipe, labels=labels, priority=priority, deadline=deadline)
 
 
 def collect(client: Client, job_id: str, output: Path, progress: Progress) -> Delivery:

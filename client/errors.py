@@ -3,7 +3,7 @@
 ClientError             1
 ├── JobFailed           1   the job ended without a result
 ├── DownloadCorrupt     1   the bytes that came are not the bytes that were promised
-├── NotGenuine          1   a webhook's message is not from the service, not whole, or not of now
+├── NotGenuine          1   a message or manifest is not from the service, not whole, or not of now
 ├── UsageError          2   an option, a file or a setting of the user's
 ├── ServerUnreachable   3   no answer for as long as we were patient
 └── Refused             4   the server understood and said no
@@ -31,7 +31,7 @@ class DownloadCorrupt(ClientError):
 
 
 class NotGenuine(ClientError):
-    title = "The message cannot be trusted"
+    title = "This cannot be trusted"
 
 
 class UsageError(ClientError):

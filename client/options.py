@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from client.errors import UsageError
+
+MOMENTS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 _TARGET = "Target (at most one; without, 0.7 of the latency)"
 _DEPLOY = "Where the result will run"
 _IMAGES = "How an image becomes the network's input"
@@ -61,3 +65,25 @@ Synthesis = Annotated[
 ]
 BudgetSeconds = Annotated[float | None, typer.Option(help="Wall-clock time for the whole job.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same job.")]
+
+Label = Annotated[
+    list[str] | None, typer.Option(help="name=value, yours to choose (repeatable).", metavar="NAME=VALUE")
+]
+Priority = Annotated[int, typer.Option(help="Among your project's jobs; more is sooner.", min=-100, max=100)]
+Deadline = Annotated[
+    datetime | None,
+    typer.Option(help="Give the job up if nobody has begun it by then; local time without a zone.", formats=MOMENTS),
+]
+
+
+def labels_of(texts: list[str] | None) -> dict[str, str]:
+    """Read labels as they are written on the command line. Raises UsageError."""
+    for text in texts or ():
+        if not text.partition("=")[0] or "=" not in text:
+            raise UsageError(f"'{text}' is no label.", what_to_do="Write it as name=value, such as team=vision.")
+    return dict(text.split("=", 1) for text in texts or ())
+
+
+def moment_of(given: datetime | None) -> datetime | None:
+    """Take a moment without a zone as local time."""
+    return None if given is None else given.astimezone()

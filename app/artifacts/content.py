@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.datastructures import Headers
 
 from app.artifacts.ranges import Span, asked_span
 from app.errors import Problem
@@ -15,8 +17,13 @@ from core.db import Record
 from core.storage.base import BlobMissing, Storage
 
 
-async def content_of(request: Request, storage: Storage, artifact: Record) -> Response:
-    """Return the stored bytes that a request asks for, with all that a careful client checks."""
+async def content_of(
+    request: Request, storage: Storage, artifact: Record, signed_seconds: int | None = None
+) -> Response:
+    """Return the stored bytes that a request asks for, with all that a careful client checks.
+
+    With `signed_seconds` a client is sent to the store itself, where that has signed addresses, for so long.
+    """
     etag = f'"{artifact["sha256"]}"'
     headers = _headers(artifact, etag)
     asked = request.headers
@@ -29,6 +36,10 @@ async def content_of(request: Request, storage: Storage, artifact: Record) -> Re
     status = 200 if span is None else 206
     if span is not None:
         headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size_bytes}"
+    if signed_seconds is not None and request.method == "GET" and _may_go_elsewhere(asked, etag):
+        address = await _address(storage, artifact, signed_seconds)
+        if address is not None:
+            return Response(status_code=307, headers=_on_the_way(headers, address))
     span = span or Span(0, size_bytes)
     headers["Content-Length"] = str(span.length)
     if request.method == "HEAD":
@@ -37,14 +48,38 @@ async def content_of(request: Request, storage: Storage, artifact: Record) -> Re
     return StreamingResponse(chunks, status, headers=headers, media_type=artifact["media_type"])
 
 
+def _may_go_elsewhere(asked: Headers, etag: str) -> bool:
+    """Stores know ranges but not `If-Range`: who names another file there is given the whole of this one by us."""
+    return "If-Range" not in asked or asked["If-Range"].strip() == etag
+
+
+async def _address(storage: Storage, artifact: Record, seconds: int) -> str | None:
+    """Return where the store itself sends the bytes, if it has addresses; missing bytes are a problem."""
+    name, media_type = artifact["name"].rpartition("/")[2], artifact["media_type"]
+    address = storage.download_url(artifact["sha256"], name=name, media_type=media_type, seconds=seconds)
+    if address is not None and not await asyncio.to_thread(storage.exists, artifact["sha256"]):
+        raise _gone(artifact)
+    return address
+
+
+def _on_the_way(headers: dict[str, str], address: str) -> dict[str, str]:
+    """Keep what a client checks the bytes by; the address itself is a secret for as long as it works."""
+    kept = {name: headers[name] for name in ("ETag", "Repr-Digest")}
+    return kept | {"Location": address, "Cache-Control": "no-store"}
+
+
+def _gone(artifact: Record) -> Problem:
+    message = f"The bytes of {artifact['name']} are no longer stored. Run the job again (POST …/retry)."
+    return Problem("artifact-gone", message)
+
+
 async def _begun(storage: Storage, artifact: Record, span: Span) -> AsyncIterator[bytes]:
     """Read the first chunk before the status is sent: a missing file must be a problem, not a cut."""
     chunks = storage.stream(artifact["sha256"], span.start, span.stop)
     try:
         first = await anext(chunks, b"")
     except BlobMissing as error:
-        message = f"The bytes of {artifact['name']} are no longer stored. Run the job again (POST …/retry)."
-        raise Problem("artifact-gone", message) from error
+        raise _gone(artifact) from error
     return _chain(first, chunks)
 
 

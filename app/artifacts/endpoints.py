@@ -14,6 +14,7 @@ from app.jobs.service import job_row
 from app.openapi import CONTENT, RANGES, problems
 from core.db import Record
 from core.queries import artifact_statement, artifacts_statement
+from core.settings import Settings
 
 router = APIRouter(prefix="/v1", tags=["artifacts"], responses=problems(401, 403, 404))
 
@@ -38,8 +39,12 @@ async def get_artifact(artifact_id: str, tenant: Reader) -> Response:
     "/artifacts/{artifact_id}/content", response_class=Response, responses=CONTENT_RESPONSES, openapi_extra=RANGES
 )
 async def get_content(request: Request, artifact_id: str, tenant: Reader) -> Response:
-    """Download an artifact, or a range of it. The ETag is its sha256."""
-    return await content_of(request, tenant.services.storage, await _artifact(tenant, artifact_id))
+    """Download an artifact, or a range of it. The ETag is its sha256.
+
+    Where clients can reach the store themselves, a redirect leads there, for a while.
+    """
+    services, artifact = tenant.services, await _artifact(tenant, artifact_id)
+    return await content_of(request, services.storage, artifact, signed_seconds(services.settings))
 
 
 @router.head(
@@ -48,6 +53,15 @@ async def get_content(request: Request, artifact_id: str, tenant: Reader) -> Res
 async def head_content(request: Request, artifact_id: str, tenant: Reader) -> Response:
     """Tell an artifact's size and digest."""
     return await content_of(request, tenant.services.storage, await _artifact(tenant, artifact_id))
+
+
+def signed_seconds(settings: Settings) -> int | None:
+    """Say how long an address in the store is good for; None where clients may not be able to reach the store.
+
+    An endpoint of one's own is often reachable from within only: then the settings name a public one, or none.
+    """
+    can_be_reached = settings.s3_public_endpoint is not None or settings.s3_endpoint is None
+    return settings.signed_url_seconds if can_be_reached else None
 
 
 def artifact_view(row: Record) -> dict[str, Any]:
