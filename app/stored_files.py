@@ -87,7 +87,7 @@ def stored_files_router(kind: Kind) -> APIRouter:
 
 
 def _add_writing(router: APIRouter, kind: Kind) -> None:
-    async def create(request: Request, tenant: Writer, asked: kind.asked) -> Response:  # type: ignore[name-defined]  # each kind has its own body
+    async def create(request: Request, tenant: Writer, asked: FromUpload) -> Response:
         def work(session: Session, project_id: str) -> Answer:
             view = _create(session, project_id, kind, asked)
             return Answer(201, view, f"/v1/{kind.plural}/{view['id']}")
@@ -101,6 +101,7 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
         await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
         return Response(status_code=204)
 
+    create.__annotations__["asked"] = kind.asked  # each kind has its own body, which FastAPI reads here
     made: Any = {"status_code": 201, "response_model": kind.view, "openapi_extra": IDEMPOTENT}
     router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409), **made)(create)
     gone: Any = {"status_code": 204, "responses": problems(404, 409)}
@@ -109,7 +110,8 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
 
 def _add_reading(router: APIRouter, kind: Kind) -> None:
     one, page = _statements(kind)
-    fields: dict[str, Any] = {kind.plural: (list[kind.view], ...), "next_page_token": (str | None, ...)}
+    shown_each: Any = list[kind.view]  # type: ignore[name-defined]  # each kind has its own view
+    fields: dict[str, Any] = {kind.plural: (shown_each, ...), "next_page_token": (str | None, ...)}
     listing: Any = create_model(f"{kind.plural.title()}Page", **fields)
 
     async def list_page(tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None) -> Response:
@@ -182,9 +184,8 @@ def require_usable(session: Session, project_id: str, model_id: str, dataset_id:
     for kind, identifier in ((MODELS, model_id), (DATASETS, dataset_id)):
         if identifier is not None:
             check_id(kind.word, identifier)
-            mine = select(kind.table).where(kind.table.id == identifier, kind.table.project_id == project_id)
-            file = session.scalars(mine).first()
-            if file is None:
+            file: Any = session.get(kind.table, identifier)
+            if file is None or file.project_id != project_id:
                 raise not_found(kind.word, identifier)
             if file.state == FileState.REJECTED:
                 raise _rejected(kind, file)

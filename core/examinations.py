@@ -99,9 +99,7 @@ def digest_of(recipe: dict[str, Any]) -> str:
 def claim(session: Session, *, worker_id: str, kinds: Collection[Kind], lease_seconds: float) -> Claim | None:
     """Take the oldest examination of these kinds that waits, or whose worker was lost; None where there is none."""
     now = utc_now(session)
-    waiting = and_(
-        Examination.state == "waiting", or_(Examination.not_before.is_(None), Examination.not_before <= now)
-    )
+    waiting = and_(Examination.state == "waiting", or_(Examination.not_before.is_(None), Examination.not_before <= now))
     lost = and_(Examination.state == "running", Examination.lease_expires_at < now)
     wanted = select(Examination).where(Examination.kind.in_(kinds), or_(waiting, lost)).order_by(Examination.id)
     row = session.scalars(wanted.limit(1).with_for_update(skip_locked=True)).first()

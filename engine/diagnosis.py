@@ -34,23 +34,23 @@ class Survey(Strict):
 
 
 class Finding(Strict):
-    """One ailment: what was found, by which figures, and the likely mend, in words and as a part of a recipe.
+    """One ailment: what was found, and the likely mend, in words and as a part of a recipe.
 
-    `recipe` is None where no recipe can mend it. `figures` are what the verdict rests on.
+    `recipe` is None where no recipe can mend it: then the images have to be made anew.
     """
 
     ailment: Ailment
     message: str
     fix: str
     recipe: dict[str, Any] | None
-    figures: dict[str, float]
 
 
 class Check(Strict):
-    """Whether an ailment was found, and if it could not be looked for, why."""
+    """Whether an ailment was found, by which figures, and if it could not be looked for, why."""
 
     ailment: Ailment
     verdict: Literal["found", "healthy", "not examined"]
+    figures: dict[str, float]
     note: str | None = None
 
 

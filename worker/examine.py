@@ -1,4 +1,4 @@
-"""One examination from claim to answer: fetch the files, let the engine look at them in its sandbox, write what it says.
+"""One examination from claim to answer: fetch the files, let the engine look in its sandbox, write what it says.
 
 What the engine refuses is an answer, too. Only what went wrong without its saying so is tried again.
 """

@@ -38,9 +38,7 @@ PreprocessText = Annotated[
     response_model=ReportView,
     responses=problems(404, 409) | {202: {"model": ReportView, "description": "A worker is at it: ask again."}},
 )
-async def get_report(
-    dataset_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None
-) -> Response:
+async def get_report(dataset_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
     """Show what the calibration doctor finds in a dataset, read for one network as one recipe would.
 
     The first to ask has a worker look, which takes seconds; the answer is kept. While it is made the status is 202.

@@ -1,0 +1,181 @@
+"""Models and datasets: their states, the analysis, the doctor's report, and what is refused on a rejected one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.datasets.schemas import ReportView
+from app.models.schemas import AnalysisView
+from core import examinations
+from core.problems import from_engine
+from engine.diagnosis import Survey
+from tests.app.running import Service, assert_problem, make_model, put_file
+
+REFUSED = from_engine({"code": "nothing-to-cut", "title": "x", "message": "Found no unit. Send another.", "where": "n"})
+ANALYSIS: dict[str, Any] = {
+    "inputs": [{"name": "image", "dtype": "float32", "shape": ["batch", 3, 8, 8]}],
+    "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 10]}],
+    "opset": 18,
+    "delivered_opset": 18,
+    "operators": {"Conv": 3},
+    "parameters": 12,
+    "macs": 34,
+    "uncounted": [],
+    "size_bytes": 56,
+    "batch_norm_layers": 0,
+    "batch_norm_folded": True,
+    "units": [],
+    "groups": [],
+    "barriers": [],
+    "unruled": [],
+    "notes": [],
+    "methods": [{"name": "practise", "applies": True, "blocked_by": None}],
+    "blocking": [],
+}
+SURVEY = Survey(
+    images=3,
+    looked_at=3,
+    kind="pictures",
+    dtype="uint8",
+    smallest=(8, 8, 3),
+    largest=(8, 8, 3),
+    value_range=(0.0, 255.0),
+    classes=None,
+    copies=0,
+    size_bytes=9,
+    notes=(),
+).model_dump(mode="json")
+REPORT = {
+    "images": 3,
+    "looked_at": 3,
+    "preprocess": {},
+    "findings": [],
+    "checks": [{"ailment": "layout", "verdict": "healthy", "figures": {"rougher": 1.0}, "note": None}],
+    "recipe": None,
+    "confidence": 0.9,
+    "confidence_mended": 0.9,
+    "notes": [],
+}
+
+
+def make_dataset(client: httpx2.Client) -> str:
+    response = client.post("/v1/datasets", json={"upload_id": put_file(client, b"pictures", "pictures.zip")["id"]})
+    assert response.status_code == 201, response.text
+    return str(response.json()["id"])
+
+
+def examine(service: Service, answer: dict[str, Any] | None, error: dict[str, Any] | None = None) -> None:
+    """Do what a worker does with all examinations that wait."""
+    with service.database.transaction() as session:
+        wish: dict[str, Any] = {"worker_id": "wrk_1", "kinds": ("model", "dataset", "report"), "lease_seconds": 60}
+        while (claim := examinations.claim(session, **wish)) is not None:
+            examinations.answered(session, claim, answer, error)
+
+
+def test_a_model_is_validating_and_then_ready_with_its_analysis(service: Service, client: httpx2.Client) -> None:
+    examine(service, None)  # what other tests have left
+    model_id = make_model(client)
+    before = client.get(f"/v1/models/{model_id}/analysis")
+
+    examine(service, ANALYSIS)
+
+    after = client.get(f"/v1/models/{model_id}/analysis")
+    assert (before.status_code, before.headers["Retry-After"], before.json()["state"]) == (200, "1", "validating")
+    assert client.get(f"/v1/models/{model_id}").json()["state"] == "ready"
+    assert "Retry-After" not in after.headers
+    assert AnalysisView.model_validate(after.json()).analysis is not None
+    assert after.json()["analysis"]["macs"] == 34
+
+
+def test_a_job_on_a_rejected_model_is_refused_at_once(service: Service, client: httpx2.Client) -> None:
+    model_id = make_model(client)
+    examine(service, None, REFUSED)
+
+    refusal = client.post("/v1/jobs", json={"model_id": model_id})
+
+    body = assert_problem(refusal, 422, "model-rejected", "Found no unit", model_id)
+    assert (body["reason"], body["where"]) == ("nothing-to-cut", "n")
+    shown = client.get(f"/v1/models/{model_id}").json()
+    assert (shown["state"], shown["error"]["code"]) == ("rejected", "nothing-to-cut")
+    assert client.delete(f"/v1/models/{model_id}").status_code == 204
+
+
+def test_a_rejected_dataset_is_refused_too(service: Service, client: httpx2.Client) -> None:
+    model_id, dataset_id = make_model(client), make_dataset(client)
+    examine(service, None, REFUSED)
+
+    listed = client.get("/v1/datasets").json()["datasets"]
+
+    assert [(row["state"], row["summary"]) for row in listed] == [("rejected", None)]
+    refusal = client.get(f"/v1/datasets/{dataset_id}/report", params={"model_id": model_id})
+    assert_problem(refusal, 409, "state-conflict", "rejected")
+
+
+def test_a_dataset_shows_what_is_in_it(service: Service, client: httpx2.Client) -> None:
+    dataset_id = make_dataset(client)
+
+    examine(service, SURVEY)
+
+    assert client.get(f"/v1/datasets/{dataset_id}").json()["summary"] == SURVEY
+
+
+def test_a_report_is_made_once_for_each_question(service: Service, client: httpx2.Client) -> None:
+    model_id, dataset_id = make_model(client), make_dataset(client)
+    path = f"/v1/datasets/{dataset_id}/report"
+    half = {"model_id": model_id, "preprocess": json.dumps({"mean": [0.5], "std": [0.5]})}
+    examine(service, None)
+
+    asked = [client.get(path, params={"model_id": model_id}), client.get(path, params=half)]
+    examine(service, REPORT)
+    done = [client.get(path, params={"model_id": model_id}), client.get(path, params=half)]
+
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in asked] == [(202, "1")] * 2
+    assert [answer.status_code for answer in done] == [200, 200]
+    assert all(ReportView.model_validate(answer.json()).report for answer in done)
+    with service.database.transaction() as session:
+        assert examinations.claim(session, worker_id="wrk_1", kinds=("report",), lease_seconds=60) is None
+
+
+@pytest.mark.parametrize("text", ["{", '{"means": [0.5]}', '{"std": [0]}', "[]"])
+def test_a_report_s_preprocess_is_checked(client: httpx2.Client, text: str) -> None:
+    model_id, dataset_id = make_model(client), make_dataset(client)
+
+    refusal = client.get(f"/v1/datasets/{dataset_id}/report", params={"model_id": model_id, "preprocess": text})
+
+    body = assert_problem(refusal, 422, "validation-failed", "preprocess")
+    assert body["errors"][0]["parameter"] == "preprocess"
+
+
+def test_files_of_others_have_no_report(service: Service, client: httpx2.Client) -> None:
+    model_id, dataset_id = make_model(client), make_dataset(client)
+    stranger = service.client(service.new_project("prj_" + "9" * 26))
+    with stranger:
+        theirs = make_dataset(stranger)
+
+        for dataset, word in ((dataset_id, "model"), (theirs, "model")):
+            refusal = stranger.get(f"/v1/datasets/{dataset}/report", params={"model_id": model_id})
+            assert_problem(refusal, 404, "not-found", word)
+    assert_problem(client.get(f"/v1/datasets/{theirs}/report", params={"model_id": model_id}), 404, "not-found")
+
+
+def test_a_model_that_is_deleted_takes_its_examinations_along(service: Service, client: httpx2.Client) -> None:
+    model_id, dataset_id = make_model(client), make_dataset(client)
+    client.get(f"/v1/datasets/{dataset_id}/report", params={"model_id": model_id})
+
+    assert client.delete(f"/v1/models/{model_id}").status_code == 204
+    assert client.delete(f"/v1/datasets/{dataset_id}").status_code == 204
+
+
+def test_weights_keep_the_architecture_that_they_were_named_with(client: httpx2.Client) -> None:
+    architecture = {"name": "torchvision/resnet18", "options": {"num_classes": 10}}
+    body = {"upload_id": put_file(client)["id"], "architecture": architecture}
+
+    made = client.post("/v1/models", json=body)
+
+    assert made.json()["architecture"] == architecture | {"input_shape": None}
+    unknown = client.post("/v1/datasets", json={"upload_id": put_file(client)["id"], "architecture": architecture})
+    assert_problem(unknown, 422, "unknown-field")
