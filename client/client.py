@@ -70,13 +70,13 @@ class Client:
     def upload_model(self, path: Path, *, on_bytes: Advance | None = None) -> str:
         """Upload a trained network, with the `.onnx.data` file beside it if there is one, and return its model id."""
         with packed_model(path) as file:
-            upload_id = upload(self.connection, file, on_bytes=on_bytes)
+            upload_id = upload(self.connection, file, kind="model", on_bytes=on_bytes)
             return self._post_id("/v1/models", upload_id, file.name)
 
     def upload_dataset(self, path: Path, *, on_bytes: Advance | None = None) -> str:
         """Upload calibration images (folder, .zip, .npz, .npy) and return their dataset id."""
         with packed(path) as file:
-            upload_id = upload(self.connection, file, on_bytes=on_bytes)
+            upload_id = upload(self.connection, file, kind="dataset", on_bytes=on_bytes)
             return self._post_id("/v1/datasets", upload_id, file.name)
 
     def _post_id(self, path: str, upload_id: str, name: str) -> str:

@@ -92,6 +92,10 @@ class Connection:
         self._has_answered = True
         return response
 
+    def put_elsewhere(self, url: str, content: bytes) -> httpx2.Response:
+        """Put bytes to an address of the store's; the key is not sent there."""
+        return httpx2.put(url, content=content, timeout=TIMEOUT, trust_env=not _is_loopback(url))
+
     def stream_once(self, path: str, headers: Mapping[str, str]) -> AbstractContextManager[httpx2.Response]:
         """Open a download; a redirect to the storage is followed, and the key is not sent there."""
         return self._http.stream("GET", path, headers=dict(headers), follow_redirects=True)

@@ -26,11 +26,6 @@ from core.tables import Upload
 MIB = 1024**2
 
 
-def offered(services: Services) -> bool:
-    """Tell whether clients are told to put files into the store: where the operator says how they reach it."""
-    return services.storage.direct is not None and services.settings.s3_public_endpoint is not None
-
-
 async def addresses(tenant: Tenant, upload_id: str, numbers: list[int] | None) -> dict[str, Any]:
     """Return where to PUT the parts of these numbers; without numbers, the first hundred that have not arrived."""
     upload = await service.upload_row(tenant, upload_id)

@@ -41,7 +41,7 @@ async def begin(tenant: Tenant, request: Request, asked: UploadRequest) -> Respo
 
     def work(session: Session, project_id: str) -> Answer:
         upload = service.create(session, project_id, asked, max_age_seconds)
-        return Answer(201, service.upload_view(upload), f"/v1/uploads/{upload['id']}")
+        return Answer(201, service.upload_view(tenant.services, upload), f"/v1/uploads/{upload['id']}")
 
     return await once(tenant, request, asked.model_dump(), work)
 
@@ -127,7 +127,7 @@ def limits(tenant: Tenant, upload: Record | None = None) -> str:
 
 def _told(tenant: Tenant, upload: Record, status: int) -> Response:
     headers = standing(upload) | {"Upload-Limit": limits(tenant, upload), "Location": f"/v1/uploads/{upload['id']}"}
-    return json_answer(service.upload_view(upload), status, headers)
+    return json_answer(service.upload_view(tenant.services, upload), status, headers)
 
 
 def _asked(request: Request, whole_bytes: int | None) -> UploadRequest:

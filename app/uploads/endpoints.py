@@ -38,7 +38,7 @@ async def put_file(
     lift_body_limit(request)
     asked = UploadRequest(filename=filename, kind=kind, sha256=declared_sha256(request.headers))
     upload = await receive_whole(tenant, request, asked)
-    return json_answer(service.upload_view(upload), 201, {"Location": f"/v1/uploads/{upload['id']}"})
+    return json_answer(service.upload_view(tenant.services, upload), 201, {"Location": f"/v1/uploads/{upload['id']}"})
 
 
 @router.options("/v1/uploads", status_code=204)
@@ -70,7 +70,7 @@ async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) 
 async def get_upload(upload_id: str, tenant: Reader) -> Response:
     """Tell how far an upload has come."""
     upload = await service.upload_row(tenant, upload_id)
-    return json_answer(service.upload_view(upload), headers=draft.standing(upload))
+    return json_answer(service.upload_view(tenant.services, upload), headers=draft.standing(upload))
 
 
 @router.head("/v1/uploads/{upload_id}", status_code=204, responses=problems(404, 410))
@@ -128,4 +128,4 @@ async def complete_upload(upload_id: str, tenant: Writer) -> Response:
     That takes as long as reading does. Whoever has not waited for the answer asks again.
     """
     upload = await direct.complete(tenant, upload_id)
-    return json_answer(service.upload_view(upload), headers=draft.standing(upload))
+    return json_answer(service.upload_view(tenant.services, upload), headers=draft.standing(upload))

@@ -38,6 +38,7 @@ class UploadView(BaseModel):
     offset_bytes: int
     sha256: str | None
     complete: bool
+    direct: bool = Field(description="Whether clients reach the store, so that parts may go there (POST …/parts).")
     error: dict[str, Any] | None = Field(description="Why a failed upload takes no more: a problem.")
     created_at: datetime
     expires_at: datetime

@@ -33,9 +33,10 @@ async def upload_row(tenant: Tenant, upload_id: str) -> Record:
     return await tenant.get(upload_statement, "upload", upload_id, upload_id=upload_id)
 
 
-def upload_view(row: Record) -> dict[str, Any]:
+def upload_view(services: Services, row: Record) -> dict[str, Any]:
     """Return an upload as clients see it."""
     is_complete = row["completed_at"] is not None
+    is_open = not is_complete and row["error"] is None
     return {
         "id": row["id"],
         "filename": row["filename"],
@@ -45,6 +46,7 @@ def upload_view(row: Record) -> dict[str, Any]:
         "offset_bytes": row["offset_bytes"],
         "sha256": row["sha256"] or row["expected_sha256"],
         "complete": is_complete,
+        "direct": is_open and services.storage.direct is not None and services.settings.s3_public_endpoint is not None,
         "error": row["error"],
         "created_at": row["created_at"],
         "expires_at": row["expires_at"],

@@ -144,7 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.service.patched_bytes += len(content)
         if self.headers["Upload-Complete"] == "?1" and not upload.is_complete:
             return self._problem(422, "digest-mismatch", "The sha256 of what arrived is another one.")
-        return self._answer(204, b"")
+        headers = {"Upload-Offset": str(len(upload.content)), "Upload-Complete": self.headers["Upload-Complete"]}
+        return self._answer(204, b"", headers)
 
     def _post_file(self, kind: str) -> None:
         body = json.loads(self._drain())
