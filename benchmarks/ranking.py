@@ -34,7 +34,7 @@ from engine.graph.merges import merge
 from engine.graph.normalise import normalise
 from engine.graph.units import blocks, find_units
 from engine.methods.practise import harm
-from engine.methods.study import Study
+from engine.pricing.study import Study
 from engine.recipe import Deploy
 from engine.recovery.reference import Reference
 

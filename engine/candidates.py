@@ -7,16 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
 from engine.checkpoint import Checkpoint
-from engine.errors import PostconditionFailed
+from engine.graph.cuts import Cut, contains
 from engine.graph.merges import merge
 from engine.graph.model import Model
-from engine.graph.units import Unit, contains
-from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import cost
 from engine.measure.fidelity import compare_fidelity
 from engine.measure.latency import DOUBT_SECONDS_MAX
@@ -27,6 +24,7 @@ from engine.recovery.closed_form import cut_and_repair
 from engine.report import Cost, Fidelity, LatencyComparison, Recovery
 from engine.subject import Subject
 from engine.teaching import Effort, Workbench, teach
+from engine.verify import verify
 
 FRONT_WORK = 1.5
 """All candidates of a front together train and are timed for this many times what a single job would be."""
@@ -75,12 +73,18 @@ def make_candidates(
 
 
 def _begun(plan: Plan, made: Sequence[Candidate]) -> Candidate | None:
-    """Return the last candidate whose units, or what they lie inside, all go here, too: it has learnt half of this."""
+    """Return the last candidate whose cuts, or what they lie inside, all go here, too: it has learnt half of this.
 
-    def goes(unit: Unit) -> bool:
-        return any(unit == other or contains(other, unit) for other in plan.units)
+    One whose groups are narrowed otherwise has weights of other shapes, and is not gone on from.
+    """
 
-    return next((before for before in reversed(made) if all(map(goes, before.plan.units))), None)
+    def goes(cut: Cut) -> bool:
+        return any(cut == other or contains(other, cut) for other in plan.cuts)
+
+    def is_part(before: Candidate) -> bool:
+        return set(before.plan.narrowings) == set(plan.narrowings) and all(map(goes, before.plan.cuts))
+
+    return next((before for before in reversed(made) if is_part(before)), None)
 
 
 def _make(
@@ -98,7 +102,7 @@ def _make(
     with stages.stage("merge"):
         model = merge(trained)
     with stages.stage("verify"):
-        _verify(subject, model)
+        verify(subject, model)
     with stages.stage("report"):
         latency = _latency(bench, model, effort)
         fidelity = _fidelity(subject, model)
@@ -133,29 +137,15 @@ def _keep(made: Candidate, checkpoint: Checkpoint) -> None:
 def _cut(subject: Subject, plan: Plan, before: Candidate | None, tell: Tell) -> Model:
     return cut_and_repair(
         subject.model,
-        plan.units,
+        plan.cuts,
         subject.split.repair,
         subject.split.selection,
         subject.compute,
         seed=subject.recipe.seed,
         on_layer=lambda done, total: tell(done / total, f"refitting layer {done + 1} of {total}"),
         start=None if before is None else before.trained,
-        gone=() if before is None else before.plan.units,
+        gone=() if before is None else before.plan.cuts,
     )
-
-
-def _verify(subject: Subject, student: Model) -> None:
-    """Hold the file to be delivered to its promise: valid, the upload's inputs and outputs, finite numbers."""
-    if (student.inputs, student.outputs) != (subject.upload.inputs, subject.upload.outputs):
-        raise PostconditionFailed("The cut changed the network's inputs or outputs.")
-    try:
-        onnx.checker.check_model(student.to_bytes())
-    except onnx.checker.ValidationError as error:
-        raise PostconditionFailed(f"The cut network is not valid ONNX: {error}") from error
-    (outputs,) = outputs_in_batches(student, subject.split.repair.take(np.arange(1)), subject.compute)
-    for name, output in outputs.items():
-        if not np.isfinite(output).all():
-            raise PostconditionFailed(f"The output '{name}' is not finite after recovery.", where=name)
 
 
 def _latency(bench: Workbench, model: Model, effort: Effort) -> LatencyComparison:

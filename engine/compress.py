@@ -12,17 +12,19 @@ import torch
 from engine.candidates import Candidate, make_candidates
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
+from engine.controls.scratch import Found, time_share, train_controls
 from engine.deciding import Decided, decide
 from engine.front import ONE, Choice, Measured, choose_front
 from engine.graph.model import Model
 from engine.measure.cost import cost
 from engine.measure.environment import describe
 from engine.outcome import Verdict, judge, judge_front
-from engine.planning import decisions
+from engine.outputs.making import Outputs, expect_outputs, make_outputs
+from engine.planning import decisions, group_decisions
 from engine.progress import Progress
 from engine.recipe import Pareto, Recipe
 from engine.recovery.reference import Reference
-from engine.report import CandidateReport, DroppedCandidate, Fidelity, Outcome, Report
+from engine.report import CandidateReport, ControlReport, DroppedCandidate, Fidelity, Outcome, Report
 from engine.subject import Subject, prepare
 from engine.teaching import Workbench
 
@@ -30,11 +32,15 @@ FEW_TESTS = 30
 
 
 class Delivery(NamedTuple):
-    """The network that is delivered, the account of what was done to it, and of a front all of its networks by file."""
+    """The network that is delivered, the account of what was done to it, and by file what else there is of it.
+
+    `candidates` are all networks of a front, `outputs` the delivered one in fewer bits.
+    """
 
     model: Model
     report: Report
     candidates: Mapping[str, Model]
+    outputs: Mapping[str, Model]
 
 
 def compress(
@@ -54,10 +60,33 @@ def compress(
     subject = prepare(source, calibration, recipe, progress)
     checkpoint = Checkpoint(checkpoint_folder, subject.parts())
     reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
-    decided = decide(subject, reference, progress, clock, checkpoint)
-    made = make_candidates(Workbench(subject, reference, clock), decided.plans, progress, checkpoint)
+    work_clock = _expect_controls(subject, progress, expect_outputs(subject, progress, clock))
+    decided = decide(subject, reference, progress, work_clock, checkpoint)
+    made = make_candidates(Workbench(subject, reference, work_clock), decided.plans, progress, checkpoint)
     choice, verdict = _choose(subject, made)
-    return _deliver(subject, decided, made, choice, verdict, progress, clock)
+    network = _network(subject, made[choice.model], verdict)
+    outputs = make_outputs(subject, network, clock, progress, checkpoint.of("outputs"))
+    controls = _controls(subject, made[choice.model], progress, clock, checkpoint)
+    return _deliver(subject, decided, made, choice, verdict, outputs, controls, progress, clock)
+
+
+def _expect_controls(subject: Subject, progress: Progress, clock: Clock) -> Clock:
+    """Return the clock of all work but the controls, which is the job's own where none are to be trained."""
+    share = time_share(subject)
+    if subject.recipe.controls:
+        progress.expect_controls(share)
+    return clock.within(1 - share)
+
+
+def _controls(
+    subject: Subject, chosen: Candidate, progress: Progress, clock: Clock, checkpoint: Checkpoint
+) -> tuple[ControlReport, ...]:
+    if not subject.recipe.controls:
+        return ()
+    before = cost(subject.upload, subject.image_shapes)
+    found = Found(chosen.model, before.macs / max(chosen.cost.macs, 1))
+    with progress.stage("controls") as tell:
+        return train_controls(subject, found, clock, tell, checkpoint.of("control"))
 
 
 def _choose(subject: Subject, made: Sequence[Candidate]) -> tuple[Choice, Verdict]:
@@ -72,6 +101,11 @@ def _choose(subject: Subject, made: Sequence[Candidate]) -> tuple[Choice, Verdic
     return ONE, judge(target, one.latency, before, one.cost, len(one.plan.units), one.fidelity)
 
 
+def _network(subject: Subject, chosen: Candidate, verdict: Verdict) -> Model:
+    """Return what is delivered: the upload where nothing was gained."""
+    return subject.upload if verdict.outcome is Outcome.NO_GAIN else chosen.model
+
+
 def _measured(one: Candidate) -> Measured:
     agreement = None if one.fidelity is None or one.fidelity.agreement is None else one.fidelity.agreement.value
     return Measured(one.latency.ratio, one.recovery.error_final, agreement)
@@ -83,12 +117,14 @@ def _deliver(
     made: Sequence[Candidate],
     choice: Choice,
     verdict: Verdict,
+    outputs: Outputs,
+    controls: tuple[ControlReport, ...],
     progress: Progress,
     clock: Clock,
 ) -> Delivery:
     chosen, before = made[choice.model], cost(subject.upload, subject.image_shapes)
     gained = verdict.outcome is not Outcome.NO_GAIN
-    delivered = chosen.model if gained else subject.upload
+    delivered = _network(subject, chosen, verdict)
     files = {f"candidates/{number:02}.onnx": place for number, place in enumerate(choice.kept, start=1)}
     report = Report(
         outcome=verdict.outcome,
@@ -101,17 +137,21 @@ def _deliver(
         fidelity=chosen.fidelity,
         data=subject.data,
         units=decisions(decided.all_units, decided.ledger, chosen.plan, gained=gained),
+        groups=group_decisions(decided.all_groups, decided.ledger, chosen.plan, gained=gained),
         unruled=decided.unruled,
         recovery=chosen.recovery,
         candidates=tuple(_account(made[place], file, place == choice.model) for file, place in files.items()),
         dropped=tuple(_dropped(made[place], reason) for place, reason in choice.dropped.items()),
+        outputs=outputs.files,
+        missing_outputs=outputs.missing,
+        controls=controls,
         latency_table=decided.latency_table,
         stages=tuple(progress.stages),
         environment=describe(subject.recipe.deploy),
-        warnings=(*_warnings(subject, chosen.fidelity, clock), *decided.notes),
+        warnings=(*_warnings(subject, chosen.fidelity, clock), *decided.notes, *_lacking(outputs)),
         sha256=_sha256(delivered),
     )
-    return Delivery(delivered, report, {file: made[place].model for file, place in files.items()})
+    return Delivery(delivered, report, {file: made[place].model for file, place in files.items()}, outputs.models)
 
 
 def _account(one: Candidate, file: str, is_model: bool) -> CandidateReport:
@@ -119,6 +159,7 @@ def _account(one: Candidate, file: str, is_model: bool) -> CandidateReport:
         file=file,
         is_model=is_model,
         units=tuple(unit.name for unit in one.plan.units),
+        narrowed=tuple(step.name for step in one.plan.narrowings),
         latency=one.latency,
         predicted_latency_ratio=one.plan.predicted_latency_ratio,
         cost=one.cost,
@@ -131,10 +172,15 @@ def _account(one: Candidate, file: str, is_model: bool) -> CandidateReport:
 def _dropped(one: Candidate, reason: str) -> DroppedCandidate:
     return DroppedCandidate(
         units=tuple(unit.name for unit in one.plan.units),
+        narrowed=tuple(step.name for step in one.plan.narrowings),
         latency_ratio=one.latency.ratio,
         error=one.recovery.error_final,
         reason=reason,
     )
+
+
+def _lacking(outputs: Outputs) -> tuple[str, ...]:
+    return tuple(f"There is no {one.kind} file. {one.reason}" for one in outputs.missing)
 
 
 def _sha256(model: Model) -> str:

@@ -1,7 +1,8 @@
-"""What goes: units found, priced in accuracy and in time, and chosen for the target."""
+"""What goes: units and channels found, priced in accuracy and in time, and chosen for the target."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -11,25 +12,32 @@ import numpy as np
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.graph.channels.groups import find_groups
+from engine.graph.channels.groups import Group, find_groups
+from engine.graph.channels.readings import likeness, nodes_around
+from engine.graph.cuts import Narrowing
+from engine.graph.model import Model
 from engine.graph.units import Unit, blocks, find_units
 from engine.measure.cost import count
 from engine.methods import METHODS
-from engine.methods.pricing import price_set
-from engine.methods.study import Study
 from engine.planning import (
     FRONT_SPARE,
     Ledger,
     Plan,
     is_easy,
+    narrowable,
     open_ledger,
     plan_cuts,
     plan_front,
     removable,
+    require_known,
+    require_some,
     savings_in,
     whole_blocks,
 )
 from engine.planning.times import Times
+from engine.pricing.narrowing import Ladder, make_ladder, rank_and_judge
+from engine.pricing.sets import price_set
+from engine.pricing.study import Study
 from engine.progress import Progress, Tell
 from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto
 from engine.recovery.reference import Reference
@@ -55,10 +63,11 @@ PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 class Decided:
     """What was found and what was chosen of it: one plan for a target, several for a front, the least cut first.
 
-    `unruled` are the nodes whose operator no rule of channels knows.
+    `all_groups` are those of a method that narrows; `unruled` are the nodes whose operator no rule of channels knows.
     """
 
     all_units: Sequence[Unit]
+    all_groups: Sequence[Group]
     unruled: tuple[str, ...]
     ledger: Ledger
     plans: tuple[Plan, ...]
@@ -74,21 +83,19 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     """
     deciding = clock.within(DECIDING_SHARE)
     with progress.stage("measure"):
-        found = find_units(subject.model)
-        times = Times(subject, found, deciding, checkpoint)
+        found, groups = find_units(subject.model), find_groups(subject.model)
+        times = Times(subject, _names(found, groups.groups), deciding, checkpoint)
     with progress.stage("units"):
-        units = _worth_a_look(subject, removable(found, subject.recipe.method.keep), times)
-        unruled = find_groups(subject.model).unknown
-    study = functools.cache(lambda: _study(subject, units, reference))
+        units, ladders = _possible(subject, found, groups.groups, times)
+    study = functools.cache(lambda: _study(subject, units, ladders, reference))
     with progress.stage("score") as tell:
-        harm = checkpoint.read_json("harm") or METHODS[subject.recipe.method.name](study(), tell)
-        checkpoint.write_json("harm", harm)
+        harm, steps = _weighed(subject.recipe.method.name, study, ladders, tell, checkpoint)
     with progress.stage("search") as tell:
         ledger = open_ledger(
             subject.model,
-            units,
+            (*units, *steps),
             harm,
-            times.shares(units),
+            times.shares(units) | times.width_shares(ladders),
             subject.recipe.target,
             original_ms=times.original_ms,
             image_shapes=subject.image_shapes,
@@ -96,7 +103,56 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
         plans = _kept_plans(ledger, checkpoint) or _plans(ledger, subject, study, times, deciding, tell)
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
-    return Decided(told, unruled, ledger, plans, times.table(), times.notes())
+    looked_at = groups.groups if ladders else ()
+    return Decided(told, looked_at, groups.unknown, ledger, plans, times.table(), times.notes())
+
+
+def _possible(
+    subject: Subject, found: Sequence[Unit], groups: Sequence[Group], times: Times
+) -> tuple[list[Unit], list[Ladder]]:
+    """Return what the recipe's method may take: units worth a look, and the widths of groups. Raises NothingToCut."""
+    method = subject.recipe.method
+    require_known(method.keep, _names(found, groups))
+    free = removable(found, method.keep) if "units" in method.cuts else []
+    narrow = narrowable(subject.model, groups, method.keep) if "channels" in method.cuts else []
+    ladders = _ladders(subject.model, narrow, times) if narrow else []
+    require_some(method.cuts, free, [ladder.group for ladder in ladders], method.keep)
+    units = _worth_a_look(subject, free, times)
+    if not ladders:
+        return units, []
+    # a single layer that keeps its shape may go where no group changes: its two ends are groups of their own
+    return [unit for unit in units if unit.kind != "run"], ladders
+
+
+def _names(units: Sequence[Unit], groups: Sequence[Group]) -> list[str]:
+    return [*(unit.name for unit in units), *(group.name for group in groups)]
+
+
+def _ladders(model: Model, groups: Sequence[Group], times: Times) -> list[Ladder]:
+    multiple = times.width_multiple()
+    made = [make_ladder(group, likeness(model, group), nodes_around(model, group), multiple) for group in groups]
+    return [ladder for ladder in made if ladder is not None]
+
+
+def _weighed(
+    method: str, study: Callable[[], Study], ladders: Sequence[Ladder], tell: Tell, checkpoint: Checkpoint
+) -> tuple[dict[str, float], list[Narrowing]]:
+    """Return the harm of every cut by name, and the narrowings with the channels that the method lets go."""
+    kept = checkpoint.read_json("harm")
+    if kept is None:
+        how, units = METHODS[method], study().units
+        harm = how.harm(study(), tell) if how.harm is not None and units else {}
+        steps: list[Narrowing] = []
+        if how.ranking is not None and ladders:
+            steps, of_steps = rank_and_judge(study(), ladders, how.ranking(study()), tell)
+            harm |= of_steps
+        kept = {"harm": harm, "channels": {step.name: step.channels for step in steps}}
+        checkpoint.write_json("harm", kept)
+    by_name = {step.name: step for ladder in ladders for step in ladder.steps}
+    chosen = [
+        dataclasses.replace(by_name[name], channels=tuple(channels)) for name, channels in kept["channels"].items()
+    ]
+    return kept["harm"], chosen
 
 
 def _worth_a_look(subject: Subject, free: Sequence[Unit], times: Times) -> list[Unit]:
@@ -109,14 +165,14 @@ def _worth_a_look(subject: Subject, free: Sequence[Unit], times: Times) -> list[
     if whole:
         target = subject.recipe.target
         savings = savings_in(target, subject.model, whole, times.shares(whole), subject.image_shapes)
-        if is_easy(target, savings, times.original_ms):
+        if is_easy(target, savings, times.original_ms) or "channels" in subject.recipe.method.cuts:
             return whole
     return list(free)
 
 
-def _study(subject: Subject, units: Sequence[Unit], reference: Reference) -> Study:
-    """Let each unit be judged on as many held-out images as are worth their time."""
-    one_pass = len(units) * max(count(subject.model, subject.image_shapes).macs, 1)
+def _study(subject: Subject, units: Sequence[Unit], ladders: Sequence[Ladder], reference: Reference) -> Study:
+    """Let each unit and each group be judged on as many held-out images as are worth their time."""
+    one_pass = (len(units) + len(ladders)) * max(count(subject.model, subject.image_shapes).macs, 1)
     work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
     judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
@@ -158,14 +214,14 @@ def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Pri
 def _kept_plans(ledger: Ledger, checkpoint: Checkpoint) -> tuple[Plan, ...]:
     kept = checkpoint.read_json("plans") or {"plans": []}
     return tuple(
-        Plan(ledger.named(plan["units"]), plan["predicted_latency_ratio"], plan["harm"]) for plan in kept["plans"]
+        Plan(ledger.named(plan["cuts"]), plan["predicted_latency_ratio"], plan["harm"]) for plan in kept["plans"]
     )
 
 
 def _keep_plans(plans: Sequence[Plan], checkpoint: Checkpoint) -> None:
     lines = [
         {
-            "units": [unit.name for unit in plan.units],
+            "cuts": [cut.name for cut in plan.cuts],
             "predicted_latency_ratio": plan.predicted_latency_ratio,
             "harm": plan.harm,
         }

@@ -31,13 +31,8 @@ from engine.inspection import (
     Inspection,
 )
 from engine.measure.cost import count
-from engine.planning import removable
-from engine.recipe import Architecture, Recipe
-
-NEEDS: dict[str, Callable[[Sequence[Unit], Recipe], object]] = {
-    "practise": lambda units, recipe: removable(units, recipe.method.keep),
-}
-"""What each method must find in a network; it raises the error that a job would end with."""
+from engine.planning import narrowable, removable, require_known, require_some
+from engine.recipe import METHODS, Architecture, Recipe
 
 
 def inspect_model(path: Path, recipe: Recipe | None = None, architecture: Architecture | None = None) -> Inspection:
@@ -48,13 +43,13 @@ def inspect_model(path: Path, recipe: Recipe | None = None, architecture: Archit
     model = load(path, architecture if recipe is None else recipe.architecture)
     plain = normalise(model)
     units, figures = find_units(plain), count(model)
-    lacking = {name: _error_of(need, units, recipe or Recipe()) for name, need in NEEDS.items()}
+    grouping = find_groups(plain)
+    lacking = {name: _error_of(_require_cuts, name, plain, units, grouping.groups, recipe) for name in METHODS}
     general = list(_find_blocking(plain))
     blocking = [*general, *_method_blocking(lacking, recipe)]
     if recipe is not None and blocking:
         raise blocking[0]
     kinds = Counter(node.op_type for node in every_node(plain.graph))
-    grouping = find_groups(plain)
     return Inspection(
         inputs=tuple(_tensor(info) for info in model.inputs),
         outputs=tuple(_tensor(info) for info in model.outputs),
@@ -87,6 +82,16 @@ def _find_blocking(model: Model) -> Iterator[EngineError]:
     ]
     found = (_error_of(require_image_input, model), *unknown, _error_of(find_features, model))
     yield from (error for error in found if error is not None)
+
+
+def _require_cuts(
+    name: str, model: Model, units: Sequence[Unit], groups: Sequence[Group], recipe: Recipe | None
+) -> None:
+    """Raise the error that a job with this method would end with, where it finds nothing to take."""
+    keep = () if recipe is None else recipe.method.keep
+    require_known(keep, [*(unit.name for unit in units), *(group.name for group in groups)])
+    free = removable(units, keep), narrowable(model, groups, keep)
+    require_some(METHODS[name].cuts, *free, keep)
 
 
 def _method_blocking(lacking: Mapping[str, EngineError | None], recipe: Recipe | None) -> list[EngineError]:

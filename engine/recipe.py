@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -140,7 +140,24 @@ Target = Annotated[
 ]
 
 
-class Practise(Strict):
+class MethodOptions(Strict):
+    """What all methods are asked with. `cuts` tells what a method lets go: "units", "channels" or both."""
+
+    cuts: ClassVar[frozenset[str]]
+    keep: tuple[str, ...] = Field(default=(), description="Names of units and groups that must stay.")
+
+
+class Auto(MethodOptions):
+    """Let whole units and channels compete: whatever saves the asked time with the least harm after repair goes.
+
+    A unit that harms 0.02 and saves 4 % stands against 48 of a group's 192 channels that harm 0.01 and save 3 %.
+    """
+
+    cuts: ClassVar[frozenset[str]] = frozenset({"units", "channels"})
+    name: Literal["auto"] = "auto"
+
+
+class Practise(MethodOptions):
     """Drop whole residual branches, chosen by how well the network recovers without them.
 
     A network without any loses single layers, or short runs of them, that keep the shape of what they read.
@@ -150,12 +167,69 @@ class Practise(Strict):
     Wang and Wu, "Practical Network Acceleration with Tiny Sets", CVPR 2023. arXiv:2202.07861
     """
 
+    cuts: ClassVar[frozenset[str]] = frozenset({"units"})
     name: Literal["practise"] = "practise"
-    keep: tuple[str, ...] = Field(default=(), description="Names of units that must stay.")
 
 
-Method = Annotated[Practise, Field(description="One of METHODS, told apart by `name`.")]
-METHODS: dict[str, type[Strict]] = {"practise": Practise}
+class ChannelRegression(MethodOptions):
+    """Drop the channels that the others of their group can stand in for.
+
+    Of 64 channels each is tried against a regression from the rest, and the one that is missed least goes, until 48
+    are left; then the layers that read them are refitted.
+    He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV 2017. arXiv:1707.06168
+    """
+
+    cuts: ClassVar[frozenset[str]] = frozenset({"channels"})
+    name: Literal["channel_regression"] = "channel_regression"
+
+
+class Thinet(MethodOptions):
+    """Drop the channels whose sum adds least to what the next layer writes.
+
+    A channel that adds 0.3 to an output where another adds -0.3 goes with it for nothing.
+    Luo et al., "ThiNet: A Filter Level Pruning Method for Deep Neural Network Compression", ICCV 2017. arXiv:1707.06342
+    """
+
+    cuts: ClassVar[frozenset[str]] = frozenset({"channels"})
+    name: Literal["thinet"] = "thinet"
+
+
+class L1(MethodOptions):
+    """Drop the filters with the least weight. It looks at no image, and is what every other method has to beat.
+
+    A filter whose absolute weights sum up to 0.8 goes before one of 1.2.
+    Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017. arXiv:1608.08710
+    """
+
+    cuts: ClassVar[frozenset[str]] = frozenset({"channels"})
+    name: Literal["l1"] = "l1"
+
+
+METHODS: dict[str, type[MethodOptions]] = {
+    "auto": Auto,
+    "practise": Practise,
+    "channel_regression": ChannelRegression,
+    "thinet": Thinet,
+    "l1": L1,
+}
+
+
+def _method_kind(value: Any) -> str | None:
+    """Tell which method is meant by its name, the default where there is none."""
+    if isinstance(value, dict):
+        return str(value.get("name", "auto"))
+    return next((kind for kind, method in METHODS.items() if isinstance(value, method)), None)
+
+
+Method = Annotated[
+    Annotated[Auto, Tag("auto")]
+    | Annotated[Practise, Tag("practise")]
+    | Annotated[ChannelRegression, Tag("channel_regression")]
+    | Annotated[Thinet, Tag("thinet")]
+    | Annotated[L1, Tag("l1")],
+    Field(description="One of METHODS, told apart by `name`."),
+    Discriminator(_method_kind),
+]
 
 
 class Preprocess(Strict):
@@ -247,7 +321,7 @@ _Names = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max
 
 
 class UnitTimes(Strict):
-    """Units of one kind, and the part of the original's latency that the loss of each saves, with its 95 % interval."""
+    """Cuts of one kind, and the part of the original's latency that the loss of each saves, with its 95 % interval."""
 
     units: _Names
     share: Finite
@@ -256,7 +330,7 @@ class UnitTimes(Strict):
 
 
 class PlanTime(Strict):
-    """Units lost together, and the part of the original's latency that this was measured to save."""
+    """What was lost together, and the part of the original's latency that this was measured to save."""
 
     units: _Names
     saving: Finite
@@ -265,13 +339,15 @@ class PlanTime(Strict):
 class LatencyTable(Strict):
     """The times that a plan was chosen by. Given back with a recipe, the same seed chooses the same plan.
 
-    `prices` counts the sets of units whose harm was asked; `environment` is where it was measured, as in the report.
+    `prices` counts the sets of cuts whose harm was asked; `width_multiple` is what widths are multiples of, None where
+    nobody asked; `environment` is where it was measured, as in the report.
     """
 
     original_ms: Finite = Field(gt=0)
     units: tuple[UnitTimes, ...] = Field(max_length=10_000)
     plans: tuple[PlanTime, ...] = Field(default=(), max_length=1_000)
     prices: int = Field(default=0, ge=0, le=10_000)
+    width_multiple: int | None = Field(default=None, ge=1, le=1024)
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (
         Field(default={}, max_length=32)
     )
@@ -288,11 +364,14 @@ def _each_once(kinds: tuple[OutputKind, ...]) -> tuple[OutputKind, ...]:
     return tuple(kind for kind in OUTPUT_KINDS if kind == "fp32" or kind in kinds)
 
 
+ControlName = Literal["scratch_e", "scratch_b"]
+
+
 class Recipe(Strict):
     """One request: cut this network to that target, with these means."""
 
     target: Target = LatencyRatio()
-    method: Method = Practise()
+    method: Method = Auto()
     preprocess: Preprocess = Preprocess()
     deploy: Deploy = Deploy()
     architecture: Architecture | None = Field(default=None, description="Needed for a file of bare weights only.")
@@ -302,6 +381,15 @@ class Recipe(Strict):
     outputs: Annotated[tuple[OutputKind, ...], Field(min_length=1, max_length=16), AfterValidator(_each_once)] = Field(
         default=("fp32",),
         description="Files to make of the delivered network: fp32 always, fp16 and int8 where they are named.",
+    )
+    controls: Annotated[tuple[ControlName, ...], Field(max_length=2)] = Field(
+        default=(),
+        description="Train the architecture that is found from random weights, too, to say what its weights are worth: "
+        "scratch_e for control_epochs, scratch_b for as many as cost what those cost the original, at most twice as "
+        "many. Needs labels, and takes half of the budget.",
+    )
+    control_epochs: int = Field(
+        default=160, ge=1, le=1_000, description="Rounds of the labelled images that scratch_e trains for."
     )
     budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
     seed: int = Field(default=0, ge=0, lt=2**32)

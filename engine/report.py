@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from engine.recipe import LatencyTable, Recipe, Strict
+from engine.recipe import ControlName, LatencyTable, Recipe, Strict
 
 
 class Outcome(StrEnum):
@@ -148,6 +148,21 @@ class UnitDecision(Strict):
     reason: str
 
 
+class GroupDecision(Strict):
+    """One group of channels: how many stay of its `channels`, and what the loss of the others costs and saves.
+
+    Figures are those of the width that was chosen, or of the first step down where all stay; None where none was
+    weighed.
+    """
+
+    name: str
+    channels: int
+    kept: int
+    recoverability: float | None
+    latency_share: Interval | None
+    reason: str
+
+
 class Stage(Strict):
     name: str
     seconds: float
@@ -174,12 +189,14 @@ class Recovery(Strict):
 class CandidateReport(Strict):
     """One network of a front, measured like the delivered one; `file` is its name among the job's artifacts.
 
-    `is_model` marks the one that is delivered as the model, too. `units` are those that were cut.
+    `is_model` marks the one that is delivered as the model, too. `units` are those that were cut, `narrowed` the groups
+    that lost channels, with the widths that are left of them.
     """
 
     file: str
     is_model: bool
     units: tuple[str, ...]
+    narrowed: tuple[str, ...] = ()
     latency: LatencyComparison
     predicted_latency_ratio: float | None
     cost: Cost
@@ -192,6 +209,7 @@ class DroppedCandidate(Strict):
     """One that was made and is not on the front; `error` is its held-out feature error."""
 
     units: tuple[str, ...]
+    narrowed: tuple[str, ...] = ()
     latency_ratio: Interval
     error: float
     reason: str
@@ -221,6 +239,27 @@ class MissingOutput(Strict):
 
     kind: Literal["fp16", "int8"]
     reason: str
+
+
+class ControlReport(Strict):
+    """The architecture that was found, trained from random weights: what the weights that it inherited are worth.
+
+    `accuracy` is the control's on the test images, `inherited_accuracy` that of the network with its own weights, and
+    `difference` the second less the first, counted over the same images. All are None where nothing could be trained;
+    `meaning` says why, else what the figures mean. `images` were learnt from, in `epochs` rounds of `epochs_planned`.
+    """
+
+    name: ControlName
+    accuracy: Interval | None = None
+    inherited_accuracy: Interval | None = None
+    difference: Interval | None = None
+    images: int = 0
+    test_images: int = 0
+    epochs: float = 0.0
+    epochs_planned: int | None = None
+    seconds: float = 0.0
+    stopped_by: StoppedBy | None = None
+    meaning: str
 
 
 class Environment(Strict):
@@ -255,12 +294,14 @@ class Report(Strict):
     fidelity: Fidelity | None
     data: DataUse
     units: tuple[UnitDecision, ...]
+    groups: tuple[GroupDecision, ...] = ()
     unruled: tuple[str, ...] = ()
     recovery: Recovery | None
     candidates: tuple[CandidateReport, ...] = ()
     dropped: tuple[DroppedCandidate, ...] = ()
     outputs: tuple[OutputFile, ...] = ()
     missing_outputs: tuple[MissingOutput, ...] = ()
+    controls: tuple[ControlReport, ...] = ()
     stages: tuple[Stage, ...]
     environment: Environment
     warnings: tuple[str, ...] = ()

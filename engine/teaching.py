@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
+from engine.graph.cuts import remove
 from engine.graph.features import Features
 from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
-from engine.graph.surgery import remove_units
 from engine.planning import Plan
 from engine.progress import Tell
 from engine.recovery.distil import distil
@@ -71,7 +71,7 @@ def teach(
     """Distil, in place, what the closed form left; `left_before` are the seconds there were before the cut."""
     subject, clock, reference = bench.subject, bench.clock, bench.reference
     features = features_after(subject.model, plan.units, subject.features)
-    error_plain = reference.error_of(remove_units(subject.model, plan.units), features)
+    error_plain = reference.error_of(remove(subject.model, plan.cuts), features)
     error_closed_form = reference.error_of(student, features)
     prefix, start = _start(bench, plan, student, features, effort)
     spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates

@@ -10,6 +10,9 @@ import onnx_ir as ir
 from engine.graph.edits import kind, only_reader
 from engine.graph.model import Model
 
+UNKNOWNS_MAX = 4608
+"""Weights of one output channel, a 3x3 convolution of 512, that least squares can be asked for."""
+
 _LINEAR = {"Conv", "Gemm", "MatMul"}
 _RELAYS = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Mul", "Add"}
 """What may stand between a linear layer and the sum: layout, a constant factor (layer scale), a constant bias."""
@@ -51,6 +54,24 @@ def find_writer(model: Model, value: str, *, through_relu: bool) -> Writer | Non
     return _writer_along(total, None, total)
 
 
+def find_layer(node: ir.Node) -> Writer | None:
+    """Return a linear node alone, whatever comes behind it, or None where its weights could not be refitted."""
+    if kind(node) not in _LINEAR or not _is_refittable(node):
+        return None
+    reads, weight, bias = [*node.inputs, None][:3]
+    assert reads is not None
+    assert weight is not None
+    return Writer(
+        node=str(node.name),
+        reads=str(reads.name),
+        weight=str(weight.name),
+        bias=None if bias is None else str(bias.name),
+        relays=(),
+        skip=None,
+        total=str(node.outputs[0].name),
+    )
+
+
 def find_written(node: ir.Node) -> ir.Value | None:
     """Return the value that a layer is there for: the sum that it and its relays end in, else its last relay's output.
 
@@ -73,6 +94,11 @@ def output_channels(model: Model, writer: Writer) -> int:
     """Return how many channels a writer's node puts out."""
     node, shape = model.nodes()[writer.node], model.weight(writer.weight).shape
     return int(shape[0] if kind(node) == "Conv" or is_transposed(node) else shape[1])
+
+
+def unknowns(model: Model, writer: Writer) -> int:
+    """Return how many weights make one output channel, its bias not counted."""
+    return model.weight(writer.weight).size // output_channels(model, writer)
 
 
 def groups_of(model: Model, writer: Writer) -> int:

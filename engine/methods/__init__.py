@@ -1,11 +1,14 @@
-"""The table of methods: each says how much harm the loss of each unit would do, after repair."""
+"""The table of methods: what each lets go, whole units or channels of groups, and how it weighs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from engine.methods import auto, channel_regression, l1, practise, thinet
+from engine.pricing.method import Method
 
-from engine.methods import practise
-from engine.methods.study import Study
-from engine.progress import Tell
-
-METHODS: dict[str, Callable[[Study, Tell], dict[str, float]]] = {"practise": practise.harm}
+METHODS: dict[str, Method] = {
+    "auto": auto.METHOD,
+    "practise": practise.METHOD,
+    "channel_regression": channel_regression.METHOD,
+    "thinet": thinet.METHOD,
+    "l1": l1.METHOD,
+}

@@ -7,20 +7,12 @@ form from one pass over the images, which ranks alike for a thousandth of the wo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from operator import itemgetter
-
-from engine.graph.holes import features_after
-from engine.graph.model import Model
-from engine.graph.stretch import first_difference
 from engine.graph.surgery import remove_units
-from engine.graph.units import Unit
-from engine.measure.batches import BATCH
-from engine.methods.study import Study
+from engine.pricing.judging import Trial, judge
+from engine.pricing.method import Method
+from engine.pricing.study import Study
 from engine.progress import Tell
 from engine.recovery.closed_form import repair_each
-from engine.recovery.frontier import Frontier
 
 
 def harm(study: Study, tell: Tell) -> dict[str, float]:
@@ -30,23 +22,14 @@ def harm(study: Study, tell: Tell) -> dict[str, float]:
     that write the sum better on images that were held out can still make worse features of it.
     """
     tell(0.0, "gathering statistics of all units")
-    judge = study.reference
-    without = repair_each(study.model, study.units, study.repair, judge.images, study.compute, seed=study.seed)
-    left = _judge_in_order(study, without, tell)
-    return {unit.name: left[unit.name] for unit in study.units}
+    images = study.reference.images
+    without = repair_each(study.model, study.units, study.repair, images, study.compute, seed=study.seed)
+    trials = [
+        Trial(unit.name, cut, (unit,))
+        for unit in study.units
+        for cut in (remove_units(study.model, [unit]), without(unit))
+    ]
+    return judge(study, trials, lambda done, message: tell(0.3 + 0.7 * done, message))
 
 
-def _judge_in_order(study: Study, without: Callable[[Unit], Model], tell: Tell) -> dict[str, float]:
-    """Judge the units from the input on, with and without repair: what comes before all changes is run once for all."""
-    model, judge = study.model, study.reference
-    same = Frontier(model, [judge.images], study.compute, BATCH)  # in the reference's batches
-    cuts = [(unit, cut) for unit in study.units for cut in (remove_units(model, [unit]), without(unit))]
-    trials = sorted(((first_difference(model, cut), unit, cut) for unit, cut in cuts), key=itemgetter(0))
-    left = {unit.name: math.inf for unit in study.units}
-    for done, (place, unit, cut) in enumerate(trials):
-        tell(0.3 + 0.7 * done / len(cuts), f"trial {done + 1} of {len(cuts)}")
-        found_in = features_after(model, [unit], judge.features)
-        same.advance(place)
-        error = judge.error((values for _, values in same.values(found_in.values, cut)), found_in)
-        left[unit.name] = min(left[unit.name], error)
-    return left
+METHOD = Method(harm=harm)

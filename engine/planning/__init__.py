@@ -5,22 +5,26 @@
 
 from __future__ import annotations
 
-from engine.planning.decisions import decisions
+from engine.planning.decisions import decisions, group_decisions
 from engine.planning.front import plan_front
 from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, plan_cuts
-from engine.planning.removable import removable, whole_blocks
+from engine.planning.removable import narrowable, removable, require_known, require_some, whole_blocks
 
 __all__ = [
     "FRONT_SPARE",
     "Ledger",
     "Plan",
     "decisions",
+    "group_decisions",
     "is_easy",
+    "narrowable",
     "open_ledger",
     "plan_cuts",
     "plan_front",
     "removable",
+    "require_known",
+    "require_some",
     "savings_in",
     "whole_blocks",
 ]

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from engine.planning.ledger import Ledger
-from engine.planning.plans import MeasureUnits, Plan, harm_of
+from engine.planning.plans import MeasureCuts, Plan, harm_of
 from engine.search import Candidate, Interplay, Priced, choose, most, refine
 
 USEFUL_SAVING = 0.03
@@ -29,7 +29,7 @@ FINE = 64
 Names = tuple[str, ...]
 
 
-def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureUnits | None, count: int) -> list[Plan]:
+def plan_front(ledger: Ledger, priced: Priced, measured_saving: MeasureCuts | None, count: int) -> list[Plan]:
     """Return about `count` plans, the least cut first, evenly spaced in what they save and none worse than another.
 
     Each holds the units of the one before unless another plan of that saving harms clearly less. Where that makes too
@@ -176,7 +176,7 @@ def _other(candidates: Sequence[Candidate], needed: float, priced: Priced, calls
     return frozenset(found) if found and frozenset(found) in priced.known else None
 
 
-def _correction(ledger: Ledger, chosen: Sequence[Names], measured_saving: MeasureUnits | None) -> float:
+def _correction(ledger: Ledger, chosen: Sequence[Names], measured_saving: MeasureCuts | None) -> float:
     """Return how far the table of shares is right, by a measurement of the middle plan."""
     if measured_saving is None or not chosen:
         return 1.0

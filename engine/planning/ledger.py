@@ -1,4 +1,4 @@
-"""What is known of each unit: the harm of its loss, its part of the latency, its saving in the target's currency."""
+"""What is known of each cut: the harm of its loss, its part of the latency, its saving in the target's currency."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import TargetInfeasible
+from engine.graph.cuts import Cut, contains, remove
 from engine.graph.merges import merge
 from engine.graph.model import Model
-from engine.graph.surgery import remove_units
-from engine.graph.units import Unit, contains
+from engine.graph.units import Unit
 from engine.measure.cost import count
 from engine.measure.feeds import Shapes
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Pareto, Target, Units
@@ -28,41 +28,46 @@ IN_TIME = (LatencyRatio, LatencyMs, Pareto)
 
 @dataclass(frozen=True)
 class Ledger:
-    """What is known of each unit by name: harm of its loss, part of the latency, and what it saves of the target."""
+    """What is known of each cut by name: harm of its loss, part of the latency, and what it saves of the target."""
 
-    units: tuple[Unit, ...]
+    cuts: tuple[Cut, ...]
     harm: Mapping[str, float]
     shares: Mapping[str, Interval]
     savings: Mapping[str, float]
     needed: float
 
     def candidates(self) -> list[Candidate]:
-        """Return what a search chooses from; a unit inside others names them, the smallest first."""
+        """Return what a search chooses from; a cut that goes with others anyway names them, the smallest first."""
         return [
-            Candidate(unit.name, self.harm[unit.name], self.savings[unit.name], _around(unit, self.units))
-            for unit in self.units
+            Candidate(cut.name, self.harm[cut.name], self.savings[cut.name], _around(cut, self.cuts))
+            for cut in self.cuts
         ]
 
-    def named(self, names: Sequence[str]) -> tuple[Unit, ...]:
-        by_name = {unit.name: unit for unit in self.units}
+    def named(self, names: Sequence[str]) -> tuple[Cut, ...]:
+        by_name = {cut.name: cut for cut in self.cuts}
         return tuple(by_name[name] for name in names)
 
     def saving_of(self, names: Sequence[str]) -> float:
         return sum(self.savings[name] for name in names)
 
     def share_of(self, names: Sequence[str]) -> float:
-        """Return the part of the latency that the table of shares gives to these units."""
+        """Return the part of the latency that the table of shares gives to these cuts."""
         return sum(self.shares[name].value for name in names)
 
 
-def _around(unit: Unit, units: Sequence[Unit]) -> tuple[str, ...]:
-    outer = [other for other in units if contains(other, unit)]
-    return tuple(other.name for other in sorted(outer, key=lambda other: len(other.nodes)))
+def _around(cut: Cut, cuts: Sequence[Cut]) -> tuple[str, ...]:
+    outer = [other for other in cuts if contains(other, cut)]
+    return tuple(other.name for other in sorted(outer, key=_extent))
+
+
+def _extent(cut: Cut) -> tuple[int, int]:
+    """Order what holds a cut from the inside out: more channels of the same group, then units by their nodes."""
+    return (1, len(cut.nodes)) if isinstance(cut, Unit) else (0, len(cut.channels))
 
 
 def open_ledger(
     model: Model,
-    units: Sequence[Unit],
+    cuts: Sequence[Cut],
     harm: Mapping[str, float],
     shares: Mapping[str, Interval],
     target: Target,
@@ -70,16 +75,16 @@ def open_ledger(
     original_ms: float,
     image_shapes: Shapes,
 ) -> Ledger:
-    """Return what each unit saves in the target's currency, and how much is needed. Raises TargetInfeasible.
+    """Return what each cut saves in the target's currency, and how much is needed. Raises TargetInfeasible.
 
-    Where no unit surely saves any time, each counts for what it may save: several together are measured more surely
+    Where none surely saves any time, each counts for what it may save: several together are measured more surely
     than one, and if nothing comes of it the job says so.
     """
     needed = needed_for(target, original_ms)
-    savings = savings_in(target, model, units, shares, image_shapes)
+    savings = savings_in(target, model, cuts, shares, image_shapes)
     if isinstance(target, IN_TIME) and not any(savings.values()):
-        savings = {unit.name: max(shares[unit.name].high, 0.0) for unit in units}
-    ledger = Ledger(tuple(units), harm, shares, savings, needed)
+        savings = {cut.name: max(shares[cut.name].high, 0.0) for cut in cuts}
+    ledger = Ledger(tuple(cuts), harm, shares, savings, needed)
     _require_feasible(ledger, target, original_ms)
     return ledger
 
@@ -104,18 +109,18 @@ def needed_for(target: Target, original_ms: float) -> float:
 
 
 def savings_in(
-    target: Target, model: Model, units: Sequence[Unit], shares: Mapping[str, Interval], image_shapes: Shapes
+    target: Target, model: Model, cuts: Sequence[Cut], shares: Mapping[str, Interval], image_shapes: Shapes
 ) -> dict[str, float]:
-    """Return what the loss of each unit saves in the target's currency, by name."""
+    """Return what the loss of each cut saves in the target's currency, by name; channels are no unit."""
     match target:
         case LatencyRatio() | LatencyMs() | Pareto():
-            return {unit.name: _sure(shares[unit.name]) for unit in units}
+            return {cut.name: _sure(shares[cut.name]) for cut in cuts}
         case MacsRatio():
-            return _cost_savings(model, units, image_shapes, "macs")
+            return _cost_savings(model, cuts, image_shapes, "macs")
         case ParametersRatio():
-            return _cost_savings(model, units, image_shapes, "parameters")
+            return _cost_savings(model, cuts, image_shapes, "parameters")
         case Units():
-            return {unit.name: 1.0 for unit in units}
+            return {cut.name: float(isinstance(cut, Unit)) for cut in cuts}
 
 
 def is_easy(target: Target, savings: Mapping[str, float], original_ms: float) -> bool:
@@ -135,20 +140,20 @@ def is_easy(target: Target, savings: Mapping[str, float], original_ms: float) ->
 
 
 def _sure(share: Interval) -> float:
-    """A unit whose share is not surely above zero saves nothing: noise must not look like a bargain."""
+    """A cut whose share is not surely above zero saves nothing: noise must not look like a bargain."""
     return share.value if share.low > 0 else 0.0
 
 
-def _cost_savings(model: Model, units: Sequence[Unit], image_shapes: Shapes, quantity: str) -> dict[str, float]:
+def _cost_savings(model: Model, cuts: Sequence[Cut], image_shapes: Shapes, quantity: str) -> dict[str, float]:
     whole = getattr(count(model, image_shapes), quantity)
-    left = {unit.name: getattr(count(_without(model, unit), image_shapes), quantity) for unit in units}
+    left = {cut.name: getattr(count(_without(model, cut), image_shapes), quantity) for cut in cuts}
     return {name: 1 - kept / whole for name, kept in left.items()}
 
 
-def _without(model: Model, unit: Unit) -> Model:
+def _without(model: Model, cut: Cut) -> Model:
     """Return what is left; without an activation, what it kept apart is merged."""
-    cut = remove_units(model, [unit])
-    return merge(cut) if unit.kind == "activation" else cut
+    left = remove(model, [cut])
+    return merge(left) if isinstance(cut, Unit) and cut.kind == "activation" else left
 
 
 def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> None:
@@ -160,7 +165,7 @@ def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> Non
     unsure = sum(share.low <= 0 for share in ledger.shares.values()) if isinstance(target, IN_TIME) else 0
     and_some = f" ({unsure} of them nothing that is surely above zero)" if unsure else ""
     raise TargetInfeasible(
-        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.units)} removable units save {reach:.3g}"
+        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.cuts)} possible cuts save {reach:.3g}"
         f"{and_some}. "
         f'The furthest that this network can go is "{key}": {nearest}.',
         where=f"target.{key}",

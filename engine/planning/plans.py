@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.graph.cuts import Cut, Narrowing, narrowings_in, units_in
 from engine.graph.units import Unit
 from engine.planning.ledger import Ledger
 from engine.search import Interplay, Priced, most, refine
@@ -13,23 +14,31 @@ TRIES = 4
 CLOSE = 0.01
 """A plan that saves this part more than is needed is not worth another measurement."""
 
-MeasureUnits = Callable[[Sequence[Unit]], float]
-"""The part of the latency that losing these units together was measured to save."""
+MeasureCuts = Callable[[Sequence[Cut]], float]
+"""The part of the latency that losing all of these was measured to save."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The units that go, the latency ratio that is expected of that, and their harm together."""
+    """What goes, units and channels, the latency ratio that is expected of that, and the harm of all together."""
 
-    units: tuple[Unit, ...]
+    cuts: tuple[Cut, ...]
     predicted_latency_ratio: float
     harm: float
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return tuple(units_in(self.cuts))
+
+    @property
+    def narrowings(self) -> tuple[Narrowing, ...]:
+        return tuple(narrowings_in(self.cuts))
 
 
 def plan_cuts(
     ledger: Ledger,
     priced: Priced,
-    measured_saving: MeasureUnits | None,
+    measured_saving: MeasureCuts | None,
     tell: Callable[[float, str], None],
 ) -> Plan:
     """Return the least harmful plan that saves enough, within the calls that `priced` has left.

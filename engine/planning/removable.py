@@ -1,40 +1,68 @@
-"""Which units may go at all, and which of them are whole blocks."""
+"""Which units and groups a method may cut at all, and which units are whole blocks."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.errors import NothingToCut, RecipeInvalid
+from engine.graph.channels.groups import Group
+from engine.graph.channels.readings import is_affordable, touches
+from engine.graph.features import find_features
+from engine.graph.model import Model
 from engine.graph.units import Unit, contains
 
 
 def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
-    """Return the units that may go: all but those kept and those that hold one that is kept.
-
-    Raises NothingToCut where none may, RecipeInvalid for a name in `keep` that no unit bears.
-    """
-    for name in keep:
-        if all(unit.name != name for unit in units):
-            raise _no_such_unit(name, [unit.name for unit in units])
-    if not units:
-        raise NothingToCut(
-            "The network has no residual branch whose shortcut is the identity, no run of layers that keeps its shape "
-            "and no activation without which two layers are one, so nothing can be left out whole. "
-            "Send a network with such branches: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
-        )
+    """Return the units that may go: all but those kept and those that hold one that is kept."""
     kept = [unit for unit in units if unit.name in keep]
-    free = [unit for unit in units if unit not in kept and not any(contains(unit, inner) for inner in kept)]
-    if not free:
-        raise NothingToCut(f"The recipe keeps all {len(units)} units that could go. Take some out of method.keep.")
-    return free
+    return [unit for unit in units if unit not in kept and not any(contains(unit, inner) for inner in kept)]
 
 
-def _no_such_unit(name: str, names: Sequence[str]) -> RecipeInvalid:
+def narrowable(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> list[Group]:
+    """Return the groups that may be narrowed: their readers are linear layers that can be refitted.
+
+    Groups whose channels the features are made of stay: what is cut is compared by those.
+    """
+    features = find_features(model)
+    compared = (*features.values, *features.logits)
+    return [
+        group
+        for group in groups
+        if group.name not in keep and not touches(group, compared) and is_affordable(model, group)
+    ]
+
+
+def require_known(keep: Sequence[str], names: Sequence[str]) -> None:
+    """Raise RecipeInvalid for a name in `keep` that no unit and no group bears."""
+    for name in keep:
+        if name not in names:
+            raise _no_such_cut(name, names)
+
+
+def require_some(cuts: Collection[str], units: Sequence[Unit], groups: Sequence[Group], keep: Sequence[str]) -> None:
+    """Raise NothingToCut where a method that lets `cuts` go, "units" or "channels", finds nothing to take."""
+    if ("units" in cuts and units) or ("channels" in cuts and groups):
+        return
+    if keep:
+        raise NothingToCut("The recipe keeps everything that could go. Take some names out of method.keep.")
+    lacking = [_LACKING[kind] for kind in ("units", "channels") if kind in cuts]
+    raise NothingToCut(f"The network has {' and '.join(lacking)}. {_SEND}")
+
+
+_LACKING = {
+    "units": "no residual branch whose shortcut is the identity, no run of layers that keeps its shape and no "
+    "activation without which two layers are one, so nothing can be left out whole",
+    "channels": "no group of channels that linear layers alone sum over, so no layer can be made narrower",
+}
+_SEND = "Send a network with such parts: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
+
+
+def _no_such_cut(name: str, names: Sequence[str]) -> RecipeInvalid:
     near = difflib.get_close_matches(name, names, n=1)
     listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    hint = f"did you mean '{near[0]}'?" if near else f"the units are {listed}."
-    return RecipeInvalid(f"No unit is called '{name}': {hint}", where="method.keep")
+    hint = f"did you mean '{near[0]}'?" if near else f"the units and groups are {listed}."
+    return RecipeInvalid(f"No unit and no group is called '{name}': {hint}", where="method.keep")
 
 
 def whole_blocks(units: Sequence[Unit]) -> list[Unit]:

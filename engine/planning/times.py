@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.errors import RecipeInvalid
+from engine.graph.cuts import Cut, Narrowing, remove
 from engine.graph.merges import merge
 from engine.graph.model import Model
-from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
 from engine.measure.environment import describe
 from engine.measure.latency import compare_latency, time_models
 from engine.measure.unit_table import latency_shares
+from engine.measure.width_grid import measured_multiple
+from engine.measure.width_table import width_shares
+from engine.pricing.narrowing import Ladder
 from engine.recipe import LatencyTable, PlanTime, UnitTimes
 from engine.report import Interval, LatencyComparison
 from engine.subject import Subject
@@ -24,16 +27,18 @@ from engine.subject import Subject
 class Times:
     """Asks the clock once for each thing that is timed, and the table where it knows already."""
 
-    def __init__(self, subject: Subject, units: Sequence[Unit], clock: Clock, checkpoint: Checkpoint) -> None:
+    def __init__(self, subject: Subject, names: Collection[str], clock: Clock, checkpoint: Checkpoint) -> None:
+        """`names` are those of the network's units and groups, which a table that was brought may speak of."""
         self._subject, self._clock, self._checkpoint = subject, clock, checkpoint
         kept = checkpoint.read_json("times")
         self.brought = subject.recipe.latency_table if kept is None else LatencyTable.model_validate(kept)
         self.environment = describe(subject.recipe.deploy).model_dump()
         self.prices = 0 if self.brought is None else self.brought.prices
+        self._multiple = None if self.brought is None else self.brought.width_multiple
         self._shares: dict[str, UnitTimes] = {}
         self._plans: dict[frozenset[str], float] = {}
         if self.brought is not None:
-            _require_known(self.brought, units)
+            _require_known(self.brought, names)
             self._shares = {name: row for row in self.brought.units for name in row.units}
             self._plans = {frozenset(plan.units): plan.saving for plan in self.brought.plans}
         self.original_ms = self._time_original() if self.brought is None else self.brought.original_ms
@@ -44,6 +49,7 @@ class Times:
             units=tuple(dict.fromkeys(self._shares.values())),
             plans=tuple(PlanTime(units=tuple(sorted(names)), saving=saving) for names, saving in self._plans.items()),
             prices=self.prices,
+            width_multiple=self._multiple,
             environment=self.environment,
         )
 
@@ -72,14 +78,44 @@ class Times:
             )
             self._shares |= _rows(found)
             self.keep()
-        rows = {unit.name: self._shares[unit.name] for unit in units}
-        return {name: Interval(value=row.share, low=row.low, high=row.high) for name, row in rows.items()}
+        return {unit.name: self._share(unit.name) for unit in units}
 
-    def saving(self, units: Sequence[Unit]) -> float:
-        """Return the part of the latency that losing these units together saves; the network is timed as a whole."""
-        names = frozenset(unit.name for unit in units)
+    def width_multiple(self) -> int:
+        """Return what widths are multiples of where the network will run."""
+        if self._multiple is None:
+            deploy, seed = self._subject.recipe.deploy, self._subject.recipe.seed
+            self._multiple = measured_multiple(deploy, seed=seed, budget_seconds=self._clock.part(0.02, 6))
+            self.keep()
+        return self._multiple
+
+    def width_shares(self, ladders: Sequence[Ladder]) -> dict[str, Interval]:
+        """Return the part of the latency that each step of these ladders saves, by name."""
+        kinds: dict[str, list[Sequence[Narrowing]]] = {}
+        for ladder in ladders:
+            if any(step.name not in self._shares for step in ladder.steps):
+                kinds.setdefault(ladder.kind, []).append(ladder.steps)
+        if kinds:
+            found = width_shares(
+                self._subject.model,
+                kinds,
+                self._subject.recipe.deploy,
+                self._subject.image_shapes,
+                seed=self._subject.recipe.seed,
+                budget_seconds=self._clock.part(0.06, 60),
+            )
+            self._shares |= _rows(found)
+            self.keep()
+        return {step.name: self._share(step.name) for ladder in ladders for step in ladder.steps}
+
+    def _share(self, name: str) -> Interval:
+        row = self._shares[name]
+        return Interval(value=row.share, low=row.low, high=row.high)
+
+    def saving(self, cuts: Sequence[Cut]) -> float:
+        """Return the part of the latency that losing all of these saves; the network is timed as a whole."""
+        names = frozenset(cut.name for cut in cuts)
         if names not in self._plans:
-            cut = merge(remove_units(self._subject.model, units))
+            cut = merge(remove(self._subject.model, cuts))
             seconds = self._clock.part(0.03, 10)
             found = measure_against_upload(self._subject, cut, seconds=seconds, until_width=0.008)
             self._plans[names] = 1 - found.ratio.value
@@ -118,13 +154,12 @@ def measure_against_upload(
     )
 
 
-def _require_known(table: LatencyTable, units: Sequence[Unit]) -> None:
-    names = {unit.name for unit in units}
+def _require_known(table: LatencyTable, names: Collection[str]) -> None:
     told = [name for row in table.units for name in row.units] + [name for plan in table.plans for name in plan.units]
-    strange = [name for name in told if name not in names]
+    strange = [name for name in told if name not in names and name.rpartition(": ")[0] not in names]
     if strange:
         raise RecipeInvalid(
-            f"The latency table speaks of '{strange[0]}', and this network has no unit of that name. "
+            f"The latency table speaks of '{strange[0]}', and this network has no unit or group of that name. "
             "Give the table of a report on this very network, or none.",
             where="latency_table",
         )

@@ -5,22 +5,24 @@ Nothing is inserted, so nothing needs folding; the shapes, the file size and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from engine.data.images import ImageSet
+from engine.graph.channels.remaining import remaining
+from engine.graph.cuts import Cut, channels_in, remove, units_in
 from engine.graph.features import find_features
 from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
-from engine.graph.writers import groups_of, output_channels
+from engine.graph.writers import groups_of, output_channels, unknowns
 from engine.recipe import Deploy
 from engine.recovery.effort import affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import gather, moments_at
-from engine.recovery.questions import Question, ask, at_holes, questions, unknowns
+from engine.recovery.questions import Question, ask, at_cuts, questions
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import Weights, best_weights, set_weights
 from engine.recovery.rows import Layer
@@ -31,7 +33,7 @@ PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 def cut_and_repair(
     model: Model,
-    units: Collection[Unit],
+    cuts: Collection[Cut],
     repair: ImageSet,
     selection: ImageSet,
     compute: Deploy,
@@ -39,25 +41,28 @@ def cut_and_repair(
     seed: int,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
     start: Model | None = None,
-    gone: Collection[Unit] = (),
+    gone: Collection[Cut] = (),
 ) -> Model:
-    """Return a new model without `units`, every layer from the first hole on refitted, from the input to the output.
+    """Return a new model without `cuts`, every layer from the first of them on refitted, from the input to the output.
 
     Each refit sees what those before it have done: inputs from the cut network, targets from the uncut one.
     He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", 2017, arXiv:1707.06168, for this asymmetry.
     A layer keeps its weights where no others answer better on the held-out images. Of the way from the plain cut to the
     repair as many quarters are gone as bring the features there closest: few images of many channels may overshoot.
 
-    `start` is a network that lacks the units `gone`, all of them among `units`, and has been trained since: its weights
+    `start` is a network that lacks the cuts `gone`, all of them among `cuts`, and has been trained since: its weights
     are gone on from, and only the layers right before holes that it has not are refitted.
     """
-    plain = remove_units(model, units)
+    units, left = units_in(cuts), remaining(model, channels_in(cuts))
+    plain = remove(model, cuts)
     if start is not None:
         take_weights(plain, start)
-    holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, gone)]
+    holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, units_in(gone))]
     features = find_features(model)
     found_in = features_after(model, units, features)
-    asked = questions(model, plain, holes, found_in.values) if start is None else at_holes(model, plain, holes)
+    asked = (
+        questions(model, plain, holes, found_in.values, left) if start is None else at_cuts(model, plain, holes, left)
+    )
     repaired = plain.copy()
     few = affordable(model, plain, asked, repair)
     refit_in_order(model, repaired, asked, images_for(few, selection), compute, seed, on_layer)
@@ -127,7 +132,7 @@ def repair_each(
     asked = {name: question for name, question in asked_of.items() if question is not None}
     images = images_for(repair, selection)
     answers: dict[str, Weights] = {}
-    for names in _chunks(model, asked):
+    for names in in_chunks(model, asked, [[name] for name in asked]):
         moments = gather(model, [asked[name] for name in names], images, compute, seed)
         for name, fit, check in zip(names, moments[0], moments[-1], strict=True):
             answers[name] = best_weights(model, asked[name].writer, fit, check)
@@ -141,17 +146,21 @@ def repair_each(
     return without
 
 
-def _chunks(model: Model, asked: Mapping[str, Question]) -> Iterator[list[str]]:
-    """Yield names of questions whose moments, of repair and selection images, fit the memory together."""
+def in_chunks(model: Model, asked: Mapping[str, Question], bundles: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """Yield names of questions whose moments, of repair and selection images, fit the memory, bundles unbroken."""
     chunk: list[str] = []
     room = MOMENTS_BYTES_MAX
-    for name, question in asked.items():
-        inputs, groups = unknowns(model, question.writer), groups_of(model, question.writer)
-        size_bytes = 2 * 8 * inputs * (inputs * groups + output_channels(model, question.writer))
+    for names in bundles:
+        size_bytes = sum(_moments_bytes(model, asked[name]) for name in names)
         if chunk and size_bytes > room:
             yield chunk
             chunk, room = [], MOMENTS_BYTES_MAX
-        chunk.append(name)
+        chunk += names
         room -= size_bytes
     if chunk:
         yield chunk
+
+
+def _moments_bytes(model: Model, question: Question) -> int:
+    inputs, groups = unknowns(model, question.writer), groups_of(model, question.writer)
+    return 2 * 8 * inputs * (inputs * groups + output_channels(model, question.writer))

@@ -10,9 +10,9 @@ import numpy as np
 from engine.data.images import ImageSet
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model
-from engine.graph.writers import groups_of
+from engine.graph.writers import groups_of, unknowns
 from engine.measure.cost import count
-from engine.recovery.questions import Question, unknowns
+from engine.recovery.questions import Question
 from engine.recovery.rows import rows_per_image
 
 WORK_MAX = 2e12

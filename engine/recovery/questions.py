@@ -9,12 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.bodies import reads
+from engine.graph.channels.remaining import Positions, Remaining
 from engine.graph.edits import kind
 from engine.graph.holes import Hole
 from engine.graph.model import Model
-from engine.graph.writers import Writer, find_writer, find_written, output_channels
+from engine.graph.writers import UNKNOWNS_MAX, Writer, find_writer, find_written, unknowns
 
-UNKNOWNS_MAX = 4608
 RECTIFIED = (0.0, np.inf)
 Bounds = tuple[float, float]
 
@@ -24,46 +24,58 @@ class Question:
     """What should this writer's weights be, so that its sum becomes `target` of the uncut network?
 
     `bounds`: nothing reads it but what clips it there, so where the target is beyond, any sum beyond is as good.
+    `stay` are the positions of the target that the cut network still has, where channels went.
     """
 
     writer: Writer
     target: str
     bounds: Bounds | None = None
+    stay: Positions = ()
 
 
-def questions(model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[str]) -> list[Question]:
-    """Return the questions, in the cut network's order, for the layers that can mend what the holes did to `wanted`.
+WHOLE = Remaining()
 
-    They begin with the writer before the first hole. All others write a value that both networks have.
+
+def questions(
+    model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[str], remaining: Remaining = WHOLE
+) -> list[Question]:
+    """Return the questions, in the cut network's order, for the layers that can mend what the cuts did to `wanted`.
+
+    They begin with the writer before the first hole, or with the first layer that reads fewer channels. All others
+    write a value that both networks have.
     """
-    asked = {question.writer.node: question for question in at_holes(model, cut, holes)}
-    harmed = _behind(cut, [*asked, *(use.node.name for hole in holes for use in cut.values()[hole.value].uses())])
+    asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
+    around = [use.node.name for hole in holes for use in cut.values()[hole.value].uses()]
+    harmed = _behind(cut, [*asked, *around, *remaining.readers])
     useful = _before(cut, wanted)
     layers = [(name, node) for name, node in cut.nodes().items() if node in harmed and node in useful]
-    found = [asked[name] if name in asked else _own_question(model, cut, node) for name, node in layers]
+    found = [asked[name] if name in asked else _own_question(model, cut, node, remaining) for name, node in layers]
     return [question for question in found if question is not None]
 
 
-def at_holes(model: Model, cut: Model, holes: Sequence[Hole]) -> list[Question]:
+def at_cuts(model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE) -> list[Question]:
+    """Return the questions for the layers right before holes and those that read fewer channels, in order."""
+    asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
+    nodes = {name: node for name, node in cut.nodes().items() if name in asked or name in remaining.readers}
+    found = [asked.get(name) or _own_question(model, cut, node, remaining) for name, node in nodes.items()]
+    return [question for question in found if question is not None]
+
+
+def at_holes(model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE) -> list[Question]:
     """Return the questions for the layers right before the holes, in the cut network's order."""
-    return [question for hole in holes if (question := ask(model, cut, hole)) is not None]
+    return [question for hole in holes if (question := ask(model, cut, hole, remaining)) is not None]
 
 
-def ask(model: Model, cut: Model, hole: Hole) -> Question | None:
+def ask(model: Model, cut: Model, hole: Hole, remaining: Remaining = WHOLE) -> Question | None:
     """Return what least squares shall answer for a hole, or None where no affordable layer writes for it alone."""
     if hole.is_shared:
         return None
     bounds = _bounds(model.values()[hole.target])
     writer = find_writer(cut, hole.value, through_relu=bounds == RECTIFIED)
-    return _affordable(cut, writer, hole.target, bounds)
+    return _affordable(cut, writer, hole.target, bounds, remaining)
 
 
-def unknowns(model: Model, writer: Writer) -> int:
-    """Return how many weights make one output channel, its bias not counted."""
-    return model.weight(writer.weight).size // output_channels(model, writer)
-
-
-def _own_question(model: Model, cut: Model, node: ir.Node) -> Question | None:
+def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> Question | None:
     """Ask a layer for what its namesake writes in the uncut network."""
     total = find_written(node)
     target = model.values().get(str(total.name)) if total is not None else None
@@ -72,13 +84,15 @@ def _own_question(model: Model, cut: Model, node: ir.Node) -> Question | None:
     writer = find_writer(cut, str(total.name), through_relu=False)
     if writer is None or writer.node != node.name:
         return None
-    return _affordable(cut, writer, str(target.name), _bounds(target))
+    return _affordable(cut, writer, str(target.name), _bounds(target), remaining)
 
 
-def _affordable(cut: Model, writer: Writer | None, target: str, bounds: Bounds | None) -> Question | None:
+def _affordable(
+    cut: Model, writer: Writer | None, target: str, bounds: Bounds | None, remaining: Remaining
+) -> Question | None:
     if writer is None or unknowns(cut, writer) > UNKNOWNS_MAX:
         return None
-    return Question(writer, target, bounds)
+    return Question(writer, target, bounds, remaining.values.get(target, ()))
 
 
 def _bounds(value: ir.Value) -> Bounds | None:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from engine.graph.channels.remaining import narrowed
 from engine.graph.model import Model
-from engine.graph.writers import groups_of, has_bias, output_channels
+from engine.graph.writers import groups_of, has_bias, output_channels, unknowns
 from engine.measure.batches import Outputs
-from engine.recovery.questions import Question, unknowns
+from engine.recovery.questions import Question
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +41,7 @@ class Layer:
 
     def __init__(self, cut: Model, question: Question) -> None:
         self.writer, self.target, self.bounds = question.writer, question.target, question.bounds
+        self.stay = question.stay
         nodes = cut.nodes()
         self.node = nodes[self.writer.node]
         self.channels = output_channels(cut, self.writer)
@@ -57,7 +59,7 @@ class Layer:
 
         The targets' shape is (groups, rows, channels of a group).
         """
-        target = wished[self.target]
+        target = narrowed(wished[self.target], self.stay)
         if self.bounds is not None:
             target = as_good(target, given[self.writer.total], *self.bounds)
         if self.writer.skip is not None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.recovery.optimisers.adamw import AdamW
 from engine.recovery.optimisers.muon import Muon
+from engine.recovery.optimisers.sgd import Sgd
 
 
 class Optimiser(Protocol):
@@ -23,4 +24,4 @@ class Optimiser(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-OPTIMISERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimiser]] = {"muon": Muon, "adamw": AdamW}
+OPTIMISERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimiser]] = {"muon": Muon, "adamw": AdamW, "sgd": Sgd}

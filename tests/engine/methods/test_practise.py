@@ -16,8 +16,8 @@ from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import blocks, find_units
 from engine.methods.practise import harm
-from engine.methods.pricing import price_set
-from engine.methods.study import Study
+from engine.pricing.sets import price_set
+from engine.pricing.study import Study
 from engine.recipe import Deploy, Preprocess
 from engine.recovery.closed_form import repair_each
 from engine.recovery.reference import Reference

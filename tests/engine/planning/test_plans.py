@@ -10,7 +10,7 @@ from engine.errors import RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.units import Unit
 from engine.planning import Ledger, Plan, decisions, open_ledger, plan_cuts, removable
-from engine.planning.plans import MeasureUnits
+from engine.planning.plans import MeasureCuts
 from engine.recipe import LatencyMs, LatencyRatio, Target, Units
 from engine.report import Interval
 from engine.search import Priced
@@ -33,7 +33,7 @@ def ledger_for(target: Target) -> Ledger:
     return open_ledger(NO_MODEL, UNITS, HARM, SHARES, target, original_ms=10.0, image_shapes={})
 
 
-def plan_for(ledger: Ledger, measured: MeasureUnits | None = None) -> Plan:
+def plan_for(ledger: Ledger, measured: MeasureCuts | None = None) -> Plan:
     """Plan where the harm of a set is the sum of its units' harms."""
     return plan_cuts(ledger, Priced(lambda cut: sum(HARM[name] for name in cut), calls=20), measured, quiet)
 

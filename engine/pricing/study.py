@@ -13,7 +13,7 @@ from engine.recovery.reference import Reference
 
 @dataclass(frozen=True)
 class Study:
-    """The uncut network, its units, images to repair from and a reference on images that judge.
+    """The uncut network, the units that may go, images to repair from and a reference on images that judge.
 
     `compute` says where forward passes run; it is not where latency is measured.
     """

@@ -1,0 +1,127 @@
+"""Narrowing groups: which of their channels go at each width of the grid, and the harm of that after repair."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.graph.channels.groups import Group
+from engine.graph.cuts import Narrowing, remove
+from engine.pricing.judging import Trial, judge
+from engine.pricing.method import Rank
+from engine.pricing.study import Study
+from engine.pricing.sums import GroupStudy, Sum, refitted, study_groups
+from engine.progress import Tell
+from engine.recovery.closed_form import images_for
+from engine.recovery.ridge import set_weights
+
+GONE = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4)
+"""The parts of a group that may go, each rounded so that what stays is a multiple of the grid."""
+RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The widths that one group may be narrowed to: narrowings, the widest first; `kind` names those like it."""
+
+    group: Group
+    kind: str
+    steps: tuple[Narrowing, ...]
+
+
+def make_ladder(group: Group, kind: str, nodes: frozenset[str], multiple: int) -> Ladder | None:
+    """Return the group's widths on a grid of this multiple, or None where there is none below its own.
+
+    Its last channels stand for those that will go, until a method has ranked them.
+    """
+    widths = {max(multiple, round(group.size * (1 - part) / multiple) * multiple) for part in GONE}
+    kept = sorted((width for width in widths if width < group.size), reverse=True)
+    steps = tuple(
+        Narrowing(
+            f"{group.name}: {width} of {group.size}", group.name, group.size, tuple(range(width, group.size)), nodes
+        )
+        for width in kept
+    )
+    return Ladder(group, kind, steps) if steps else None
+
+
+def rank_and_judge(
+    study: Study, ladders: Sequence[Ladder], rank: Rank, tell: Tell
+) -> tuple[list[Narrowing], dict[str, float]]:
+    """Return the narrowings with the channels that go, and the harm of each by name.
+
+    One width of each group is judged through the whole network, its readers refitted; the others follow from it by
+    what the readers themselves lose of their sums on held-out images.
+    """
+    by_group = {ladder.group.name: ladder for ladder in ladders}
+    images = images_for(study.repair, study.reference.images)
+    chosen: dict[str, tuple[Narrowing, ...]] = {}
+    local: dict[str, list[float]] = {}
+    trials: list[Trial] = []
+    groups = [ladder.group for ladder in ladders]
+    for done, of_group in enumerate(study_groups(study.model, groups, images, study.compute, study.seed)):
+        tell(0.5 * done / len(groups), f"group {done + 1} of {len(groups)}")
+        name, steps = of_group.group.name, ranked(by_group[of_group.group.name].steps, rank(of_group))
+        chosen[name], local[name] = steps, [local_error(of_group.sums, step.channels) for step in steps]
+        trials += _trials(study, of_group, steps[_anchor(steps)])
+    anchors = judge(study, trials, lambda part, message: tell(0.5 + 0.5 * part, message))
+    harm = dict(_harm(chosen, local, anchors))
+    return [step for steps in chosen.values() for step in steps], harm
+
+
+def ranked(steps: Sequence[Narrowing], order: Sequence[int]) -> tuple[Narrowing, ...]:
+    """Return the same widths with the channels that go first in the order, each step's among those of the next."""
+    return tuple(
+        Narrowing(step.name, step.group, step.size, tuple(sorted(order[: len(step.channels)])), step.nodes)
+        for step in steps
+    )
+
+
+def local_error(sums: Sequence[Sum], channels: Collection[int]) -> float:
+    """Return the part of the readers' sums that is lost without these channels, the others standing in for them.
+
+    |G (I - B)|² weighed by what the outputs ask, with the channel map B = G_:S (G_SS + ridge)^-1, summed over readers.
+    """
+    return sum(_lost(one, channels) for one in sums) / len(sums)
+
+
+def _lost(one: Sum, channels: Collection[int]) -> float:
+    size = len(one.rows)
+    stay, gone = np.setdiff1d(np.arange(size), list(channels)), np.array(sorted(channels))
+    own = one.gram[np.ix_(stay, stay)]
+    ridge = RIDGE * float(np.trace(one.gram)) / size + 1e-30
+    shift = np.linalg.solve(own + ridge * np.eye(len(stay)), one.gram[np.ix_(stay, gone)])
+    held = one.held_out
+    across = held[np.ix_(gone, stay)] @ shift
+    missed = held[np.ix_(gone, gone)] - across - across.T + shift.T @ held[np.ix_(stay, stay)] @ shift
+    whole = float((one.held_out * one.demand).sum())
+    return max(float((missed * one.demand[np.ix_(gone, gone)]).sum()), 0.0) / max(whole, 1e-30)
+
+
+def _trials(study: Study, of_group: GroupStudy, step: Narrowing) -> Iterator[Trial]:
+    """Yield the network with one group narrowed, as it is left and with its readers refitted."""
+    plain = remove(study.model, [step])
+    yield Trial(step.group, plain)
+    repaired = plain.copy()
+    for one in of_group.sums:
+        set_weights(repaired, one.reading.layer, refitted(repaired, one, step.channels))
+    yield Trial(step.group, repaired)
+
+
+def _anchor(steps: Sequence[Narrowing]) -> int:
+    return (len(steps) - 1) // 2
+
+
+def _harm(
+    chosen: Mapping[str, Sequence[Narrowing]], local: Mapping[str, Sequence[float]], anchors: Mapping[str, float]
+) -> Iterator[tuple[str, float]]:
+    """Yield each narrowing's name and its harm, which never falls as a group gets narrower."""
+    for group, steps in chosen.items():
+        at = local[group][_anchor(steps)]
+        highest = 0.0
+        for step, lost in zip(steps, local[group], strict=True):
+            scale = lost / at if at > 0 else len(step.channels) / len(steps[_anchor(steps)].channels)
+            highest = max(highest, anchors[group] * scale)
+            yield step.name, highest

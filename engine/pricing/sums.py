@@ -1,0 +1,140 @@
+"""What layers make of a group's channels, in second moments: all that choosing channels and refitting needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.data.images import ImageSet
+from engine.graph.channels.groups import Group
+from engine.graph.channels.readings import Reading, find_readings, keeps_apart
+from engine.graph.edits import kind
+from engine.graph.model import Model
+from engine.graph.writers import find_layer, has_bias, is_transposed
+from engine.recipe import Deploy
+from engine.recovery.closed_form import in_chunks
+from engine.recovery.moments import Moments, gather
+from engine.recovery.questions import Question
+from engine.recovery.ridge import Weights, best_weights, weights_of
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """One layer that sums over the channels.
+
+    `fit` and `check` are moments of its inputs and of its own outputs on repair and on held-out images; `rows[c]`,
+    shape (size, n), are the unknowns of channel c, one for each place and tap; `weights` are (unknowns, outputs).
+    """
+
+    reading: Reading
+    fit: Moments
+    check: Moments
+    rows: npt.NDArray[np.intp]
+    weights: Array
+
+    @cached_property
+    def gram(self) -> Array:
+        """Second moments of the channels, (size, size), taken over places and taps alike."""
+        return self._over_channels(self.fit.gram[0])
+
+    @cached_property
+    def held_out(self) -> Array:
+        """The same on the images that check."""
+        return self._over_channels(self.check.gram[0])
+
+    @cached_property
+    def demand(self) -> Array:
+        """What the outputs ask of the channels: weights times weights, (size, size), over outputs, places and taps."""
+        flat = self.weights[self.rows].reshape(len(self.rows), -1)
+        return np.asarray(flat @ flat.T)
+
+    def _over_channels(self, gram: Array) -> Array:
+        total = np.zeros((len(self.rows), len(self.rows)))
+        for column in self.rows.T:
+            total += gram[np.ix_(column, column)]
+        return total
+
+    def without(self, channels: Collection[int]) -> tuple[Moments, Moments]:
+        """Return both moments of a layer that no longer reads these channels and is to write what it wrote."""
+        gone = self.rows[list(channels)].reshape(-1)
+        stay = np.setdiff1d(np.arange(self.fit.gram.shape[1]), gone)
+        return _part(self.fit, stay), _part(self.check, stay)
+
+
+def _part(moments: Moments, stay: npt.NDArray[np.intp]) -> Moments:
+    return Moments(moments.gram[:, stay[:, None], stay], moments.cross[:, stay], moments.power)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupStudy:
+    """What a method may look at to rank the channels of a group: who sums over them, and `written`, (size, numbers),
+
+    the weights of the layers that write each channel.
+    """
+
+    group: Group
+    sums: tuple[Sum, ...]
+    written: Array
+    seed: int
+
+
+def study_groups(
+    model: Model, groups: Sequence[Group], repair: Sequence[ImageSet], compute: Deploy, seed: int
+) -> Iterator[GroupStudy]:
+    """Yield a study of each group whose readers are all linear and affordable, a few groups at a time.
+
+    `repair` are the images to fit on and those to check on. The images are run once for as many groups as the memory
+    holds the moments of.
+    """
+    readings = {group.name: find_readings(model, group)[0] for group in groups}
+    asked = {
+        f"{group.name} {reading.layer.node}": Question(reading.layer, reading.layer.total)
+        for group in groups
+        for reading in readings[group.name]
+    }
+    by_name = {group.name: group for group in groups}
+    for names in in_chunks(model, asked, [[f"{g} {r.layer.node}" for r in found] for g, found in readings.items()]):
+        moments = gather(model, [asked[name] for name in names], repair, compute, seed)
+        known = {name: (fit, check) for name, fit, check in zip(names, moments[0], moments[-1], strict=True)}
+        for group_name, found in readings.items():
+            keys = [f"{group_name} {reading.layer.node}" for reading in found]
+            if keys and keys[0] in known:
+                sums = tuple(_sum(model, one, *known[key]) for one, key in zip(found, keys, strict=True))
+                yield GroupStudy(by_name[group_name], sums, written_by(model, by_name[group_name]), seed)
+
+
+def refitted(cut: Model, one: Sum, channels: Collection[int]) -> Weights:
+    """Return the weights of the layer in a network without these channels that write best what it wrote with them."""
+    return best_weights(cut, one.reading.layer, *one.without(channels))
+
+
+def written_by(model: Model, group: Group) -> Array:
+    """Return the weights that write each channel, (size, numbers), of all layers that mix channels to make it."""
+    places = {(place.value, place.axis): place for place in group.places}
+    rows: list[Array] = []
+    for node in model.graph:
+        layer = find_layer(node)
+        if layer is None or keeps_apart(model, layer):
+            continue
+        axis = 0 if kind(node) == "Conv" or is_transposed(node) else 1
+        place = places.get((layer.weight, axis))
+        if place is not None:
+            columns = np.moveaxis(model.weight(layer.weight).astype(np.float64), axis, 0)[place.positions]
+            rows.append(columns.reshape(group.size, -1))
+    return np.concatenate(rows, axis=1) if rows else np.zeros((group.size, 0))
+
+
+def _sum(model: Model, reading: Reading, fit: Moments, check: Moments) -> Sum:
+    weights = weights_of(model, reading.layer)[0]
+    numbers = len(weights) - (1 if has_bias(model, reading.layer) else 0)
+    shape = model.weight(reading.layer.weight).shape
+    taps = int(np.prod(shape[2:])) if len(shape) > 2 else 1
+    rows = (reading.positions[:, :, None] * taps + np.arange(taps)).reshape(len(reading.positions), -1)
+    assert rows.max() < numbers
+    return Sum(reading, fit, check, rows, weights)
