@@ -36,4 +36,5 @@ def target_of(asked: Asked, result: Any) -> str | None:
             return None
         return result.headers.get("Location", asked.path)
     made = str(result["id"]) if isinstance(result, Mapping) and "id" in result else ""
-    return asked.path if made in asked.path else f"{asked.path}/{made}"
+    before, found, _action = asked.path.partition(made) if made else (asked.path, "", "")
+    return before + found if found or not made else f"{asked.path}/{made}"

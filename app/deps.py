@@ -21,7 +21,7 @@ from core.scopes import ORGANIZATION_ADMIN
 
 T = TypeVar("T")
 
-ID_SHAPE = re.compile(rf"[a-z]{{3}}_(?:[{ALPHABET}]{{26}}|default)")
+ID_SHAPE = re.compile(rf"[a-z]{{3}}_(?:[{ALPHABET}]{{26}}|default|admin)")
 
 
 @dataclass(frozen=True)
