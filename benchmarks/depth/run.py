@@ -55,6 +55,7 @@ def recipe_of(case: Case, parent: Row | None = None) -> Recipe:
     return Recipe.model_validate(
         {
             "target": target,
+            "method": {"name": "practise"},  # whole units alone; channels beside them are another benchmark's matter
             "preprocess": _pictures(case).preprocess,
             "deploy": {"batch": case.batch, "threads": case.threads},
             "budget_seconds": case.budget_seconds,

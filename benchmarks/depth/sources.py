@@ -44,7 +44,13 @@ class Source:
     classes_are_large: bool = True
 
 
-_SAMPLE = Pictures("imagenet-sample.zip", {"resize": 256, "crop": 224}, reserved=100)
+# EfficientNet-lite's published weights want pixels between -1 and 1: of the 500 images that are not reserved the uncut
+# network then gets 88 % right on 100, with ImageNet's mean and deviation 76 %.
+_SAMPLE = Pictures(
+    "imagenet-sample.zip",
+    {"resize": 256, "crop": 224, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    reserved=100,
+)
 CIFAR = Source(
     train=Pictures("cifar10-train.zip"),
     test=Pictures("cifar10-test.zip"),

@@ -24,14 +24,14 @@ from benchmarks.peers.practise.practise import Practise, PractiseResult
 from benchmarks.peers.practise.recipe import PUBLISHED_STEPS, BlockScore, Scores, Seconds
 from engine.data.calibration import load_images
 from engine.graph.model import TensorInfo
-from engine.recipe import Deploy, Preprocess
+from engine.recipe import Deploy
 
 Row = dict[str, Any]
 
 MODELS = [name for name in NETWORKS if SOURCES[name].residual]
 DEPLOY = Deploy(batch=8, threads=1)
-LARGE = Preprocess(resize=256, crop=256)
-"""How photographs come to the recipe: random crops want more of them than the middle that the network takes."""
+LARGE = 256
+"""The side that photographs come to the recipe with: random crops want more than the middle that the network takes."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ def _run(
 def _inputs(job: Job, data: Path) -> NDArray[np.float32]:
     """Draw the images that the engine is given for this seed."""
     pictures = SOURCES[job.model].source.train
-    preprocess = pictures.as_inputs() if NETWORKS[job.model].side == 32 else LARGE
+    preprocess = pictures.as_inputs()
+    if NETWORKS[job.model].side != 32:
+        preprocess = preprocess.model_copy(update={"resize": LARGE, "crop": LARGE})
     any_size = TensorInfo("image", "float32", ("batch", 3, None, None))
     with tempfile.TemporaryDirectory() as folder:
         drawn = draw(pictures, data, Path(folder) / "drawn.zip", job.images, job.seed)
