@@ -8,6 +8,7 @@ EngineError
 │   └── NothingToCut          no unit can be removed
 ├── CalibrationError      the images
 │   ├── CalibrationUnreadable not an image set: broken zip, no images, pickled array
+│   │   └── CalibrationWrongType  an array of numbers that are neither pixels nor floating point
 │   └── CalibrationMismatch   images that do not fit the network's input
 ├── RecipeError           what was asked
 │   ├── RecipeInvalid         unknown key, wrong type, out of range
@@ -78,6 +79,11 @@ class CalibrationError(EngineError):
 class CalibrationUnreadable(CalibrationError):
     code = "calibration-unreadable"
     title = "The calibration set cannot be read"
+
+
+class CalibrationWrongType(CalibrationUnreadable):
+    code = "calibration-wrong-type"
+    title = "The array is of a type that is not read"
 
 
 class CalibrationMismatch(CalibrationError):

@@ -34,19 +34,19 @@ PreprocessText = Annotated[
 
 
 @router.get(
-    "/{dataset_id}/report",
+    "/{file_id}/report",
     response_model=ReportView,
     responses=problems(404, 409) | {202: {"model": ReportView, "description": "A worker is at it: ask again."}},
 )
-async def get_report(dataset_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
+async def get_report(file_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
     """Show what the calibration doctor finds in a dataset, read for one network as one recipe would.
 
     The first to ask has a worker look, which takes seconds; the answer is kept. While it is made the status is 202.
     """
-    check_id("dataset", dataset_id)
+    check_id("dataset", file_id)
     check_id("model", model_id)
     recipe = {"preprocess": _read(preprocess).model_dump(mode="json")}
-    view = await tenant.write(lambda session, project: _report(session, project, dataset_id, model_id, recipe))
+    view = await tenant.write(lambda session, project: _report(session, project, file_id, model_id, recipe))
     if view["state"] == "done":
         return json_answer(view)
     tenant.services.job_written.set()
@@ -69,7 +69,7 @@ def _report(session: Session, project_id: str, dataset_id: str, model_id: str, r
     """Return the report as far as it is, and have it made where nobody has asked yet."""
     model = session.get(StoredModel, model_id)
     dataset = session.get(Dataset, dataset_id)
-    for word, identifier, file in (("model", model_id, model), ("dataset", dataset_id, dataset)):
+    for word, identifier, file in (("dataset", dataset_id, dataset), ("model", model_id, model)):
         if file is None or file.project_id != project_id:
             raise not_found(word, identifier)
         if file.state == FileState.REJECTED:

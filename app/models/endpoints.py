@@ -17,17 +17,17 @@ router = stored_files_router(MODELS)
 
 _analysis_statement = Query(
     select(StoredModel.id, StoredModel.state, StoredModel.analysis, StoredModel.error).where(
-        StoredModel.project_id == bindparam("project_id"), StoredModel.id == bindparam("model_id")
+        StoredModel.project_id == bindparam("project_id"), StoredModel.id == bindparam("file_id")
     )
 )
 
 
-@router.get("/{model_id}/analysis", response_model=AnalysisView, responses=problems(404))
-async def get_analysis(model_id: str, tenant: Reader) -> Response:
+@router.get("/{file_id}/analysis", response_model=AnalysisView, responses=problems(404))
+async def get_analysis(file_id: str, tenant: Reader) -> Response:
     """Show what can be cut from a network, which methods apply, what stands in the way, and why it was rejected.
 
     While a worker is at it, `state` is `validating` and `Retry-After` says when to look again.
     """
-    row = await tenant.get(_analysis_statement, "model", model_id, model_id=model_id)
+    row = await tenant.get(_analysis_statement, "model", file_id, file_id=file_id)
     view = {"model_id": row["id"], "state": row["state"], "error": row["error"], "analysis": row["analysis"]}
     return json_answer(view, headers={"Retry-After": "1"} if row["state"] == FileState.VALIDATING else None)

@@ -3,4 +3,4 @@
 Names only: `__main__` imports the one drawer that is asked for, because inspect must start fast and never load torch.
 """
 
-COMMANDS = ("compress", "inspect", "compare", "check")
+COMMANDS = ("compress", "inspect", "survey", "doctor", "compare", "check")

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", type=Path, help="folder, .zip, .npz or .npy; absent: a data-free job")
     parser.add_argument("--recipe", type=Path, help="JSON file; absent: the defaults")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for model.onnx, report.json and what a front has"
+        "--out", type=Path, required=True, help="folder for model.onnx, report.json and whatever else was asked for"
     )
     parser.add_argument("--checkpoint", type=Path, help="folder that a second attempt goes on from")
 
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(delivery: Delivery, out: Path) -> dict[str, str]:
-    """Write what is delivered, and return the files by their roles; the report names those of a front."""
-    files = {"model.onnx": delivery.model, **delivery.candidates}
+    """Write what is delivered, and return the files by their roles; the report names all others."""
+    files = {"model.onnx": delivery.model, **delivery.candidates, **delivery.outputs}
     for name, model in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         save(model, out / name)

@@ -33,7 +33,7 @@ def load_images(
     form = input_form(model_input, preprocess)
     if path is None:
         return ImageSet(np.empty((0, *form.drawn_shape), np.float32), None, ())
-    with _open(path) as source:
+    with open_source(path) as source:
         indices = _draw(source, form, seed, limit)
         matcher = ChannelMatcher(form, source.pictures)
         inputs = _read_all(source, matcher, indices)
@@ -48,7 +48,8 @@ def load_images(
         )
 
 
-def _open(path: Path) -> AbstractContextManager[Source]:
+def open_source(path: Path) -> AbstractContextManager[Source]:
+    """Open whatever container a set of images is in. Raises CalibrationUnreadable."""
     try:
         return LOADERS[_container_of(path)](path)
     except OSError as error:

@@ -92,13 +92,16 @@ def prepare(pixels: Pixels, form: InputForm, where: str) -> Inputs:
 
     Raises CalibrationMismatch, naming the image `where`, when the result would not fit.
     """
-    pixels = _resize(pixels, form.preprocess.resize)
-    pixels = _centre_crop(pixels, form.preprocess.crop, where)
-    inputs = _normalise(pixels, form)
+    inputs = _normalise(frame(pixels, form.preprocess, where), form)
     if form.preprocess.layout == "NCHW":
         inputs = np.ascontiguousarray(inputs.transpose(2, 0, 1))
     check_fits(inputs.shape, form, where)
     return inputs
+
+
+def frame(pixels: Pixels, preprocess: Preprocess, where: str) -> Pixels:
+    """Resize and crop (height, width, channels) pixels. Raises CalibrationMismatch where the crop is larger."""
+    return _centre_crop(_resize(pixels, preprocess.resize), preprocess.crop, where)
 
 
 def check_fits(shape: tuple[int, ...], form: InputForm, where: str) -> None:
@@ -167,7 +170,7 @@ def _centre_crop(pixels: Pixels, side: int | None, where: str) -> Pixels:
 
 def _normalise(pixels: Pixels, form: InputForm) -> Inputs:
     """Return (pixels * scale - mean) / std, channels last, in the recipe's channel order."""
-    mean, std = _mean_and_std(form, pixels.shape[2])
+    mean, std = mean_and_std(form, pixels.shape[2])
     if form.channel_order == "BGR":
         pixels = pixels[:, :, ::-1]  # mean and std are given in the network's order
     gain, offset = np.float32(form.preprocess.scale) / std, mean / std
@@ -175,7 +178,8 @@ def _normalise(pixels: Pixels, form: InputForm) -> Inputs:
     return inputs
 
 
-def _mean_and_std(form: InputForm, channels: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def mean_and_std(form: InputForm, channels: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return one value of each for all channels, or one a channel. Raises RecipeInvalid where the recipe's do not fit."""
     imagenet = channels == 3
     mean = form.preprocess.mean or (_in_order(IMAGENET_MEAN, form) if imagenet else (0.0,))
     std = form.preprocess.std or (_in_order(IMAGENET_STD, form) if imagenet else (1.0,))

@@ -156,7 +156,7 @@ def test_files_of_others_have_no_report(service: Service, client: httpx2.Client)
     with stranger:
         theirs = make_dataset(stranger)
 
-        for dataset, word in ((dataset_id, "model"), (theirs, "model")):
+        for dataset, word in ((dataset_id, "dataset"), (theirs, "model")):
             refusal = stranger.get(f"/v1/datasets/{dataset}/report", params={"model_id": model_id})
             assert_problem(refusal, 404, "not-found", word)
     assert_problem(client.get(f"/v1/datasets/{theirs}/report", params={"model_id": model_id}), 404, "not-found")

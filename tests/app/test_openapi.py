@@ -13,7 +13,7 @@ from app.catalogue.schemas import Limits, Me, MethodsList
 from app.jobs.schemas import EventsPage, JobsPage, JobView
 from app.keys.schemas import KeysList
 from app.openapi import ProblemView
-from app.stored_files import StoredFileView
+from app.stored_files import ModelView
 from app.uploads.schemas import UploadView
 from app.webhooks.schemas import DeliveriesPage, DeliveryDetail, WebhooksPage, WebhookView
 from engine.recipe import METHODS
@@ -89,7 +89,7 @@ def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
             f"/v1/jobs/{job['id']}/artifacts": ArtifactsList,
             f"/v1/jobs/{job['id']}/candidates": CandidatesList,
             f"/v1/uploads/{upload['id']}": UploadView,
-            f"/v1/models/{job['model_id']}": StoredFileView,
+            f"/v1/models/{job['model_id']}": ModelView,
             "/v1/keys": KeysList,
             "/v1/webhooks": WebhooksPage,
             f"/v1/webhooks/{hook['id']}": WebhookView,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from engine.data.containers.source import Source
 from engine.data.containers.zip_archive import open_archive, open_entry
 from engine.data.images import Labels
-from engine.errors import CalibrationUnreadable
+from engine.errors import CalibrationUnreadable, CalibrationWrongType
 
 COUNT_MAX = 1_000_000
 IMAGE_BYTES_MAX = 256 * 2**20
@@ -106,7 +106,7 @@ def _check_header(header: Header, file_bytes: int) -> None:
 def _check_images(header: Header) -> None:
     name, shape, dtype = header.name, header.shape, header.dtype
     if dtype != np.uint8 and dtype.kind != "f":
-        raise CalibrationUnreadable(
+        raise CalibrationWrongType(
             f"Array '{name}' holds {dtype}. Save pixels as uint8, or ready inputs as float32.", where=name
         )
     if len(shape) < 2 or (dtype == np.uint8 and len(shape) not in (3, 4)):
