@@ -28,6 +28,9 @@ STAGES = {
 OUTPUTS_WEIGHT = 6
 """What further files take, in per cent of a job without them."""
 
+AFTERWARDS = ("outputs", "controls")
+"""What a recipe may ask for beside the network itself, in the order in which it is made."""
+
 OF_A_CANDIDATE = ("cut", "recover", "merge", "verify", "report")
 """The stages that each candidate of a front goes through."""
 
@@ -70,12 +73,16 @@ class Progress:
     def expect_candidates(self, count: int) -> None:
         """Put so many candidates in the place of one: from here on each is a stage, called `candidate(number)`."""
         each = sum(self._agenda.pop(name) for name in OF_A_CANDIDATE) / count
-        last = {name: self._agenda.pop(name) for name in ("outputs",) if name in self._agenda}
+        last = {name: self._agenda.pop(name) for name in AFTERWARDS if name in self._agenda}
         self._agenda |= {candidate(number): each for number in range(1, count + 1)} | last
 
     def expect_outputs(self) -> None:
         """Put the making of further files at the end of the agenda."""
         self._agenda["outputs"] = OUTPUTS_WEIGHT
+
+    def expect_controls(self, share: float) -> None:
+        """Put the training of controls at the end of the agenda; `share`, 0 to 1, is its part of the whole time."""
+        self._agenda["controls"] = sum(self._agenda.values()) * share / (1 - share)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:

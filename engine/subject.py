@@ -15,7 +15,7 @@ from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
 from engine.data.site import Said, Site, pooled, probabilities
-from engine.data.splits import Split
+from engine.data.splits import Split, split
 from engine.data.synthesis.draw import draw_images
 from engine.errors import PostconditionFailed
 from engine.execution.cores import usable_cores
@@ -49,7 +49,8 @@ HALF_PARITY = 1e-2
 class Subject:
     """`model` is `upload` in plain form, and `notes` say what stood in the way of that.
 
-    `compute` says where our own forward passes run, `device` where torch does.
+    `compute` says where our own forward passes run, `device` where torch does. `labelled` are the labelled images that
+    repair may see, each once and as it is: kept only where the recipe asks for something that learns from labels.
     """
 
     upload: Model
@@ -62,6 +63,7 @@ class Subject:
     recipe: Recipe
     compute: Deploy
     device: str
+    labelled: ImageSet | None = None
 
     def parts(self) -> Iterator[bytes]:
         """Yield all that the work follows from: network, recipe, images."""
@@ -109,7 +111,15 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         recipe=recipe,
         compute=compute,
         device=device,
+        labelled=_labelled(images, recipe),
     )
+
+
+def _labelled(images: ImageSet, recipe: Recipe) -> ImageSet | None:
+    """Return the images that repair got of those that were sent, before others were put beside them."""
+    if not recipe.controls or images.labels is None or not len(images):
+        return None
+    return split(images, recipe.seed).repair
 
 
 def _ask(model: Model, features: Features, compute: Deploy, images: ImageSet) -> Said:

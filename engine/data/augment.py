@@ -27,8 +27,9 @@ def augment(
     layout: Layout = "NCHW",
     shift: float = SHIFT,
     mixing: Mixing = "none",
+    mirrored: bool = True,
 ) -> Tensor:
-    """Return the batch with each image seen otherwise: moved or cropped, every second one flipped.
+    """Return the batch with each image seen otherwise: moved or cropped, and `mirrored`, every second one flipped.
 
     Small images, below 64 pixels, are shifted by up to `shift` of their sides. Of larger ones a random part is enlarged
     to the whole, and light and contrast change a little. Borders are filled by reflection, so that no edge appears that
@@ -40,22 +41,22 @@ def augment(
     if batch.ndim != 4:
         return batch
     if layout == "NHWC":
-        first = augment(batch.permute(0, 3, 1, 2), generator, shift=shift, mixing=mixing)
+        first = augment(batch.permute(0, 3, 1, 2), generator, shift=shift, mixing=mixing, mirrored=mirrored)
         return first.permute(0, 2, 3, 1).contiguous()
     if min(batch.shape[2:]) < CROPPED_SIDE:
-        seen = _shifted(batch, generator, shift)
+        seen = _shifted(batch, generator, shift, mirrored)
     else:
-        seen = _relit(_cropped(batch, generator), generator)
+        seen = _relit(_cropped(batch, generator, mirrored), generator)
     return {"none": _unmixed, "cutmix": _cutmix, "mixup": _mixup}[mixing](seen, generator)
 
 
-def _shifted(batch: Tensor, generator: torch.Generator, shift: float) -> Tensor:
+def _shifted(batch: Tensor, generator: torch.Generator, shift: float, mirrored: bool) -> Tensor:
     count, _, height, width = batch.shape
     margin_y, margin_x = (min(round(side * shift), side - 1) for side in (height, width))
     padded = functional.pad(batch, (margin_x, margin_x, margin_y, margin_y), mode="reflect")
     tops = torch.randint(2 * margin_y + 1, (count,), generator=generator).tolist()
     lefts = torch.randint(2 * margin_x + 1, (count,), generator=generator).tolist()
-    flips = torch.rand(count, generator=generator) < 0.5
+    flips = (torch.rand(count, generator=generator) < 0.5) & mirrored
     windows = [
         image[:, top : top + height, left : left + width] for image, top, left in zip(padded, tops, lefts, strict=True)
     ]
@@ -64,14 +65,14 @@ def _shifted(batch: Tensor, generator: torch.Generator, shift: float) -> Tensor:
     return torch.where(flips.to(batch.device)[:, None, None, None], shifted.flip(-1), shifted)
 
 
-def _cropped(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Enlarge a random part of each image, of random area and aspect, to the whole; every second one mirrored."""
+def _cropped(batch: Tensor, generator: torch.Generator, mirrored: bool) -> Tensor:
+    """Enlarge a random part of each image, of random area and aspect, to the whole; `mirrored`, every second one."""
     count = len(batch)
     area = torch.empty(count).uniform_(*AREAS, generator=generator)
     stretch = torch.empty(count).uniform_(math.log(ASPECTS[0]), math.log(ASPECTS[1]), generator=generator).exp()
     high, wide = ((area * ratio).sqrt().clamp_max(1.0) for ratio in (1 / stretch, stretch))
     up, right = ((1 - part) * (2 * torch.rand(count, generator=generator) - 1) for part in (high, wide))
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    mirror = torch.where((torch.rand(count, generator=generator) < 0.5) & mirrored, -1.0, 1.0)
     zero = torch.zeros(count)
     # Each image's map from places in the crop to places in the image, both -1 to 1: (count, 2, 3)
     maps = torch.stack([torch.stack([wide * mirror, zero, right], 1), torch.stack([zero, high, up], 1)], 1)
