@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 
 import httpx2
 import pytest
+from alembic import command
+from alembic.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.identity import CACHE_SECONDS
 from app.keys.service import note_uses
 from app.memory.key_uses import KeyUses
-from core.keys import new_key
+from core.db import open_database, upgrade
+from core.keys import hash_key, load_pepper, new_key, parse, pepper_id
 from core.scopes import OPERATOR, SCOPES, granted
-from tests.app.running import Service, assert_problem, wait_until
+from core.settings import Settings
+from tests.app.running import Service, assert_problem, running_service, wait_until
+from tests.conftest import make_settings
 
 numbers = itertools.count(1000)
 
@@ -201,3 +208,42 @@ def test_a_key_that_cannot_be_made_is_told_why(client: httpx2.Client, body: dict
     problem = assert_problem(client.post("/v1/keys", json=body), 422, "validation-failed")
 
     assert problem["errors"][0]["pointer"] == pointer
+
+
+def test_keys_of_an_installation_without_organisations_go_on_working(any_service_before: Settings) -> None:
+    """Its one project and its keys land in the default organisation, with their scopes."""
+    settings = any_service_before
+    key = new_key()
+    row = {"public_id": parse(key), "key_hash": hash_key(key, load_pepper(settings))}
+    row |= {"pepper_id": pepper_id(load_pepper(settings)), "scopes": '["read", "write", "admin"]'}
+    database = open_database(settings)
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO projects VALUES ('prj_default', 'default', '2026-01-01 00:00:00')"))
+        columns = "id, project_id, name, public_id, key_hash, pepper_id, scopes, created_at"
+        values = "'key_old', 'prj_default', 'old', :public_id, :key_hash, :pepper_id, :scopes, '2026-01-01 00:00:00'"
+        session.execute(text(f"INSERT INTO api_keys ({columns}) VALUES ({values})"), row)
+    database.close()
+
+    upgrade(settings)
+
+    with running_service(settings) as service, service.client(key) as client:
+        me = client.get("/v1/me").json()
+        assert (me["organization_id"], me["project_id"], me["key_name"]) == ("org_default", "prj_default", "old")
+        assert client.get("/metrics").status_code == 200
+        assert client.post("/v1/projects", json={"name": "second"}).status_code == 201
+        assert len(client.get("/v1/keys").json()["keys"]) == 1
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_service_before(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """The settings of a database as it was before organisations."""
+    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    more = {"database_url": postgres.create_database(), "key_pepper": "a test's"} if postgres else {}
+    settings = make_settings(tmp_path, **more)
+    database, config = open_database(settings), Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    database.close()
+    return settings
