@@ -1,0 +1,38 @@
+"""What a converter hands back, and how its file gets the upload's names, sizes and marks again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from engine.graph.model import Model
+
+
+class NotConvertible(Exception):
+    """Nothing in the network can be told in fewer bits; the message is a sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The converted network; `how` says in what numbers it calculates."""
+
+    model: Model
+    how: str
+
+
+def as_delivered(proto: onnx.ModelProto, source: Model) -> Model:
+    """Return a converter's network in the order that ONNX asks for, with the marks and declared sizes of its source.
+
+    Converters put nodes at the end, sign the file, note their own steps in it, and fill in sizes that were left open.
+    """
+    network = Model(ir.from_proto(proto))
+    network.graph.sort()
+    network.ir.producer_name, network.ir.producer_version = source.ir.producer_name, source.ir.producer_version
+    network.ir.metadata_props.clear()
+    network.ir.metadata_props.update(source.ir.metadata_props)
+    for values, told in ((network.graph.inputs, source.graph.inputs), (network.graph.outputs, source.graph.outputs)):
+        for value, before in zip(values, told, strict=True):
+            value.shape = before.shape
+    return network
