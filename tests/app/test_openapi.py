@@ -8,11 +8,13 @@ import httpx2
 import pytest
 
 from app.artifacts.schemas import ArtifactsList
+from app.audit.schemas import AuditPage
 from app.candidates.schemas import CandidatesList
 from app.catalogue.schemas import Limits, Me, MethodsList
 from app.jobs.schemas import EventsPage, JobsPage, JobView
 from app.keys.schemas import KeysList
 from app.openapi import ProblemView
+from app.projects.schemas import OrganizationsPage, OrganizationView, ProjectsPage, ProjectView, UsageView
 from app.stored_files import ModelView
 from app.uploads.schemas import UploadView
 from app.webhooks.schemas import DeliveriesPage, DeliveryDetail, WebhooksPage, WebhookView
@@ -36,7 +38,7 @@ def test_every_path_describes_its_success_and_its_problems(schema: dict[str, Any
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"], (method, path, status)
             if path.startswith("/v1/"):
-                assert {"401", "403", "422"} <= statuses, (method, path)
+                assert {"401", "403", "422", "429"} <= statuses, (method, path)
                 assert operation["security"] == [{"key": []}]
             names = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
             assert names == {part.strip("{}") for part in path.split("/") if part.startswith("{")}, (method, path)
@@ -98,6 +100,12 @@ def test_answers_have_the_shape_that_is_promised(service: Service) -> None:
             "/v1/methods": MethodsList,
             "/v1/limits": Limits,
             "/v1/me": Me,
+            "/v1/usage": UsageView,
+            "/v1/projects": ProjectsPage,
+            "/v1/projects/prj_default": ProjectView,
+            "/v1/organizations": OrganizationsPage,
+            "/v1/organizations/org_default": OrganizationView,
+            "/v1/audit": AuditPage,
         }
         for path, view in answers.items():
             body = client.get(path).json()
