@@ -15,12 +15,13 @@ import numpy.typing as npt
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.controls.initialise import initialise
-from engine.controls.lessons import lessons_for, refusal
 from engine.controls.meaning import meaning
 from engine.controls.norms import has_batch_norms, with_norms
-from engine.controls.training import Lessons, Trained, train
 from engine.graph.folds import fold
 from engine.graph.model import Model
+from engine.labels.lessons import lessons_for, refusal
+from engine.labels.training import Lessons, Trained, train
+from engine.measure.batches import fixed_batch
 from engine.measure.fidelity import correct
 from engine.measure.statistics import paired_difference, wilson
 from engine.progress import Tell
@@ -34,6 +35,9 @@ TIME_SHARE = 0.5
 
 LONGER_MOST = 2.0
 """Scratch-B trains as many times longer as the network is smaller, but at most twice: so in the paper."""
+
+FIXED_BATCH_LEAST = 8
+"""A batch norm learns nothing from the statistics of fewer images than that."""
 
 BATCH_LEAST, BATCH_MOST = 16, 128
 STEPS_AN_EPOCH = 16
@@ -59,8 +63,16 @@ EPOCHS: dict[ControlName, Callable[[int, float], int]] = {
 
 def time_share(subject: Subject) -> float:
     """Return the part of the time, 0 to 1, that is to be kept for the controls that the recipe asks for."""
-    trains = bool(subject.recipe.controls) and refusal(subject, subject.model) is None
+    trains = bool(subject.recipe.controls) and reason_against(subject, subject.model) is None
     return TIME_SHARE if trains else 0.0
+
+
+def reason_against(subject: Subject, model: Model) -> str | None:
+    """Say why a network cannot be trained from random weights, None where it can."""
+    batch = fixed_batch(model)
+    if batch is not None and batch < FIXED_BATCH_LEAST and has_batch_norms(with_norms(model)):
+        return f"the network takes {batch} images at a time, too few for batch norms. Export it with an open batch."
+    return refusal(subject, model)
 
 
 def train_controls(
@@ -71,9 +83,10 @@ def train_controls(
     One that an earlier attempt trained is kept. Where one cannot be trained its report says why: no labels, no class
     scores, half precision.
     """
-    lessons, names = lessons_for(subject, found.model), subject.recipe.controls
-    if isinstance(lessons, str):
-        return tuple(_untrained(name, lessons) for name in names)
+    names, reason = subject.recipe.controls, reason_against(subject, found.model)
+    if reason is not None:
+        return tuple(_untrained(name, reason) for name in names)
+    lessons = lessons_for(subject, found.model)
     delivered = correct(found.model, subject.split.test, subject.compute)
     assert delivered is not None
     reports = []

@@ -11,18 +11,18 @@ import pytest
 from engine import compress as story
 from engine import teaching
 from engine.compress import compress
-from engine.controls.lessons import refusal, scores_of, unnormalised
-from engine.controls.scratch import EPOCHS, schedule_for, untrained_copy
+from engine.controls.scratch import EPOCHS, reason_against, schedule_for, untrained_copy
 from engine.data import ladder
 from engine.data.images import ImageSet
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from engine.labels.lessons import scores_of, unnormalised
 from engine.progress import Progress, Update
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
 from engine.report import Report
 from engine.subject import Subject
-from tests.engine.controls.test_training import coloured
+from tests.engine.labels.test_training import coloured
 from tests.engine.test_compress import HurriedClock
 from tests.networks import CHANNELS, NETWORKS, Draft, half_precision, stem
 
@@ -127,7 +127,7 @@ def of_three() -> Model:
     ],
 )
 def test_what_cannot_be_taught_says_why(model: Model, found: str | None) -> None:
-    reason = refusal(subject(coloured(20, seed=1)), normalise(model))
+    reason = reason_against(subject(coloured(20, seed=1)), normalise(model))
 
     assert (reason is None) if found is None else (reason is not None and found in reason)
 

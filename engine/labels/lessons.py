@@ -1,36 +1,28 @@
-"""What a control can learn from, or the reason why it cannot: labelled images, and scores of their classes."""
+"""What a network can be taught by labels, or the reason why it cannot: images, and scores of their classes."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from engine.controls.norms import has_batch_norms, with_norms
-from engine.controls.training import Lessons
-from engine.controls.views import may_be_mirrored
 from engine.data.images import ImageSet
 from engine.execution.trainable import is_trainable
 from engine.graph.edits import kind
 from engine.graph.features import is_class_scores
 from engine.graph.model import Model
-from engine.measure.batches import fixed_batch
+from engine.labels.training import Lessons
+from engine.labels.views import may_be_mirrored
 from engine.subject import Subject
-
-FIXED_BATCH_LEAST = 8
-"""A batch norm learns nothing from the statistics of fewer images than that."""
 
 _NORMALISED = {"Softmax", "LogSoftmax", "Sigmoid"}
 _QUANTISED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
 
-def lessons_for(subject: Subject, model: Model) -> Lessons | str:
-    """Return what this network, of the subject's architecture, can be taught; a sentence where it cannot be."""
-    reason = refusal(subject, model)
-    if reason is not None:
-        return reason
-    images, layout = subject.labelled, subject.recipe.preprocess.layout
+def lessons_for(subject: Subject, model: Model) -> Lessons:
+    """Return what this network, of the subject's images and classes, is taught; there must be no refusal."""
+    images, scores = subject.labelled, scores_of(model)
     assert images is not None
-    scores = scores_of(model)
     assert scores is not None
+    layout = subject.recipe.preprocess.layout
     mirrored = may_be_mirrored(subject.upload, images, layout, subject.compute)
     return Lessons(images, unnormalised(scores), mirrored, layout)
 
@@ -71,10 +63,7 @@ def _fit(scores: ir.Value, images: ImageSet) -> bool:
 def _unable(model: Model) -> str | None:
     weights = [value for value in model.graph.initializers.values() if is_trainable(value)]
     if any(value.dtype != ir.DataType.FLOAT for value in weights):
-        return "the network calculates in half precision, in which nothing is trained from random weights."
+        return "the network calculates in half precision, in which nothing is trained by labels."
     if not weights or any(kind(node) in _QUANTISED for node in model.graph):
-        return "the network's weights are not floating-point numbers that could be drawn anew."
-    batch = fixed_batch(model)
-    if batch is not None and batch < FIXED_BATCH_LEAST and has_batch_norms(with_norms(model)):
-        return f"the network takes {batch} images at a time, too few for batch norms. Export it with an open batch."
+        return "the network's weights are not floating-point numbers that could be trained."
     return None

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.controls.views import may_be_mirrored, seen_otherwise
 from engine.data.images import ImageSet
 from engine.graph.model import Model
+from engine.labels.views import may_be_mirrored, seen_otherwise
 from engine.recipe import Deploy
 from tests.networks import Draft
 

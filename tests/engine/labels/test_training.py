@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from engine.checkpoint import Checkpoint
-from engine.controls import training
 from engine.controls.scratch import schedule_for, untrained_copy
-from engine.controls.training import Lessons, Trained, train
 from engine.data.images import ImageSet
 from engine.graph.folds import fold
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
+from engine.labels import training
+from engine.labels.training import Lessons, Trained, train
 from engine.measure.fidelity import correct
 from engine.recipe import Deploy
 from engine.recovery.schedule import Schedule

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.checkpoint import Checkpoint
-from engine.controls.views import seen_otherwise
 from engine.data.images import ImageSet
 from engine.execution.executor import Executor
 from engine.graph.model import Model
+from engine.labels.views import seen_otherwise
 from engine.measure.batches import fixed_batch
 from engine.progress import Tell
 from engine.recovery.optimisers import Optimiser

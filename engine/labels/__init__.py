@@ -1,0 +1,1 @@
+"""Learning from labels: what there is to learn from, images seen a little otherwise, and the training itself."""
