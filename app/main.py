@@ -22,6 +22,7 @@ from app.identity import KeyCache
 from app.jobs.endpoints import polls
 from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys
+from app.logs.endpoints import router as logs
 from app.manifests.endpoints import router as manifests
 from app.models.endpoints import router as models
 from app.openapi import complete_schema
@@ -43,6 +44,7 @@ ROUTERS = (
     artifacts,
     candidates,
     reports,
+    logs,
     manifests,
     models,
     datasets,

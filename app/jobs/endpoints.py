@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from app.answers import json_answer
 from app.deps import Reader, Writer, check_id
 from app.idempotency import Answer, once
-from app.jobs import events, log, service
+from app.jobs import events, service
 from app.jobs.schemas import EventsPage, JobRequest, JobsPage, JobView, ReceiptView
 from app.jobs.view import job_view
-from app.openapi import CONTENT, EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, PREFER, RANGES, WAITING, problems
+from app.openapi import EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, PREFER, WAITING, problems
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
 from app.polling import PollRoute
 from app.words import LabelFilter
@@ -29,7 +29,6 @@ WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 LONGEST_WAIT_SECONDS = 60
 ACCEPTED = problems(404, 409) | {200: {"model": JobView, "description": "The job has ended: a client waited for it."}}
 SUBMITTING = {"parameters": [*IDEMPOTENT["parameters"], PREFER]}
-LOG = CONTENT | problems(404, 412, 416)
 After = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only events behind this number.")]
 
 
@@ -124,21 +123,6 @@ async def get_receipt(job_id: str, tenant: Reader) -> Response:
     """Show the receipt of a job that was deleted."""
     row = await tenant.get(receipt_statement, "deleted job", job_id, job_id=job_id)
     return json_answer({name: row[name] for name in ReceiptView.model_fields})
-
-
-@router.get("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
-async def get_log(request: Request, job_id: str, tenant: Reader) -> Response:
-    """Show a job's log as text, secrets taken out: what was told of it, and what the engine wrote.
-
-    It only grows: `Range: bytes=N-` fetches what came behind the N bytes that a client has, 416 says that nothing did.
-    """
-    return await log.answer(request, tenant, await service.job_row(tenant, job_id))
-
-
-@router.head("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
-async def head_log(request: Request, job_id: str, tenant: Reader) -> Response:
-    """Tell the length of a job's log."""
-    return await log.answer(request, tenant, await service.job_row(tenant, job_id))
 
 
 @router.get("/{job_id}/events", response_model=EventsPage, responses=problems(404) | EVENT_STREAM)

@@ -137,6 +137,25 @@ class Histories(RuleBasedStateMachine):
             except jobs.StateConflict:
                 assert job_id in self._ended
 
+    @rule(data=st.data())
+    def pause(self, data: st.DataObject) -> None:
+        """Of a job that is being delivered, or has ended, a pause is refused."""
+        if self._submitted:
+            job_id = data.draw(st.sampled_from(sorted(self._submitted)))
+            with contextlib.suppress(jobs.StateConflict), self._database.transaction() as session:
+                jobs.request_pause(session, PROJECT_ID, job_id)
+
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        if self._submitted:
+            job_id = data.draw(st.sampled_from(sorted(self._submitted)))
+            with contextlib.suppress(jobs.StateConflict), self._database.transaction() as session:
+                assert jobs.resume(session, PROJECT_ID, job_id).state in jobs.WAITING
+
+    @rule(claim=claims)
+    def worker_has_stopped_as_asked(self, claim: jobs.Claim | None) -> None:
+        self._write(claim, jobs.paused)
+
     @invariant()
     def nothing_is_lost_and_nothing_contradicts_itself(self) -> None:
         with self._database.transaction() as session:

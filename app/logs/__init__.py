@@ -1,0 +1,1 @@
+"""What was told of a job, and what its engine wrote, as one text."""
