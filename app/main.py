@@ -16,6 +16,7 @@ from app.candidates.endpoints import router as candidates
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
 from app.envelope import Envelope
+from app.estimates.endpoints import router as estimates
 from app.health.endpoints import router as health
 from app.idempotency import InFlight
 from app.identity import KeyCache
@@ -39,6 +40,7 @@ from core.settings import Settings, settings
 ROUTERS = (
     polls,
     jobs,
+    estimates,
     health,
     uploads,
     artifacts,

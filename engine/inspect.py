@@ -4,10 +4,13 @@ It loads torch only to read files of torch; ONNX files it reads without."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+
+import onnx_ir as ir
 
 from engine.errors import EngineError, OperatorUnsupported
 from engine.execution.catalogue import SUPPORTED, unsupported_message
@@ -30,8 +33,8 @@ from engine.inspection import (
     InspectedUnit,
     Inspection,
 )
-from engine.measure.cost import count
-from engine.planning import narrowable, removable, require_known, require_some
+from engine.measure.cost import count, macs_by_node
+from engine.planning import narrowable, normed, removable, require_known, require_some
 from engine.recipe import METHODS, Architecture, Recipe
 
 
@@ -90,6 +93,7 @@ def _require_cuts(
     """Raise the error that a job with this method would end with, where it finds nothing to take."""
     keep = () if recipe is None else recipe.method.keep
     require_known(keep, [*(unit.name for unit in units), *(group.name for group in groups)])
+    groups = normed(model, groups) if METHODS[name].needs_norms else groups
     free = removable(units, keep), narrowable(model, groups, keep)
     require_some(METHODS[name].cuts, *free, keep)
 
@@ -128,7 +132,7 @@ def _tensor(info: TensorInfo) -> InspectedTensor:
 
 def _units(model: Model, units: Sequence[Unit]) -> Iterator[InspectedUnit]:
     attentions = [set(attention.nodes) for attention in find_attention(model)]
-    nodes = model.nodes()
+    nodes, macs = model.nodes(), macs_by_node(model)
     for unit in units:
         inside = {*unit.nodes, unit.join}
         kinds = {nodes[name].op_type for name in inside}
@@ -140,7 +144,21 @@ def _units(model: Model, units: Sequence[Unit]) -> Iterator[InspectedUnit]:
             target=unit.target,
             nodes=len(unit.nodes),
             signature=signature(model, unit),
+            macs=_sum(macs.get(name) for name in unit.nodes),
+            parameters=_own_parameters(model, {nodes[name] for name in unit.nodes}),
         )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    found = list(counts)
+    return None if None in found else sum(count or 0 for count in found)
+
+
+def _own_parameters(model: Model, nodes: set[ir.Node]) -> int:
+    """Count the numbers of the weights that only these nodes read."""
+    read = {value for node in nodes for value in node.inputs if value is not None and value.is_initializer()}
+    own = [value for value in read if {use.node for use in value.uses()} <= nodes and value.const_value is not None]
+    return sum(math.prod(value.const_value.shape.numpy()) for value in own if value.const_value is not None)
 
 
 def _work(op_types: set[str]) -> Literal["convolution", "linear", "other"]:

@@ -16,7 +16,10 @@ class InspectedTensor(Strict):
 
 
 class InspectedUnit(Strict):
-    """What can be removed whole; units with the same `signature` cost the same. `work` is what most tells it apart."""
+    """What can be removed whole; units with the same `signature` cost the same. `work` is what most tells it apart.
+
+    `macs` is None where open sizes leave them uncounted; `parameters` are those that nothing else reads.
+    """
 
     name: str
     work: Literal["attention", "convolution", "linear", "other"]
@@ -25,6 +28,8 @@ class InspectedUnit(Strict):
     target: str
     nodes: int
     signature: str
+    macs: int | None
+    parameters: int
 
 
 class InspectedGroup(Strict):

@@ -37,9 +37,13 @@ class Answer:
     @property
     def clarity(self) -> Floats:
         """Return the margins over the spread of all scores: no contrast of the images makes it grow by itself."""
-        # Of a class that scores high whatever is shown, the constant part says nothing of the images.
-        spread = self.scores.std()
-        return np.asarray(self.margins / max(float(spread), LEAST_SCORE))
+        return np.asarray(self.margins / max(float(self.scores.std()), LEAST_SCORE))
+
+    @property
+    def variety(self) -> float:
+        """Return which part of the scores' deviation comes from the images, 0 to 1: 0 says the same of all of them."""
+        from_images = (self.scores - self.scores.mean(axis=0)).std()
+        return float(from_images / max(float(self.scores.std()), LEAST_SCORE))
 
     @property
     def classes(self) -> npt.NDArray[np.intp]:

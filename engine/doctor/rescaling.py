@@ -11,11 +11,15 @@ from engine.doctor.case import Case
 from engine.doctor.probe import surer
 from engine.doctor.scaling import Scaling, known_ways
 
-SURER: Final = 2.0
+SURER: Final = 1.5
 """How surely the network must prefer another scaling: `engine.doctor.probe.surer`."""
 
 GAIN_LEAST: Final = 0.03
 """And by how much its clarity must grow: with many images small differences are sure, too, and no matter."""
+
+VARIETY_LEAST: Final = 0.5
+"""How much of the variety of the answers another scaling must keep: a network that is shown almost nothing says the
+same of all images, and that very clearly."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ def find_scaling(case: Case) -> Rescaling:
         if _is_like(way, given):
             continue
         answer = case.ask(f"scaled to {way.name}", pixels, way)
+        if answer.variety < VARIETY_LEAST * before.variety:
+            continue
         sure, gain = surer(answer, before), float(answer.clarity.mean() / before.clarity.mean()) - 1
         if gain > figures["gain"] or figures["surer"] == 0.0:
             best, figures = way, {"surer": round(sure, 2), "gain": round(gain, 4)}

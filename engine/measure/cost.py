@@ -56,6 +56,14 @@ def count(model: Model, image_shapes: Mapping[str, Sequence[int]] | None = None)
     return Count(_parameters(model), macs // _fixed_batch(model), tuple(sorted(uncounted)))
 
 
+def macs_by_node(model: Model) -> dict[str, int | None]:
+    """Return what each node takes for one image, None where its shapes could not be told; uncounted ones take 0."""
+    resolved, batch = _with_shapes(model, {}), _fixed_batch(model)
+    found = {str(node.name): macs_of(node) for node in resolved.graph}
+    counted = {str(node.name) for node in resolved.graph if is_counted(node)}
+    return {name: None if macs is None and name in counted else (macs or 0) // batch for name, macs in found.items()}
+
+
 def _fixed_batch(model: Model) -> int:
     """Return the batch that the network insists on, 1 where it leaves it open."""
     shape = model.inputs[0].shape if model.inputs else ()

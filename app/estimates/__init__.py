@@ -1,0 +1,1 @@
+"""What a job would come to, before anybody asks for it."""

@@ -1,0 +1,95 @@
+"""`/v1/estimates`: a dry run. The body of a job goes in, what the job would come to comes out, and nothing is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
+
+from app.answers import json_answer
+from app.deps import Reader
+from app.errors import Problem
+from app.estimates import history
+from app.estimates.schemas import EstimateView
+from app.estimates.sizes import Left, Range, predict, units_of
+from app.jobs.schemas import JobRequest
+from app.jobs.service import QUEUE_OF_PROVIDER
+from app.openapi import problems
+from app.stored_files import require_usable
+from core.tables import FileState, StoredModel
+
+router = APIRouter(prefix="/v1/estimates", tags=["estimates"], responses=problems(401, 403))
+
+
+@router.post("", response_model=EstimateView, responses=problems(404, 409))
+async def estimate(tenant: Reader, asked: JobRequest) -> Response:
+    """Say what a job with this body would come to: the network's size and latency, the job's time and its wait."""
+    return json_answer(await tenant.write(lambda session, project_id: _estimate(session, project_id, asked)))
+
+
+def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str, Any]:
+    require_usable(session, project_id, asked.model_id, asked.dataset_id)
+    model = session.get_one(StoredModel, asked.model_id)
+    if model.state == FileState.VALIDATING:
+        found = f"Model {model.id} is still being examined. Ask again in a moment."
+        raise Problem("state-conflict", found, headers={"Retry-After": "1"}, state=model.state)
+    analysis, recipe = model.analysis or {}, asked.recipe
+    past = history.on_this_model(session, project_id, model, recipe)
+    device = QUEUE_OF_PROVIDER[recipe.deploy.provider]
+    has_images = asked.dataset_id is not None
+    times = history.times(session, project_id, model.id, recipe, device, has_images)
+    units = units_of(analysis)
+    left = predict(recipe, units, past.original_ms)
+    macs, parameters = analysis.get("macs"), analysis.get("parameters")
+    return {
+        "original": {
+            "parameters": parameters,
+            "macs": macs,
+            "size_bytes": model.size_bytes,
+            "latency_ms_p50": past.original_ms,
+        },
+        "predicted": {
+            "parameters": _interval(left.parameters, parameters, whole=True),
+            "macs": _interval(left.work, macs, whole=True),
+            "size_bytes": _interval(left.parameters, model.size_bytes, whole=True),
+            "latency_ratio": _interval(left.latency, 1.0),
+            "latency_ms_p50": _interval(left.latency, past.original_ms),
+        },
+        "run": {"p50": times.run[0], "p90": times.run[1]},
+        "queue": {"p50": times.queue[0], "p90": times.queue[1]},
+        "queue_position": times.position,
+        "device": device,
+        "basis": {"past_jobs": times.past_jobs, "past_jobs_on_this_model": past.jobs, "units": len(units)},
+        "warnings": _warnings(asked, analysis, past, times, left),
+    }
+
+
+def _interval(part: Range | None, of: float | None, *, whole: bool = False) -> dict[str, float] | None:
+    if part is None or of is None:
+        return None
+    digits = None if whole else 4
+    return {name: round(value, digits) for name, value in part.times(of)._asdict().items()}
+
+
+def _warnings(
+    asked: JobRequest, analysis: dict[str, Any], past: history.Past, times: history.Times, left: Left
+) -> list[str]:
+    found = []
+    if not analysis:
+        found.append("The network has not been read: its file holds weights alone. Name its architecture with it.")
+    method = asked.recipe.method.name
+    blocked = next((one for one in analysis.get("methods", []) if one["name"] == method and not one["applies"]), None)
+    if blocked is not None:
+        found.append(f"The method '{method}' does not apply: {(blocked['blocked_by'] or {}).get('message', '')}")
+    if not times.served:
+        found.append(f"No worker serves the device of this job now ({asked.recipe.deploy.provider}).")
+    if not times.past_jobs:
+        found.append("No job of this kind has ended well yet: the time is the budget, and the bound its end.")
+    if left.latency is None:
+        found.append("No job has measured this network yet, so its milliseconds are not known.")
+    if past.missed_by is not None and past.missed_by > 1.05:
+        found.append(f"Earlier jobs on this network came out {100 * (past.missed_by - 1):.0f} % slower than asked.")
+    if asked.dataset_id is None:
+        found.append("Without a dataset the repair uses drawn images; real ones repair it better.")
+    return found

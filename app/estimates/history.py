@@ -1,0 +1,89 @@
+"""What past jobs and the queue say of a job that nobody has submitted yet."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.jobs.view import NOBODY, loads
+from core.jobs.forecast import forecast_for, kind_of, waiting
+from core.queries import busy_statement, workers_statement
+from core.tables import Job, JobState, StoredModel
+from engine.recipe import Recipe
+
+REPORTS_READ: Final = 10
+WAITING: Final = (JobState.SUBMITTED, JobState.VALIDATING, JobState.QUEUED)
+
+
+class Past(NamedTuple):
+    """What earlier jobs on the same bytes measured, at the same deployment."""
+
+    jobs: int
+    original_ms: float | None
+    missed_by: float | None  # the middle of delivered latency ratio over asked one
+
+
+class Times(NamedTuple):
+    """Seconds of the run and of the wait before it, each middle and late; None where nothing is known."""
+
+    run: tuple[float | None, float | None]
+    queue: tuple[float | None, float | None]
+    position: int
+    past_jobs: int
+    served: bool
+
+
+def on_this_model(session: Session, project_id: str, model: StoredModel, recipe: Recipe) -> Past:
+    """Read the reports of the newest jobs on the same bytes."""
+    twins = select(StoredModel.id).where(StoredModel.project_id == project_id, StoredModel.sha256 == model.sha256)
+    ended = select(Job.recipe, Job.report).where(
+        Job.project_id == project_id, Job.model_id.in_(twins), Job.state == JobState.SUCCEEDED
+    )
+    found = session.execute(ended.order_by(Job.id.desc()).limit(REPORTS_READ)).all()
+    deploy = recipe.deploy.model_dump(mode="json")
+    measured, missed = [], []
+    for asked, report in found:
+        latency = (report or {}).get("latency")
+        if not latency or asked.get("deploy") != deploy:
+            continue
+        measured.append(float(latency["original"]["latency_ms_p50"]))
+        wanted = asked.get("target", {}).get("latency_ratio")
+        if wanted:
+            missed.append(float(latency["ratio"]["value"]) / wanted)
+    return Past(len(found), median(measured) if measured else None, median(missed) if missed else None)
+
+
+def times(session: Session, project_id: str, model_id: str, recipe: Recipe, device: str, has_images: bool) -> Times:
+    """Guess when such a job would begin and how long it would run."""
+    asked: dict[str, Any] = recipe.model_dump(mode="json")
+    like = Job(project_id=project_id, model_id=model_id, recipe=asked)
+    like.kind = kind_of(asked, device, has_images=has_images)
+    forecast = forecast_for(session, like)
+    ahead = _ahead(session, project_id, device)
+    load = loads(workers_statement().all(session), busy_statement().all(session)).get(device, NOBODY)
+    run = _run(forecast, recipe)
+    known = forecast | {"run": list(run)}
+    end = waiting(known, ahead=ahead, busy=load.busy, slots=load.slots)
+    wait = [None if seconds is None else round(seconds - own, 1) for seconds, own in zip(end, run, strict=True)]
+    return Times(run, (wait[0], wait[1]), ahead + 1, int(forecast["jobs"]), load.slots > 0)
+
+
+def _run(forecast: dict[str, Any], recipe: Recipe) -> tuple[float, float]:
+    """Return what past jobs took or, without any, the budget: most of it goes into the repair."""
+    run = forecast.get("run")
+    return (run[0], run[1]) if run else (recipe.budget_seconds, float(forecast["limit_seconds"]))
+
+
+def _ahead(session: Session, project_id: str, device: str) -> int:
+    """Count the jobs that would be served first: projects take turns, so of each other one no more than of ours."""
+    counted = (
+        select(Job.project_id, func.count())
+        .where(Job.state.in_(WAITING), Job.device == device)
+        .group_by(Job.project_id)
+    )
+    waits: dict[str, int] = dict(session.execute(counted).tuples())
+    ours = waits.pop(project_id, 0)
+    return ours + sum(min(number, ours) for number in waits.values())
