@@ -18,7 +18,7 @@ from client.job_commands import job_commands
 from client.progress import choose_progress
 from client.recipes import recipe_of
 from client.resources import Job
-from client.tables import front_table, job_table, jobs_table, report_table
+from client.tables import front_table, job_table, jobs_table, outputs_table, report_table
 from client.terminal import err, open_client, out, print_json, problems_shown
 from client.text import plain
 from client.webhook_commands import webhooks
@@ -64,6 +64,7 @@ def compress_command(
     crop: options.Crop = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    outputs: options.Outputs = None,
     synthesis: options.Synthesis = None,
     budget_seconds: options.BudgetSeconds = None,
     seed: options.Seed = None,
@@ -207,13 +208,17 @@ def _show_delivery(delivery: Delivery, report_file: Path | None, *, as_json: boo
         report_file.write_text(json.dumps(delivery.report, indent=2) + "\n", encoding="utf-8")
     if as_json:
         print_json(
-            {"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)} | _front(delivery)
+            {"job": delivery.job.raw, "report": delivery.report, "model": str(delivery.model)}
+            | _front(delivery)
+            | ({"outputs": [str(path) for path in delivery.outputs]} if delivery.outputs else {})
         )
     else:
         out.print(report_table(delivery.report))
         if delivery.front:
             out.print(front_table(delivery.front))
-        out.print(f"written to {delivery.model}", markup=False)
+        if delivery.report.get("outputs"):
+            out.print(outputs_table(delivery.report["outputs"]))
+        out.print(f"written to {', '.join(map(str, (delivery.model, *delivery.outputs)))}", markup=False)
     if delivery.job.outcome == "no_gain":
         raise typer.Exit(1)
 

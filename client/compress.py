@@ -17,14 +17,19 @@ FRONT_FILES = {"model": "model.onnx", "report": "report.json", "plot": "front.sv
 """Role -> what its file is called in the folder of a front, beside the folder `candidates`."""
 
 
+OUTPUTS = {f"outputs/{kind}.onnx": kind for kind in ("fp16", "int8")}
+"""Further files of a model, by the service's name -> what the ending of ours says of it."""
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """A finished job, its report, and where its model was written; the rest of a front lies beside it."""
+    """A finished job, its report, and where its model was written; `outputs` and the rest of a front lie beside it."""
 
     job: Job
     report: dict[str, Any]
     model: Path
     front: tuple[Candidate, ...] = ()
+    outputs: tuple[Path, ...] = ()
 
 
 def compress(
@@ -63,9 +68,9 @@ def collect(client: Client, job_id: str, output: Path, progress: Progress) -> De
         raise JobFailed(job.error, job.id)
     if job.is_front:
         return _collect_front(client, job, folder_of(output), progress)
-    artifact = next(artifact for artifact in client.artifacts(job.id) if artifact.role == "model")
-    _fetch(client, artifact, output, progress)
-    return Delivery(job, client.report(job.id), output)
+    artifacts = client.artifacts(job.id)
+    _fetch(client, next(artifact for artifact in artifacts if artifact.role == "model"), output, progress)
+    return Delivery(job, client.report(job.id), output, outputs=_fetch_outputs(client, artifacts, output, progress))
 
 
 def folder_of(output: Path) -> Path:
@@ -83,7 +88,19 @@ def _collect_front(client: Client, job: Job, folder: Path, progress: Progress) -
     for number, candidate in enumerate(candidates, start=1):
         if candidate.artifact_id in by_id:
             _fetch(client, by_id[candidate.artifact_id], folder / "candidates" / f"{number:02}.onnx", progress)
-    return Delivery(job, client.report(job.id), folder / FRONT_FILES["model"], tuple(candidates))
+    model = folder / FRONT_FILES["model"]
+    outputs = _fetch_outputs(client, artifacts, model, progress)
+    return Delivery(job, client.report(job.id), model, tuple(candidates), outputs)
+
+
+def _fetch_outputs(client: Client, artifacts: list[Artifact], model: Path, progress: Progress) -> tuple[Path, ...]:
+    """Write further files of the model beside it: pruned.onnx has a pruned.int8.onnx."""
+    written = []
+    for artifact in artifacts:
+        if artifact.role == "output" and artifact.name in OUTPUTS:
+            written.append(model.with_name(f"{model.name.removesuffix('.onnx')}.{OUTPUTS[artifact.name]}.onnx"))
+            _fetch(client, artifact, written[-1], progress)
+    return tuple(written)
 
 
 def _fetch(client: Client, artifact: Artifact, destination: Path, progress: Progress) -> None:

@@ -63,6 +63,9 @@ Synthesis = Annotated[
     str | None,
     typer.Option(help="How images are made where too few are sent: auto, procedural, inversion or priors."),
 ]
+Outputs = Annotated[
+    str | None, typer.Option(help="Further files of the result, beside it: fp16, int8, or both as fp16,int8.")
+]
 BudgetSeconds = Annotated[float | None, typer.Option(help="Wall-clock time for the whole job.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same job.")]
 

@@ -12,13 +12,14 @@ from client.errors import UsageError
 TARGET_KEYS = ("latency_ratio", "latency_ms", "macs_ratio", "parameters_ratio", "units", "pareto")
 PREPROCESS_KEYS = ("resize", "crop", "mean", "std")
 DEPLOY_KEYS = ("batch", "threads", "provider")
-TOP_KEYS = ("synthesis", "budget_seconds", "seed")
+TOP_KEYS = ("outputs", "synthesis", "budget_seconds", "seed")
 LISTS = ("mean", "std")
 
 
 def recipe_of(path: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the command's options over a recipe file; those that are no keys of a recipe are left alone."""
     read = dict(options) | {key: numbers(options[key], f"--{key}") for key in LISTS}
+    read["outputs"] = words(options["outputs"])
     return build_recipe(
         read_recipe(path),
         target={key: read[key] for key in (*TARGET_KEYS, "min_agreement")},
@@ -77,6 +78,11 @@ def read_recipe(path: Path | None) -> dict[str, Any]:
     if not isinstance(recipe, dict):
         raise UsageError("The recipe is not a JSON object.", where=str(path))
     return recipe
+
+
+def words(text: str | None) -> list[str] | None:
+    """Read `fp16,int8`."""
+    return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def numbers(text: str | None, option: str) -> list[float] | None:

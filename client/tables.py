@@ -63,6 +63,26 @@ def front_table(front: Iterable[Candidate]) -> Table:
     return table
 
 
+def outputs_table(outputs: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Show further files of the model side by side, and under them what to know before one is used."""
+    table = Table("file", "latency", "95 % interval", "of fp32's", "95 % interval", "agreement", "size")
+    notes = []
+    for one in outputs:
+        agreement = (one.get("fidelity") or {}).get("agreement")
+        cells = (
+            one["kind"],
+            f"{one['latency']['ratio']['value']:.3f}",
+            _span(one["latency"]["ratio"]),
+            f"{one['ratio_to_fp32']['value']:.3f}",
+            _span(one["ratio_to_fp32"]),
+            f"{agreement['value']:.3f}" if agreement else UNKNOWN,
+            size(one["size_bytes"]),
+        )
+        table.add_row(*(_text(cell) for cell in cells))
+        notes += [f"{one['kind']}: {note}" for note in (one["how"], *one.get("notes", ()))]
+    return Group(table, *(_text(note) for note in notes))
+
+
 _Row = tuple[str, str, str, str, str]
 
 
@@ -97,6 +117,19 @@ def _fidelity_rows(fidelity: Mapping[str, Any] | None) -> Iterable[_Row]:
     images = f" ({fidelity['images']} images)" if fidelity else ""
     value, span = (f"{agreement['value']:.3f}", _span(agreement)) if agreement else (UNKNOWN, "")
     yield f"agreement{images}", "", value, "", span
+    for output in (fidelity or {}).get("outputs", ()):
+        yield from _output_rows(output)
+
+
+def _output_rows(output: Mapping[str, Any]) -> Iterable[_Row]:
+    """Show how alike one output is; whole numbers and lists of detections have a figure of their own."""
+    for key, title in (("relative_error", "relative error"), ("cosine", "cosine"), ("match", "equal values")):
+        value, bounds = output.get(key), output.get(f"{key}_95")
+        if value is not None:
+            yield f"{output['output']}: {title}", "", f"{value:.4f}", "", _span(bounds) if bounds else ""
+    apart = output.get("incomparable_images")
+    if apart:
+        yield f"{output['output']}: images with answers of another shape", "", str(apart), "", ""
 
 
 def _ratio(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> str:

@@ -16,7 +16,7 @@ class ArtifactView(BaseModel):
 
     id: str
     name: str = Field(examples=["model.onnx"])
-    role: str = Field(examples=["model", "report", "log", "candidate", "plot"])
+    role: str = Field(examples=["model", "report", "log", "output", "candidate", "plot"])
     media_type: str
     sha256: str
     size_bytes: int

@@ -15,7 +15,7 @@ from app.dashboard.job_view import view_job
 from app.dashboard.visit import Visit
 from core.db import Record
 from engine.recipe import LatencyMs, LatencyRatio
-from engine.report import CandidateReport, Outcome, Report
+from engine.report import Bounds, CandidateReport, Interval, Outcome, OutputFidelity, OutputFile, Report
 
 VERDICTS = {
     Outcome.TARGET_MET: "The target was met.",
@@ -41,6 +41,7 @@ async def show(visit: Visit) -> Response:
     if report:
         drawn = {"plots": draw(report), "compared": compare(report), "verdict": VERDICTS[report.outcome]}
         drawn["front"] = front_rows(report, context["artifacts"])
+        drawn |= {"outputs": output_rows(report, context["artifacts"]), "output_words": output_words}
     return visit.page("job.html", title=f"Job of {context['job']['model_name']}", **drawn, **context)
 
 
@@ -56,6 +57,39 @@ def front_rows(report: Report, artifacts: Sequence[Record]) -> list[Row]:
     """Lay the networks of a front side by side, the slowest first."""
     ids = {artifact["name"]: artifact["id"] for artifact in artifacts}
     return [Row(number_of(one), one, ids.get(one.file)) for one in report.candidates]
+
+
+class FileRow(NamedTuple):
+    """One further file of the model, and where it can be downloaded; None once it is no longer stored."""
+
+    output: OutputFile
+    artifact_id: str | None
+
+
+def output_rows(report: Report, artifacts: Sequence[Record]) -> list[FileRow]:
+    """Lay the further files of the model side by side."""
+    ids = {artifact["name"]: artifact["id"] for artifact in artifacts}
+    return [FileRow(one, ids.get(one.file)) for one in report.outputs]
+
+
+def output_words(output: OutputFidelity) -> Markup:
+    """Tell how alike one output of the network is, with the intervals that there are."""
+    figures = [
+        ("cosine", output.cosine, output.cosine_95),
+        ("relative error", output.relative_error, output.relative_error_95),
+        ("equal values", output.match, output.match_95),
+        ("agreement", output.agreement and output.agreement.value, output.agreement),
+    ]
+    said = [_told(name, value, bounds) for name, value, bounds in figures if value is not None]
+    if output.incomparable_images:
+        said.append(Markup("answers of another shape to {} images").format(output.incomparable_images))
+    return Markup(", ").join(said)
+
+
+def _told(name: str, value: float, bounds: Bounds | Interval | None) -> Markup:
+    number = FILTERS["number"]
+    told = Markup("{} {}").format(name, number(value))
+    return told + Markup(" ({} to {})").format(number(bounds.low), number(bounds.high)) if bounds else told
 
 
 def compare(report: Report) -> list[Compared]:

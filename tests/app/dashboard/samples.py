@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ from engine.report import (
     LatencyComparison,
     Outcome,
     OutputFidelity,
+    OutputFile,
     Recovery,
     Report,
     Stage,
@@ -113,6 +114,23 @@ def sample_report(*, unit_count: int = 27, seed: int = 0, **changes: Any) -> Rep
         sha256="3f" * 32,
     )
     return report.model_copy(update=changes)
+
+
+def sample_output(kind: Literal["fp16", "int8"], **changes: Any) -> OutputFile:
+    """Return a further file of the sample report's network: a little faster, half as large or less."""
+    report = sample_report()
+    output = OutputFile(
+        kind=kind,
+        file=f"outputs/{kind}.onnx",
+        how="weights of fewer bits",
+        latency=report.latency,
+        ratio_to_fp32=Interval(value=0.911, low=0.902, high=0.921),
+        fidelity=report.fidelity,
+        size_bytes=701_234,
+        sha256="4f" * 32,
+        notes=("Its ranges are those of 48 images of the repair.",),
+    )
+    return output.model_copy(update=changes)
 
 
 def sample_front(count: int = 3, **changes: Any) -> Report:
@@ -221,6 +239,7 @@ def finish_job(
     sha256 = hash_file(path)
     storage.put_file(path, sha256)
     roles = {"model.onnx": "model"} | {candidate.file: "candidate" for candidate in report.candidates}
+    roles |= {output.file: "output" for output in report.outputs}
     delivered = [
         jobs.Delivered(name, role, "application/octet-stream", sha256, len(content)) for name, role in roles.items()
     ]
