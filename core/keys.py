@@ -18,11 +18,12 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from core.audit import SYSTEM, Deed, append
 from core.db import Database, insert_if_absent, utc_now
 from core.ids import ALPHABET, new_id
 from core.scopes import DEFAULT_PROJECT_ID
 from core.settings import Settings
-from core.tables import ApiKey, Project
+from core.tables import DEFAULT_ORGANIZATION_ID, ApiKey, Project
 
 PREFIX: Final = "sct"
 ADMIN_SCOPES: Final = ("read", "write", "admin")
@@ -155,6 +156,7 @@ def _ensure_given_key(session: Session, given: str, pepper: bytes) -> None:
     elif not is_key_of(given, row.key_hash, pepper):
         log.warning("keys.admin_key_changed", consequence="the key of the settings replaces the stored one")
         row.key_hash, row.pepper_id = hash_key(given, pepper), pepper_id(pepper)
+        _note(session, f"/v1/keys/{row.id}", pepper)
 
 
 def _replace_admin_key(session: Session, pepper: bytes, key: str | None) -> str:
@@ -169,7 +171,14 @@ def _replace_admin_key(session: Session, pepper: bytes, key: str | None) -> str:
         key=key,
         row_id=ADMIN_KEY_ID,
     )
+    _note(session, f"/v1/keys/{ADMIN_KEY_ID}", pepper)
     return plain
+
+
+def _note(session: Session, target: str, pepper: bytes) -> None:
+    """Write into the audit log that the start of the server, and no key, has made or replaced a key."""
+    deed = Deed(SYSTEM, "start", "POST /v1/keys", target, DEFAULT_PROJECT_ID, details={"scopes": list(ADMIN_SCOPES)})
+    append(session, DEFAULT_ORGANIZATION_ID, deed, pepper)
 
 
 def _random_text(length: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from app.artifacts.content import content_of
@@ -16,14 +19,14 @@ from core.queries import artifact_statement
 async def cancel(visit: Visit) -> Response:
     """Ask for the job's end and show its page again."""
     job = await _job(visit)
-    await visit.database.write(lambda session: service.cancel(session, job["project_id"], job["id"]))
+    await _write(visit, job, service.cancel)
     return _to_job(job["id"])
 
 
 async def retry(visit: Visit) -> Response:
     """Submit the same again as a new job and show that one."""
     job = await _job(visit)
-    new = await visit.database.write(lambda session: service.retry(session, job["project_id"], job["id"]))
+    new = await _write(visit, job, service.retry)
     visit.services.job_written.set()
     return _to_job(new["id"])
 
@@ -38,6 +41,11 @@ async def download(visit: Visit) -> Response:
     answer = await content_of(visit.request, visit.services.storage, artifact)
     answer.headers.update(HEADERS)
     return answer
+
+
+async def _write(visit: Visit, job: Record, act: Callable[[Session, str, str], Record]) -> Record:
+    target = f"/v1/jobs/{job['id']}"
+    return await visit.write(job["project_id"], target, lambda session: act(session, job["project_id"], job["id"]))
 
 
 async def _job(visit: Visit) -> Record:

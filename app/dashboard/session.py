@@ -15,7 +15,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.identity import still_known
+from app.identity import Identity, still_known
 from app.services import Services
 
 MAX_AGE_SECONDS = 12 * 3600
@@ -80,10 +80,15 @@ def came_from_our_page(request: Request, session: Session, token: str) -> bool:
 
 async def is_signed_in(services: Services, session: Session) -> bool:
     """Say whether the session's key is still one of the operator's, by its row."""
+    return await operator_of(services, session) is not None
+
+
+async def operator_of(services: Services, session: Session) -> Identity | None:
+    """Return whose session it is, by the key's row as it is now; None unless that is the operator's."""
     if session.key_id is None:
-        return False
+        return None
     identity = await still_known(services, session.key_id)
-    return identity is not None and identity.is_operator
+    return identity if identity is not None and identity.is_operator else None
 
 
 def _serializer(pepper: bytes) -> URLSafeTimedSerializer:

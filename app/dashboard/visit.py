@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from sqlalchemy.orm import Session as SqlSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.asked import Asked
 from app.dashboard.render import HEADERS, PageError, error_page, page
-from app.dashboard.session import Session, came_from_our_page, is_signed_in, read
+from app.dashboard.session import Session, came_from_our_page, operator_of, read
 from app.deps import services_of
-from app.errors import PROBLEMS, Problem
+from app.errors import PROBLEMS, Problem, problem_of
+from app.identity import Identity
 from app.services import Services
+from core.audit import Deed, append
 from core.db import Database
+from core.limits import QuotaExceeded
+from core.tables import Project
+
+T = TypeVar("T")
 
 LOGIN = "/admin/login"
 
@@ -28,6 +36,7 @@ class Visit:
     session: Session
     services: Services
     title: str = ""
+    operator: Identity | None = None
 
     @property
     def database(self) -> Database:
@@ -42,6 +51,29 @@ class Visit:
         """Render a page under its title of the table, or under a more telling one."""
         return page(self.request, self.session, template, title=title or self.title, **context)
 
+    async def write(self, project_id: str, target: str, work: Callable[[SqlSession], T]) -> T:
+        """Run `work` in a transaction on a project's things, and note it in its organisation's audit log."""
+        asked, operator = Asked.of(self.request), self.operator
+        if operator is None:
+            raise PageError(403, "Nobody is signed in", "Sign in first.")
+        deed = Deed(
+            actor=operator.key_id,
+            actor_name=operator.key_name,
+            action=asked.action,
+            target=target,
+            project_id=project_id,
+            address=asked.address,
+            request_id=asked.request_id,
+        )
+
+        def noted(session: SqlSession) -> T:
+            result = work(session)
+            owner = session.get_one(Project, project_id).organization_id
+            append(session, owner, deed, self.services.pepper)
+            return result
+
+        return await self.database.write(noted)
+
 
 Handler = Callable[[Visit], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -53,9 +85,10 @@ def signed_in(handler: Handler, title: str = "") -> Endpoint:
     async def endpoint(request: Request) -> Response:
         services = services_of(request)
         session = read(request, services.pepper)
-        if not await is_signed_in(services, session):
+        operator = await operator_of(services, session)
+        if operator is None:
             return to_login(request)
-        return await _answer(handler, Visit(request, session, services, title))
+        return await _answer(handler, Visit(request, session, services, title, operator))
 
     return endpoint
 
@@ -66,13 +99,13 @@ def form_of_ours(handler: Handler, *, needs_admin: bool = True) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         services = services_of(request)
         session = read(request, services.pepper)
-        visit = Visit(request, session, services)
+        operator = await operator_of(services, session)
         token = (await request.form(max_files=0, max_fields=8)).get("csrf", "")
         if not came_from_our_page(request, session, str(token)):
             return error_page(request, session, _FOREIGN_FORM)
-        if needs_admin and not await is_signed_in(services, session):
+        if needs_admin and operator is None:
             return to_login(request)
-        return await _answer(handler, visit)
+        return await _answer(handler, Visit(request, session, services, operator=operator))
 
     return endpoint
 
@@ -88,7 +121,8 @@ async def _answer(handler: Handler, visit: Visit) -> Response:
         return await handler(visit)
     except PageError as error:
         return error_page(visit.request, visit.session, error)
-    except Problem as problem:
+    except (Problem, QuotaExceeded) as error:
+        problem = problem_of(error)
         told = PageError(problem.status_code, PROBLEMS[problem.code].title, problem.detail)
         return error_page(visit.request, visit.session, told)
 

@@ -109,10 +109,10 @@ def tamper(database: Database, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("statements", "said"),
     [
-        ([], "whole, 5 entries"),
+        ([], "whole, 6 entries"),
         (["UPDATE audit SET actor = 'key_other' WHERE seq = 3"], "Entry 3 was changed"),
         (["DELETE FROM audit WHERE seq = 2"], "Entries 2 to 2 are missing"),
-        (["DELETE FROM audit WHERE seq > 3"], "Entries 4 to 5 are missing"),
+        (["DELETE FROM audit WHERE seq > 3"], "Entries 4 to 6 are missing"),
         (
             [
                 "UPDATE audit SET seq = 99 WHERE seq = 2",
@@ -149,7 +149,7 @@ def test_a_kept_end_tells_of_a_log_that_was_put_back(
     known = capsys.readouterr().out.rpartition(" ")[2].strip()
 
     assert command.main(["--known", known]) == 0
-    assert command.main(["--known", known.replace(":5:", ":9:")]) == 1
+    assert command.main(["--known", known.replace(":6:", ":9:")]) == 1
     assert "Entry 9 is not there" in capsys.readouterr().out
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from app.services import Services
-from core.tables import Job
+from core.tables import AuditEntry, Job, Project
 from tests.app.dashboard.conftest import token_of
 from tests.app.dashboard.reading import links_of, state_of
 from tests.app.dashboard.samples import (
@@ -28,6 +29,11 @@ def test_a_form_of_ours_cancels_a_job(admin: TestClient, services: Services, hea
 
     assert answer.headers["location"] == f"/admin/jobs/{job_id}"
     assert state_of(services, job_id) == "cancelled"
+    with services.database.transaction() as session:
+        noted = session.scalars(select(AuditEntry).order_by(AuditEntry.seq.desc())).first()
+        assert noted is not None
+        assert (noted.actor, noted.action) == ("key_admin", f"POST /admin/jobs/{job_id}/cancel")
+        assert noted.target == f"/v1/jobs/{job_id}"
 
 
 def test_a_job_that_is_over_cannot_be_cancelled_and_the_page_says_why(admin: TestClient, finished_job: str) -> None:
@@ -45,6 +51,18 @@ def test_trying_again_submits_the_same_as_a_new_job(admin: TestClient, services:
         new, old = session.get_one(Job, new_id), session.get_one(Job, finished_job)
         assert new.retry_of == finished_job
         assert (new.model_id, new.dataset_id, new.recipe) == (old.model_id, old.dataset_id, old.recipe)
+
+
+def test_a_project_that_has_enough_jobs_is_told_so_on_a_page(
+    admin: TestClient, services: Services, finished_job: str
+) -> None:
+    with services.database.transaction() as session:
+        session.execute(update(Project).values(max_jobs_waiting=0))
+
+    answer = admin.post(f"/admin/jobs/{finished_job}/retry", data={"csrf": token_of(admin, "/admin")})
+
+    assert answer.status_code == 403
+    assert "0 jobs of the project wait" in answer.text
 
 
 def test_a_download_is_a_file_and_not_a_page(admin: TestClient, services: Services, tmp_path: Path) -> None:
