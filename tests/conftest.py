@@ -1,4 +1,4 @@
-"""Databases, stores and settings for every test. A server is started when the first test asks for it, and once."""
+"""Databases, stores and settings for every test. Each process starts a server when the first test asks for it, once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,24 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from xdist.scheduler import LoadGroupScheduling
 
 from core.db import Database, open_database, upgrade
 from core.settings import Settings
 from core.storage import Storage, open_storage
 from tests.servers import PostgresServer, S3Server, running_postgres, running_s3, running_valkey
+
+
+class FilesAndGroups(LoadGroupScheduling):
+    """Which process runs a test: tests of a group, or else of a file, stay together and share what they have made."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        group = super()._split_scope(nodeid)
+        return nodeid.partition("::")[0] if group == nodeid else group
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> FilesAndGroups:
+    return FilesAndGroups(config)
 
 
 @pytest.fixture(scope="session")

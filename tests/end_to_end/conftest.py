@@ -12,8 +12,11 @@ from tests.end_to_end import samples
 from tests.end_to_end.deployments import Deployment, embedded, scale_out
 from tests.end_to_end.words import User
 
+GROUPS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("embedded", "scale_out")]
+"""All tests of one deployment run in one process, so that no second one starts it again."""
 
-@pytest.fixture(scope="session", params=["embedded", "scale_out"])
+
+@pytest.fixture(scope="session", params=GROUPS)
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "embedded":
