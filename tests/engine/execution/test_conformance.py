@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from benchmarks.conformance import (
+    DEFAULT_TOLERANCE,
     ELEMENT_TYPE,
     FUNCTIONS,
     OTHERWISE,
@@ -36,6 +37,9 @@ from engine.execution.page import operators_page
 from engine.execution.runtime import open_session, run
 from engine.execution.tensors import TORCH_TYPES
 from engine.graph.model import Model
+
+pytestmark = pytest.mark.xdist_group("standard")
+"""In the process that has made the standard's cases, which takes seconds."""
 
 NO_CASES = {"GlobalLpPool", "MaxRoiPool"}
 """Operators for which the standard has no case; test_parity.py holds them against ONNX Runtime."""
@@ -80,24 +84,21 @@ def test_every_type_that_is_run_has_a_tensor_of_pytorch() -> None:
     assert TAKE_SCARCE < SUPPORTED
 
 
-CASE = collect()[0]
-
-
 @pytest.mark.parametrize("wanted", [torch.tensor([100000, 1]), torch.tensor([True, False])])
 def test_whole_numbers_and_truths_are_compared_exactly(wanted: Tensor) -> None:
     """A relative tolerance would let a large number be one off."""
-    found = wanted.clone()
-    compare(found, wanted, CASE)
+    case, found = collect()[0], wanted.clone()
+    compare(found, wanted, case)
     found[0] = found[0] - 1 if wanted.dtype == torch.int64 else ~found[0]
 
     with pytest.raises(AssertionError):
-        compare(found, wanted, CASE)
+        compare(found, wanted, case)
 
 
-@pytest.mark.parametrize(("rtol", "passes"), [(CASE.rtol, True), (1e-4, False), (1e-1, True)])
+@pytest.mark.parametrize(("rtol", "passes"), [(DEFAULT_TOLERANCE["rtol"], True), (1e-4, False), (1e-1, True)])
 def test_a_tolerance_of_its_own_goes_before_that_of_half_precision(rtol: float, passes: bool) -> None:
     wanted, found = torch.tensor([1.0], dtype=torch.float16), torch.tensor([1.002], dtype=torch.float16)
-    case = replace(CASE, rtol=rtol)
+    case = replace(collect()[0], rtol=rtol)
 
     with nullcontext() if passes else pytest.raises(AssertionError):
         compare(found, wanted, case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from engine.graph.model import Model
 from tests.engine.execution.drawn import IMAGE, REGIONS, drawn, looping
 from tests.engine.execution.uncompared import UNCOMPARED
 
+pytestmark = pytest.mark.xdist_group("standard")
+"""In the process that has made the standard's cases, which takes seconds."""
+
 PARITY = 1e-4
 
 ONCE_ATTRIBUTES = {"axes", "split"}
@@ -33,13 +37,14 @@ ONCE_ATTRIBUTES = {"axes", "split"}
 INTS = onnx.AttributeProto.INTS
 Inputs = dict[str, NDArray[Any]]
 
+FORMS = forms()
 OLDER_FORMS = {
     name: opsets
     for name in sorted(SUPPORTED)
     if (
         opsets := [
             max(version, OLDEST_OPSET)
-            for version, following in zip(forms()[name], forms()[name][1:], strict=False)
+            for version, following in pairwise(FORMS[name])
             if following > OLDEST_OPSET and version < NEWEST_OPSET
         ]
     )
