@@ -49,7 +49,8 @@ def inspect_model(path: Path, recipe: Recipe | None = None, architecture: Archit
     grouping = find_groups(plain)
     lacking = {name: _error_of(_require_cuts, name, plain, units, grouping.groups, recipe) for name in METHODS}
     general = list(_find_blocking(plain))
-    blocking = [*general, *_method_blocking(lacking, recipe)]
+    told = [error.message for error in general]
+    blocking = [*general, *(error for error in _method_blocking(lacking, recipe) if error.message not in told)]
     if recipe is not None and blocking:
         raise blocking[0]
     kinds = Counter(node.op_type for node in every_node(plain.graph))
@@ -99,11 +100,9 @@ def _require_cuts(
 
 
 def _method_blocking(lacking: Mapping[str, EngineError | None], recipe: Recipe | None) -> list[EngineError]:
-    """Return what stops the recipe's method; without a recipe, what stops every method where all are stopped."""
-    if recipe is not None:
-        lacking = {recipe.method.name: lacking[recipe.method.name]}
-    errors = [error for error in lacking.values() if error is not None]
-    return errors if len(errors) == len(lacking) else []
+    """Return what stops the recipe's method; without a recipe, what stops the default one where all are stopped."""
+    error = lacking[(recipe or Recipe()).method.name]
+    return [error] if error is not None and (recipe is not None or all(lacking.values())) else []
 
 
 def _error_of(ask: Callable[..., object], *given: object) -> EngineError | None:

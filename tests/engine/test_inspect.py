@@ -13,8 +13,8 @@ import pytest
 from engine.errors import ModelUnreadable, NothingToCut
 from engine.formats.onnx import save
 from engine.graph.model import Model
-from engine.inspect import NEEDS, inspect_model
-from engine.recipe import METHODS, Recipe
+from engine.inspect import inspect_model
+from engine.recipe import METHODS, Practise, Recipe
 from tests.networks import NETWORKS, Draft, blocks, dense, residual, residual_with_batch_norm, stem
 
 
@@ -74,9 +74,9 @@ def test_every_unit_is_listed(name: str, tmp_path: Path) -> None:
 
     kinds = [unit.kind for unit in found.units]
     assert kinds.count("branch") == branches
-    assert [blocker.code for blocker in found.blocking] == (
-        [] if {"branch", "run"} & set(kinds) else ["nothing-to-cut"]
-    )
+    applies = {method.name: method.applies for method in found.methods}
+    assert applies["practise"] == bool(kinds)
+    assert found.blocking == ()
 
 
 def test_attention_and_mlp_are_told_apart(tmp_path: Path) -> None:
@@ -109,22 +109,25 @@ def test_a_node_that_channels_do_not_pass_is_named(tmp_path: Path) -> None:
 
 
 def test_each_method_says_whether_it_finds_anything(tmp_path: Path) -> None:
-    suits, other = inspect_model(saved(residual(), tmp_path)), inspect_model(saved(dense(), tmp_path))
+    """Blocks, groups and norms suit every method; without a block there are still groups."""
+    suits = inspect_model(saved(residual_with_batch_norm(), tmp_path))
+    other = inspect_model(saved(dense(), tmp_path))
 
-    assert [(method.name, method.applies) for method in suits.methods] == [("practise", True)]
-    assert [(method.name, method.applies) for method in other.methods] == [("practise", False)]
-    assert other.methods[0].blocked_by == other.blocking[0]
+    assert {method.name: method.applies for method in suits.methods} == dict.fromkeys(METHODS, True)
+    blocked = {method.name: method.blocked_by for method in other.methods}
+    assert blocked["auto"] is blocked["l1"] is None
+    assert blocked["practise"] is not None
+    assert blocked["practise"].code == "nothing-to-cut"
 
 
 def test_no_method_applies_to_what_no_job_can_run_on(tmp_path: Path) -> None:
     draft = Draft()
     scores = draft.classify(draft.node("RandomNormalLike", blocks(draft, stem(draft), 2)))
 
-    (method,) = inspect_model(saved(draft.model(scores), tmp_path)).methods
+    found = inspect_model(saved(draft.model(scores), tmp_path))
 
-    assert not method.applies
-    assert method.blocked_by is not None
-    assert method.blocked_by.code == "operator-unsupported"
+    assert [method.applies for method in found.methods] == [False] * len(METHODS)
+    assert {blocker.code for method in found.methods if (blocker := method.blocked_by)} == {"operator-unsupported"}
 
 
 def test_open_sizes_give_no_count(tmp_path: Path) -> None:
@@ -134,13 +137,13 @@ def test_open_sizes_give_no_count(tmp_path: Path) -> None:
     assert "Conv (shape unknown)" in found.uncounted
 
 
-def test_every_method_of_a_recipe_says_what_it_needs() -> None:
-    assert set(NEEDS) == set(METHODS)
-
-
 def test_a_recipe_turns_what_blocks_into_the_error_of_the_job(tmp_path: Path) -> None:
+    """A network without units: no job of a method that takes nothing else."""
+    path = saved(dense(), tmp_path)
+
+    assert inspect_model(path, Recipe()).blocking == ()
     with pytest.raises(NothingToCut):
-        inspect_model(saved(dense(), tmp_path), Recipe())
+        inspect_model(path, Recipe(method=Practise()))
 
 
 def test_an_old_network_is_said_to_come_back_at_a_newer_opset(tmp_path: Path) -> None:
