@@ -37,7 +37,7 @@ def test_every_key_has_a_default() -> None:
     recipe = Recipe.model_validate({})
 
     assert recipe.target == LatencyRatio(latency_ratio=0.7)
-    assert recipe.method.name == "practise"
+    assert recipe.method.name == "auto"
 
 
 def test_a_recipe_survives_the_trip_through_json() -> None:

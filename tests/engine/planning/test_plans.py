@@ -9,7 +9,7 @@ import pytest
 from engine.errors import RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.units import Unit
-from engine.planning import Ledger, Plan, decisions, open_ledger, plan_cuts, removable
+from engine.planning import Ledger, Plan, decisions, open_ledger, plan_cuts, removable, require_known
 from engine.planning.plans import MeasureCuts
 from engine.recipe import LatencyMs, LatencyRatio, Target, Units
 from engine.report import Interval
@@ -107,8 +107,9 @@ def test_the_best_effort_is_the_plan_that_saves_most() -> None:
 
 def test_a_kept_unit_stays_and_a_wrong_name_is_refused() -> None:
     assert names(removable(UNITS, ["b"])) == ["a", "c", "d"]
-    with pytest.raises(RecipeInvalid, match="No unit is called 'bb'"):
-        removable(UNITS, ["bb"])
+    require_known(["b", "group"], [*names(UNITS), "group"])
+    with pytest.raises(RecipeInvalid, match="No unit and no group is called 'bb'"):
+        require_known(["bb"], names(UNITS))
 
 
 def test_every_unit_has_its_line_and_its_reason() -> None:

@@ -9,7 +9,18 @@ import pytest
 from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.model import Model
 from engine.graph.units import Unit
-from engine.planning import Ledger, Plan, decisions, is_easy, open_ledger, plan_cuts, removable, whole_blocks
+from engine.planning import (
+    Ledger,
+    Plan,
+    decisions,
+    is_easy,
+    open_ledger,
+    plan_cuts,
+    removable,
+    require_known,
+    require_some,
+    whole_blocks,
+)
 from engine.recipe import LatencyMs, LatencyRatio, Pareto, Target, Units
 from engine.report import Interval
 from engine.search import Priced
@@ -120,8 +131,12 @@ def test_a_block_around_a_kept_part_stays() -> None:
 
 def test_where_nothing_can_go_it_is_said_what_would_be_needed() -> None:
     with pytest.raises(NothingToCut, match="no run of layers"):
-        removable([], [])
-    with pytest.raises(NothingToCut, match="keeps all 1 units"):
-        removable([ALONE], ["stem"])
+        require_some({"units"}, [], [], [])
+    with pytest.raises(NothingToCut, match="no group of channels that linear layers alone sum over"):
+        require_some({"channels"}, [ALONE], [], [])
+    with pytest.raises(NothingToCut, match=r"no run of layers.* and no group of channels"):
+        require_some({"units", "channels"}, [], [], [])
+    with pytest.raises(NothingToCut, match="keeps everything that could go"):
+        require_some({"units"}, removable([ALONE], ["stem"]), [], ["stem"])
     with pytest.raises(RecipeInvalid, match="did you mean 'stem'"):
-        removable(ALL, ["stemm"])
+        require_known(["stemm"], [one.name for one in ALL])

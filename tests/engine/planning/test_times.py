@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.compress import compress
 from engine.data import ladder
 from engine.errors import RecipeInvalid
 from engine.graph.model import Model
-from engine.graph.units import find_units
+from engine.graph.units import Unit, find_units
 from engine.measure.environment import describe
 from engine.planning import times, whole_blocks
 from engine.planning.times import Times
@@ -108,6 +109,10 @@ def subject_of(source: Path, **changes: Any) -> Subject:
     return prepare(source, None, Recipe.model_validate({"budget_seconds": 60} | changes), Progress())
 
 
+def names(units: Sequence[Unit]) -> list[str]:
+    return [unit.name for unit in units]
+
+
 def brought(table: LatencyTable) -> dict[str, Any]:
     return {"latency_table": table.model_dump(mode="json")}
 
@@ -138,7 +143,7 @@ def test_what_the_table_does_not_tell_is_timed(model_path: Path, clocks: FakeClo
     known = UnitTimes(units=(units[0].name,), share=0.5, low=0.4, high=0.6)
     plan = PlanTime(units=(units[0].name, units[1].name), saving=0.6)
     table = LatencyTable(original_ms=3.0, units=(known,), plans=(plan,))
-    asked = Times(subject_of(model_path, **brought(table)), units, Clock(60), Checkpoint(None, []))
+    asked = Times(subject_of(model_path, **brought(table)), names(units), Clock(60), Checkpoint(None, []))
 
     shares = asked.shares(units)
 
@@ -152,12 +157,12 @@ def test_what_the_table_does_not_tell_is_timed(model_path: Path, clocks: FakeClo
 def test_a_second_attempt_reads_the_times_of_the_first(model_path: Path, clocks: FakeClocks, tmp_path: Path) -> None:
     subject = subject_of(model_path)
     units = whole_blocks(find_units(subject.model))
-    first = Times(subject, units, Clock(60), Checkpoint(tmp_path, [b"about"]))
+    first = Times(subject, names(units), Clock(60), Checkpoint(tmp_path, [b"about"]))
     shares, saving = first.shares(units), first.saving(units[:2])
     first.prices = 7
     first.keep()
 
-    second = Times(subject, units, Clock(60), Checkpoint(tmp_path, [b"about"]))
+    second = Times(subject, names(units), Clock(60), Checkpoint(tmp_path, [b"about"]))
 
     assert (second.shares(units), second.saving(units[:2])) == (shares, saving)
     assert second.original_ms == first.original_ms
