@@ -32,12 +32,16 @@ HEALTHY_EACH = 4
 
 def main() -> None:
     options = _parser().parse_args()
-    here, rows = machine(), []
+    here = machine()
+    rows = [json.loads(line) for file in options.rows for line in file.read_text().splitlines() if line[:1] == "{"]
     for half in options.halves:
-        for patient in PATIENTS:
-            if patient.half in (None, half) and patient.name in (options.networks or patient.name):
-                rows += _trial(patient, half, options)
-    text = f"{table(rows)}\n\n{options.seeds} seeds a network, {options.images} images a set. {here.sentence()}"
+        patients = [patient for patient in PATIENTS if patient.half in (None, half)]
+        chosen = [patient for patient in patients if patient.name in (options.networks or patient.name)]
+        networks = {patient.name: patient.network(options.data) for patient in chosen}
+        for number in range(options.seeds):
+            for patient in chosen:
+                rows += _trial(networks[patient.name], patient, half, number, options)
+    text = f"{table(rows)}\n\n{options.images} images a set, of large ones half as many. {here.sentence()}"
     print(text)
     keep(options.name, here, rows, text)
 
@@ -49,23 +53,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--networks", nargs="+", choices=[patient.name for patient in PATIENTS])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--images", type=int, default=128, help="of a set; of large ones half as many")
+    parser.add_argument("--rows", nargs="*", type=Path, default=[], help="JSON lines of earlier runs, to be added")
     parser.add_argument("--name", default="doctor", help="of the files that the results are kept in")
     return parser
 
 
-def _trial(patient: Patient, half: Half, options: argparse.Namespace) -> list[dict[str, Any]]:
-    network, rows = patient.network(options.data), []
+def _trial(
+    network: Model, patient: Patient, half: Half, number: int, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Have the doctor see one set of each harm and the healthy ones, all from one seed."""
+    rows = []
     count = options.images // (2 if patient.sees_photographs else 1)
-    for number in range(options.seeds):
-        seed = number + (0 if half == "tune" else 1000)
-        wanted: list[Ailment | None] = [*HARMS, *([None] * HEALTHY_EACH)]
-        for place, harm in enumerate(wanted):
-            draft = healthy(patient, options.data, half, count, seed + 10_000 * place)
-            bed = Bed(options.data, half, np.random.default_rng([seed, place, zlib.crc32(patient.name.encode())]))
-            ill = draft if harm is None else HARMS[harm](draft, bed)
-            if ill is not None:
-                rows.append(_row(network, patient, half, seed, harm, ill))
-                print(json.dumps(rows[-1]), flush=True)
+    seed = number + (0 if half == "tune" else 1000)
+    wanted: list[Ailment | None] = [*HARMS, *([None] * HEALTHY_EACH)]
+    for place, harm in enumerate(wanted):
+        draft = healthy(patient, options.data, half, count, seed + 10_000 * place)
+        bed = Bed(options.data, half, np.random.default_rng([seed, place, zlib.crc32(patient.name.encode())]))
+        ill = draft if harm is None else HARMS[harm](draft, bed)
+        if ill is not None:
+            rows.append(_row(network, patient, half, seed, harm, ill))
+            print(json.dumps(rows[-1]), flush=True)
     return rows
 
 

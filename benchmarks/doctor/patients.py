@@ -57,11 +57,9 @@ class Patient:
 # ImageNet's mean and deviation.
 PATIENTS: Final = (
     Patient("resnet20", "cifar10-resnet20.onnx", 32, half="tune"),
-    Patient("resnet20, batch norm kept", "cifar10-resnet20-bn.onnx", 32, half="tune"),
     Patient("resnet20, takes 0 to 255", "cifar10-resnet20.onnx", 32, takes_pixels=True, half="tune"),
     Patient("vit", "cifar10-vit.onnx", 32, half="tune"),
     Patient("resnet56", "cifar10-resnet56.onnx", 32, half="report"),
-    Patient("resnet56, batch norm kept", "cifar10-resnet56-bn.onnx", 32, half="report"),
     Patient("resnet56, takes 0 to 255", "cifar10-resnet56.onnx", 32, takes_pixels=True, half="report"),
     Patient("efficientnet-lite0", "imagenet-efficientnet-lite0.onnx", 224, (0.5,) * 3, (0.5,) * 3),
 )
