@@ -25,6 +25,7 @@ from engine.planning import (
     Plan,
     is_easy,
     narrowable,
+    normed,
     open_ledger,
     plan_cuts,
     plan_front,
@@ -104,7 +105,9 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     looked_at = groups.groups if ladders else ()
-    return Decided(told, looked_at, groups.unknown, ledger, plans, times.table(), times.notes())
+    how = METHODS[subject.recipe.method.name]
+    notes = (*times.notes(), *(() if how.notes is None else how.notes(study())))
+    return Decided(told, looked_at, groups.unknown, ledger, plans, times.table(), notes)
 
 
 def _possible(
@@ -113,6 +116,7 @@ def _possible(
     """Return what the recipe's method may take: units worth a look, and the widths of groups. Raises NothingToCut."""
     method = subject.recipe.method
     require_known(method.keep, _names(found, groups))
+    groups = normed(subject.plain, groups) if method.needs_norms else groups
     free = removable(found, method.keep) if "units" in method.cuts else []
     narrow = narrowable(subject.model, groups, method.keep) if "channels" in method.cuts else []
     ladders = _ladders(subject.model, narrow, times) if narrow else []
@@ -183,6 +187,7 @@ def _study(subject: Subject, units: Sequence[Unit], ladders: Sequence[Ladder], r
         reference=Reference(subject.model, subject.features, reference.images.take(evenly), subject.compute),
         compute=subject.compute,
         seed=subject.recipe.seed,
+        subject=subject,
     )
 
 

@@ -49,11 +49,14 @@ HALF_PARITY = 1e-2
 class Subject:
     """`model` is `upload` in plain form, and `notes` say what stood in the way of that.
 
+    `plain` is that form before anything is folded: batch norms are still there.
+
     `compute` says where our own forward passes run, `device` where torch does. `labelled` are the labelled images that
     repair may see, each once and as it is: kept only where the recipe asks for something that learns from labels.
     """
 
     upload: Model
+    plain: Model
     model: Model
     notes: tuple[str, ...]
     split: Split
@@ -102,6 +105,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         climbed = climb(images, site, recipe.synthesis)
     return Subject(
         upload=upload,
+        plain=plain,
         model=model,
         split=climbed.split,
         data=climbed.use,

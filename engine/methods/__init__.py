@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.methods import auto, channel_regression, l1, practise, thinet
+from engine.methods import auto, channel_regression, l1, practise, slimming, thinet
 from engine.pricing.method import Method
 
 METHODS: dict[str, Method] = {
@@ -11,4 +11,5 @@ METHODS: dict[str, Method] = {
     "channel_regression": channel_regression.METHOD,
     "thinet": thinet.METHOD,
     "l1": l1.METHOD,
+    "slimming": slimming.METHOD,
 }

@@ -9,7 +9,7 @@ from engine.planning.decisions import decisions, group_decisions
 from engine.planning.front import plan_front
 from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, plan_cuts
-from engine.planning.removable import narrowable, removable, require_known, require_some, whole_blocks
+from engine.planning.removable import narrowable, normed, removable, require_known, require_some, whole_blocks
 
 __all__ = [
     "FRONT_SPARE",
@@ -19,6 +19,7 @@ __all__ = [
     "group_decisions",
     "is_easy",
     "narrowable",
+    "normed",
     "open_ledger",
     "plan_cuts",
     "plan_front",

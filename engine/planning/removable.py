@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from engine.errors import NothingToCut, RecipeInvalid
 from engine.graph.channels.groups import Group
 from engine.graph.channels.readings import is_affordable, touches
+from engine.graph.channels.scales import group_scales, norm_scales
 from engine.graph.features import find_features
 from engine.graph.model import Model
 from engine.graph.units import Unit, contains
@@ -31,6 +32,20 @@ def narrowable(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> li
         for group in groups
         if group.name not in keep and not touches(group, compared) and is_affordable(model, group)
     ]
+
+
+def normed(plain: Model, groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that batch norms write; `plain` is the network before these are folded.
+
+    Raises NothingToCut where it has no batch norm at all.
+    """
+    if not norm_scales(plain):
+        raise NothingToCut(
+            "The network has no batch norm left whose scales could rank channels: its exporter folded them away, or it "
+            "never had any. Export it with them (torch.onnx.export(..., optimize=False)), or ask for another method."
+        )
+    scales = group_scales(plain)
+    return [group for group in groups if group.name in scales and len(scales[group.name]) == group.size]
 
 
 def require_known(keep: Sequence[str], names: Sequence[str]) -> None:

@@ -17,8 +17,9 @@ Rank = Callable[[GroupStudy], Sequence[int]]
 class Method:
     """`harm` weighs the loss of each whole unit, after repair; `ranking` tells from the study how to rank channels.
 
-    None of the one or the other: the method lets none go.
+    None of the one or the other: the method lets none go. `notes` tell what the method found out about the network.
     """
 
     harm: Callable[[Study, Tell], dict[str, float]] | None = None
     ranking: Callable[[Study], Rank] | None = None
+    notes: Callable[[Study], tuple[str, ...]] | None = None

@@ -9,13 +9,15 @@ from engine.graph.model import Model
 from engine.graph.units import Unit
 from engine.recipe import Deploy
 from engine.recovery.reference import Reference
+from engine.subject import Subject
 
 
 @dataclass(frozen=True)
 class Study:
     """The uncut network, the units that may go, images to repair from and a reference on images that judge.
 
-    `compute` says where forward passes run; it is not where latency is measured.
+    `compute` says where forward passes run; it is not where latency is measured. `subject` is the whole job's, for
+    methods that look at the upload or train.
     """
 
     model: Model
@@ -24,3 +26,4 @@ class Study:
     reference: Reference
     compute: Deploy
     seed: int
+    subject: Subject | None = None
