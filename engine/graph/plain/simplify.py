@@ -158,6 +158,7 @@ def _pads_nothing(inference: Inference, node: ir.Node) -> bool:
 
 _NO_OPS: dict[str, Callable[[Inference, ir.Node], bool]] = {
     "Cast": _keeps_type,
+    "CastLike": _keeps_type,
     "Concat": lambda inference, node: len(node.inputs) == 1,
     "Expand": _keeps_shape,
     "Pad": _pads_nothing,

@@ -129,3 +129,18 @@ def test_a_constant_that_doubles_forty_times_is_refused() -> None:
 
     with pytest.raises(ModelUnsafe, match="Concat makes a tensor"):
         normalise(model)
+
+
+def test_a_bias_that_is_made_like_the_image_is_a_constant() -> None:
+    """So exporters write a convolution without a bias before a norm where they are told to leave the norm alone."""
+    draft = Draft()
+    zero = draft.node("CastLike", draft.constant(0.0), "image")
+    bias = draft.node("Expand", zero, draft.constant([CHANNELS], np.int64))
+    x = draft.node("Conv", "image", draft.weight(CHANNELS, 3, 3, 3), bias, pads=[1, 1, 1, 1])
+    model = draft.model(draft.classify(draft.node("Relu", x)))
+    inputs = images(model)
+
+    plain = normalise(model)
+
+    assert [node.op_type for node in plain.graph][:2] == ["Conv", "Relu"]
+    assert_same(run(open_session(plain), inputs), run(open_session(model), inputs))
