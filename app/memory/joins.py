@@ -1,4 +1,4 @@
-"""The uploads whose parts are being joined in this process, so that who asks again waits for the same work."""
+"""The files that are being joined and read in the store, few at a time: each holds one of the process's threads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+AT_ONCE = 2
+
 
 class Joins:
-    """Work that goes on when its asker has left: reading gigabytes outlasts many a client's patience."""
+    """Work that goes on when its asker has left: reading gigabytes outlasts many a client's patience.
+
+    Who asks again waits for the same work. `reading` is for whoever reads a whole file.
+    """
 
     def __init__(self) -> None:
+        self.reading = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     async def once(self, upload_id: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:

@@ -174,9 +174,10 @@ class _Arrival:
         if file.offset == 0:
             raise refusals.empty()
         await self._note(offset_bytes=file.offset)
-        check_head(await asyncio.to_thread(file.head), self._upload["kind"])
         database, expected = self._services.database, self._upload["expected_sha256"]
-        sha256 = await asyncio.to_thread(file.publish, database, expected)
+        async with self._services.joins.reading:
+            check_head(await asyncio.to_thread(file.head), self._upload["kind"])
+            sha256 = await asyncio.to_thread(file.publish, database, expected)
         size_bytes = file.offset
         await self._tenant.write(
             lambda session, _project_id: service.complete(session, self._upload["id"], size_bytes, sha256)

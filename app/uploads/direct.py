@@ -116,7 +116,8 @@ async def _join(tenant: Tenant, direct: Direct, upload: Record) -> None:
 async def _join_checked(tenant: Tenant, direct: Direct, upload: Record) -> None:
     services = tenant.services
     try:
-        gathered = await asyncio.to_thread(_joined, direct, upload)
+        async with services.joins.reading:
+            gathered = await asyncio.to_thread(_joined, direct, upload)
     except BlobMissing as error:
         now = await service.upload_row(tenant, upload["id"])
         if now["completed_at"] is not None:  # another process was first

@@ -23,7 +23,7 @@ from app.errors import Problem
 from app.idempotency import Answer, once
 from app.uploads import refusals, service
 from app.uploads.append import Piece, append, content_length
-from app.uploads.digests import declared_sha256
+from app.uploads.digests import declared_sha256, repr_digest
 from app.uploads.fields import boolean, integer
 from app.uploads.quota import check_size
 from app.uploads.schemas import UploadRequest
@@ -113,6 +113,8 @@ def standing(upload: Record) -> dict[str, str]:
     headers = {"Upload-Offset": str(upload["offset_bytes"]), "Upload-Complete": "?1" if is_complete else "?0"}
     if upload["size_bytes"] is not None:
         headers["Upload-Length"] = str(upload["size_bytes"])
+    if upload["sha256"] is not None:
+        headers["Repr-Digest"] = repr_digest(upload["sha256"])
     return headers | {"Cache-Control": "no-store"}
 
 

@@ -6,9 +6,10 @@ Over boto3, which signs what obstore cannot: the parts of a multipart upload. Ev
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -153,13 +154,23 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
         signature_version="s3v4",  # a custom endpoint would get version 2, which stores refuse
         s3={"addressing_style": "path" if endpoint else "auto"},
         request_checksum_calculation="when_required",  # clients that PUT to a URL count no CRC
+        max_pool_connections=32,  # as many as threads at most
         connect_timeout=5,
         read_timeout=60,
         retries={"mode": "standard", "total_max_attempts": 3},
     )
-    # A session of its own: boto3's shared one is not safe to make clients with from several threads.
-    session = boto3.session.Session()
-    return session.client("s3", endpoint_url=endpoint, region_name=settings.s3_region, config=config, **keys)
+    with _making:
+        return _session().client("s3", endpoint_url=endpoint, region_name=settings.s3_region, config=config, **keys)
+
+
+_making: Final = threading.Lock()
+"""Clients may be shared between threads, and the session that makes them may not."""
+
+
+@cache
+def _session() -> Any:
+    """Return the one session: it keeps what it has read of S3's description, which takes a third of a second."""
+    return boto3.session.Session()
 
 
 _MISSING: Final = {"NoSuchUpload", "NoSuchKey", "404"}

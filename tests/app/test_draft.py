@@ -38,6 +38,20 @@ def test_an_upload_begins_with_its_first_bytes(client: httpx2.Client) -> None:
     assert append(client, upload_id, 100, CONTENT[100:], "?1").json()["sha256"] == SHA256
 
 
+def test_an_upload_goes_its_way_on_either_database(any_client: httpx2.Client) -> None:
+    upload_id = create(any_client, len(CONTENT), sha256=SHA256)
+
+    append(any_client, upload_id, 0, CONTENT[:7])
+    found = any_client.head(f"/v1/uploads/{upload_id}")
+    again = append(any_client, upload_id, 0, CONTENT[:7])
+    done = append(any_client, upload_id, 7, CONTENT[7:], "?1")
+
+    assert found.headers["Upload-Offset"] == "7"
+    assert_problem(again, 409, "upload-offset-mismatch")
+    assert (done.status_code, done.json()["sha256"]) == (200, SHA256)
+    assert begin(any_client, b"x" * 5, "?1", Repr_Digest=digest_of(b"other")).json()["code"] == "digest-mismatch"
+
+
 def test_an_upload_may_come_whole(client: httpx2.Client) -> None:
     named = "inline; filename=\"net.onnx\"; filename*=UTF-8''n%C3%A4t.onnx"
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.uploads.digests import repr_digest
 from app.uploads.service import sweep
 from core.settings import Settings
 from core.tables import Upload
@@ -94,6 +95,7 @@ def test_parts_become_the_file(service: Service, client: httpx2.Client) -> None:
     assert last.status_code == 200
     assert last.headers["Upload-Complete"] == "?1"
     assert last.json()["sha256"] == SHA256
+    assert last.headers["Repr-Digest"] == repr_digest(SHA256)
     assert service.services.storage.size(SHA256) == len(CONTENT)
     assert f"{upload_id}.part" not in parts_of(service)
 

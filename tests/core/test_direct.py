@@ -22,6 +22,7 @@ PARTS = [Part(1, PART_BYTES), Part(2, PART_BYTES), Part(3, 777)]
 
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Storage:
+    """A store with a prefix that nobody else uses."""
     return open_storage(STORAGE_SETTINGS["s3"](request))
 
 
