@@ -23,12 +23,14 @@ from engine.planning import (
     FRONT_SPARE,
     Ledger,
     Plan,
+    best_plan,
     is_easy,
     narrowable,
     normed,
     open_ledger,
     plan_cuts,
     plan_front,
+    pools,
     removable,
     require_known,
     require_some,
@@ -101,7 +103,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
             original_ms=times.original_ms,
             image_shapes=subject.image_shapes,
         )
-        plans = _kept_plans(ledger, checkpoint) or _plans(ledger, subject, study, times, deciding, tell)
+        plans = _kept_plans(ledger, checkpoint) or _plans(ledger, groups.groups, subject, study, times, deciding, tell)
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     looked_at = groups.groups if ladders else ()
@@ -122,10 +124,7 @@ def _possible(
     ladders = _ladders(subject.model, narrow, times) if narrow else []
     require_some(method.cuts, free, [ladder.group for ladder in ladders], method.keep)
     units = _worth_a_look(subject, free, times)
-    if not ladders:
-        return units, []
-    # a single layer that keeps its shape may go where no group changes: its two ends are groups of their own
-    return [unit for unit in units if unit.kind != "run"], ladders
+    return units, ladders
 
 
 def _names(units: Sequence[Unit], groups: Sequence[Group]) -> list[str]:
@@ -192,14 +191,21 @@ def _study(subject: Subject, units: Sequence[Unit], ladders: Sequence[Ladder], r
 
 
 def _plans(
-    ledger: Ledger, subject: Subject, study: Callable[[], Study], times: Times, clock: Clock, tell: Tell
+    ledger: Ledger,
+    groups: Sequence[Group],
+    subject: Subject,
+    study: Callable[[], Study],
+    times: Times,
+    clock: Clock,
+    tell: Tell,
 ) -> tuple[Plan, ...]:
     target, priced = subject.recipe.target, _priced(ledger, subject, study(), clock)
+    open_to = [ledger.only(pool) for pool in pools(ledger.cuts, {group.name: group for group in groups})]
     if isinstance(target, Pareto):
-        plans = plan_front(ledger, priced, times.saving, math.ceil(FRONT_SPARE * target.pareto))
+        plans = plan_front(open_to[0], priced, times.saving, math.ceil(FRONT_SPARE * target.pareto))
     else:
         measured = times.saving if isinstance(target, LatencyRatio | LatencyMs) else None
-        plans = [plan_cuts(ledger, priced, measured, tell)]
+        plans = [best_plan(ledger, [plan_cuts(each, priced, measured, tell) for each in open_to], target)]
     times.prices = len(priced.known)
     times.keep()
     return tuple(plans)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from engine.planning.decisions import decisions, group_decisions
 from engine.planning.front import plan_front
 from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
-from engine.planning.plans import Plan, plan_cuts
+from engine.planning.plans import Plan, best_plan, plan_cuts
+from engine.planning.pools import pools
 from engine.planning.removable import narrowable, normed, removable, require_known, require_some, whole_blocks
 
 __all__ = [
     "FRONT_SPARE",
     "Ledger",
     "Plan",
+    "best_plan",
     "decisions",
     "group_decisions",
     "is_easy",
@@ -23,6 +25,7 @@ __all__ = [
     "open_ledger",
     "plan_cuts",
     "plan_front",
+    "pools",
     "removable",
     "require_known",
     "require_some",

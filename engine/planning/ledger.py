@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,10 @@ class Ledger:
             Candidate(cut.name, self.harm[cut.name], self.savings[cut.name], _around(cut, self.cuts))
             for cut in self.cuts
         ]
+
+    def only(self, cuts: Sequence[Cut]) -> Ledger:
+        """Return the same ledger for some of the cuts."""
+        return dataclasses.replace(self, cuts=tuple(cuts))
 
     def named(self, names: Sequence[str]) -> tuple[Cut, ...]:
         by_name = {cut.name: cut for cut in self.cuts}

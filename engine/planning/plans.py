@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from engine.graph.cuts import Cut, Narrowing, narrowings_in, units_in
 from engine.graph.units import Unit
-from engine.planning.ledger import Ledger
+from engine.planning.ledger import IN_TIME, Ledger
+from engine.recipe import Target
 from engine.search import Interplay, Priced, most, refine
 
 TRIES = 4
@@ -62,6 +63,18 @@ def plan_cuts(
     best = _best(tried, ledger, priced)
     ratio = 1 - (tried[best] if measured_saving else ledger.share_of(best))
     return Plan(ledger.named(best), ratio, harm_of(ledger, priced, best))
+
+
+def best_plan(ledger: Ledger, plans: Sequence[Plan], target: Target) -> Plan:
+    """Return the least harmful of several plans that save enough, else the one that saves most."""
+
+    def saved(plan: Plan) -> float:
+        if isinstance(target, IN_TIME):
+            return 1 - plan.predicted_latency_ratio
+        return ledger.saving_of([cut.name for cut in plan.cuts])
+
+    enough = [plan for plan in plans if saved(plan) >= ledger.needed - 1e-9]
+    return min(enough, key=lambda plan: plan.harm) if enough else max(plans, key=saved)
 
 
 def harm_of(ledger: Ledger, priced: Priced, names: Sequence[str]) -> float:
