@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from client import options
+from client.checkup_commands import checkup_commands
 from client.compress import Delivery, collect, follow, submit_files
 from client.errors import JobFailed
 from client.job_commands import job_commands
@@ -34,6 +35,7 @@ main = typer.Typer(
     "4 the server refused; 130 left with Ctrl-C (the job goes on).",
 )
 main.add_typer(job_commands)
+main.add_typer(checkup_commands)
 main.add_typer(webhooks, name="webhooks")
 
 

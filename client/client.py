@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from client.checkups import Checkups
 from client.connection import Connection
 from client.downloads import download
 from client.errors import UsageError
@@ -55,6 +56,7 @@ class Client:
             transport=transport,
         )
         self.webhooks = Webhooks(self.connection)
+        self.checkups = Checkups(self.connection)
 
     def __enter__(self) -> Self:
         return self
