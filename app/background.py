@@ -13,6 +13,7 @@ from app.keys.service import note_uses
 from app.services import Services
 from app.uploads.service import sweep as sweep_uploads
 from core.queue import dispatch, open_bell
+from core.storage.base import StorageError
 from core.sweep import Sweeper
 
 log = structlog.get_logger("app.background")
@@ -68,5 +69,5 @@ def _note_key_uses(services: Services) -> None:
 def _faults_logged(step: str) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OSError):
+    except (SQLAlchemyError, OSError, StorageError):
         log.exception("background.failed", step=step)

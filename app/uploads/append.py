@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,7 +133,7 @@ class _Arrival:
             reaches_the_end = size_bytes in (None, file.offset)
             is_whole = reaches_the_end and (piece.is_last if piece.is_last is not None else size_bytes is not None)
             if is_whole:
-                await self._or_fail(self._publish(file))
+                await self._or_fail(self._publish(file), is_end=True)
         return is_whole
 
     async def fail(self, problem: Problem) -> None:
@@ -183,11 +183,13 @@ class _Arrival:
             lambda session, _project_id: service.complete(session, self._upload["id"], size_bytes, sha256)
         )
 
-    async def _or_fail(self, work: Any) -> None:
-        """Do it; what can never become right ends the upload."""
+    async def _or_fail(self, work: Awaitable[None], *, is_end: bool = False) -> None:
+        """Do it; what can never become right ends the upload, and at its end says that all had arrived."""
         try:
             await work
         except Problem as problem:
+            if is_end:
+                problem.headers = {**(problem.headers or {}), "Upload-Complete": "?1"}
             if problem.code in ENDS_AN_UPLOAD:
                 await self.fail(problem)
             raise

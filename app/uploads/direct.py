@@ -92,7 +92,7 @@ async def _begun(tenant: Tenant, direct: Direct, upload: Record) -> Record:
     smallest = -(-upload["size_bytes"] // PARTS_PER_UPLOAD)
     part_bytes = max(tenant.services.settings.direct_part_bytes, -(-smallest // MIB) * MIB)
     multipart_id = await asyncio.to_thread(direct.begin, upload["id"])
-    free = (Upload.id == upload["id"], Upload.offset_bytes == 0, Upload.writer.is_(None), Upload.part_bytes.is_(None))
+    free = (Upload.id == upload["id"], Upload.offset_bytes == 0, Upload.writer.is_(None), Upload.multipart_id.is_(None))
     change = update(Upload).where(*free, Upload.completed_at.is_(None), Upload.error.is_(None))
     change = change.values(multipart_id=multipart_id, part_bytes=part_bytes)
     begun = await tenant.services.database.write(lambda session: session.scalar(change.returning(Upload.id)))

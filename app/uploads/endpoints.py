@@ -52,7 +52,7 @@ async def tell_limits(tenant: Reader) -> Response:
     "/v1/uploads",
     status_code=201,
     response_model=UploadView,
-    responses=problems(408, 409, 410, 415, 507),
+    responses=problems(408, 409, 410, 415, 460, 507),
     openapi_extra=CREATION,
 )
 async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) -> Response:
@@ -82,7 +82,7 @@ async def head_upload(upload_id: str, tenant: Reader) -> Response:
 @router.patch(
     "/v1/uploads/{upload_id}",
     response_model=UploadView,
-    responses=problems(400, 404, 408, 409, 410, 415, 507) | {204: {"description": "Kept; more is to come."}},
+    responses=problems(400, 404, 408, 409, 410, 415, 460, 507) | {204: {"description": "Kept; more is to come."}},
     openapi_extra=PART_BODY,
 )
 async def append_to_upload(request: Request, upload_id: str, tenant: Writer) -> Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.openapi import ProblemView
 from app.uploads.kinds import Kind
 from app.words import FileName, Sha256
 from engine.recipe import Strict
@@ -39,7 +40,7 @@ class UploadView(BaseModel):
     sha256: str | None
     complete: bool
     direct: bool = Field(description="Whether clients reach the store, so that parts may go there (POST …/parts).")
-    error: dict[str, Any] | None = Field(description="Why a failed upload takes no more: a problem.")
+    error: ProblemView | None = Field(description="Why a failed upload takes no more.")
     created_at: datetime
     expires_at: datetime
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -19,7 +20,12 @@ from app.uploads.quota import check_room
 from app.uploads.schemas import UploadRequest
 from core.db import Query, Record, insert_if_absent, utc_now
 from core.ids import new_id
+from core.storage.base import StorageError
 from core.tables import Artifact, Blob, Dataset, StoredModel, Upload
+
+log = structlog.get_logger("app.uploads")
+
+SWEPT_AT_ONCE: Final = 1000
 
 upload_statement: Final = Query(
     select(*Upload.__table__.columns).where(
@@ -153,21 +159,26 @@ async def fail(services: Services, upload: Record, problem: Problem) -> None:
 
     def work(session: Session) -> None:
         ended = update(Upload).where(Upload.id == upload["id"], Upload.completed_at.is_(None))
-        session.execute(ended.values(error=error, writer=None, multipart_id=None))
+        session.execute(ended.values(error=error, writer=None))
 
     await services.database.write(work)
-    await asyncio.to_thread(discard, services, upload["id"], upload["multipart_id"])
+    try:
+        await asyncio.to_thread(discard, services, upload["id"], upload["multipart_id"])
+    except StorageError:  # the sweep comes by again
+        log.warning("upload.bytes_left", upload_id=upload["id"], exc_info=True)
 
 
 async def remove(tenant: Tenant, upload: Record) -> None:
     """Forget an upload and what had arrived of it. Models and datasets made from it keep their bytes."""
-    await tenant.services.turns.interrupt(upload["id"])
+    services = tenant.services
+    await services.turns.interrupt(upload["id"])
+    await services.database.write(lambda session: end_writing(session, upload["id"]))
+    await asyncio.to_thread(discard, services, upload["id"], upload["multipart_id"])
 
     def work(session: Session, project_id: str) -> None:
         session.execute(delete(Upload).where(Upload.id == upload["id"], Upload.project_id == project_id))
 
     await tenant.write(work)
-    await asyncio.to_thread(discard, tenant.services, upload["id"], upload["multipart_id"])
 
 
 def part_path(services: Services, upload_id: str) -> Path:
@@ -188,22 +199,27 @@ def discard_part(services: Services, path: Path) -> None:
 
 
 def sweep(services: Services) -> int:
-    """Remove uploads whose time is over, and part files that belong to none; return how many rows went."""
+    """Remove uploads whose time is over, and part files that belong to none; return how many rows went.
 
-    def work(session: Session) -> tuple[Sequence[Any], set[str]]:
-        old = delete(Upload).where(Upload.expires_at < utc_now(session))
-        gone = session.execute(old.returning(Upload.id, Upload.multipart_id)).all()
+    The bytes go first: what a store that does not answer still has is found again by its row.
+    """
+
+    def find(session: Session) -> tuple[Sequence[Any], set[str]]:
+        expired = select(Upload.id, Upload.multipart_id).where(Upload.expires_at < utc_now(session))
+        old = session.execute(expired.limit(SWEPT_AT_ONCE))
         unfinished = session.scalars(select(Upload.id).where(Upload.completed_at.is_(None)))
-        return gone, set(unfinished)
+        return old.all(), set(unfinished)
 
     before = _parts_by_age(services)
-    gone, unfinished = services.database.do(work)
+    old, unfinished = services.database.do(find)
+    for upload_id, multipart_id in old:
+        discard(services, upload_id, multipart_id)
+    gone = [upload_id for upload_id, _ in old]
+    services.database.do(lambda session: session.execute(delete(Upload).where(Upload.id.in_(gone))))
     for path, changed_at in before.items():
         is_old = datetime.now().timestamp() - changed_at > services.settings.upload_max_age_seconds
-        if path.stem not in unfinished and is_old:
+        if path.stem not in unfinished - set(gone) and is_old:
             discard_part(services, path)
-    for upload_id, multipart_id in gone:
-        discard(services, upload_id, multipart_id)
     return len(gone)
 
 

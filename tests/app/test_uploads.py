@@ -136,6 +136,7 @@ def test_a_wrong_digest_ends_an_upload_and_leaves_nothing_behind(service: Servic
     response = append(client, upload_id, 0, CONTENT[::-1], "?1")
 
     assert_problem(response, 422, "digest-mismatch", SHA256)
+    assert response.headers["Upload-Complete"] == "?1"
     assert_failed(client, upload_id, "digest-mismatch")
     assert f"{upload_id}.part" not in parts_of(service)
 
