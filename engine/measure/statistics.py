@@ -14,6 +14,7 @@ from engine.report import Bounds, Interval
 
 Z_95 = 1.959964
 RESAMPLES = 1000
+INDICES_AT_ONCE = 1_000_000  # of resampled images: thousands of images would fill the memory
 
 
 def wilson(successes: int, total: int) -> Interval:
@@ -81,8 +82,10 @@ def bootstrap(
     """
     if images < 2:
         return None
-    drawn = np.random.default_rng(seed).integers(images, size=(RESAMPLES, images))
-    spread = np.quantile(figure(drawn) - value, (0.025, 0.975)) * _widening(images)
+    generator, at_once = np.random.default_rng(seed), max(INDICES_AT_ONCE // images, 1)
+    parts = [min(at_once, RESAMPLES - done) for done in range(0, RESAMPLES, at_once)]
+    figures = np.concatenate([figure(generator.integers(images, size=(part, images))) for part in parts])
+    spread = np.quantile(figures - value, (0.025, 0.975)) * _widening(images)
     return Bounds(low=value + min(float(spread[0]), 0.0), high=value + max(float(spread[1]), 0.0))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -35,7 +37,7 @@ def convert(source: Model, images: ImageSet, deploy: Deploy) -> Converted:
     numbers = integers_here(deploy)
     proto = ir.to_proto(source.ir)
     add_pre_process_metadata(proto)  # its own preparation is what we did on loading, and it would warn of the lack
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _silence():
         path = Path(folder) / "int8.onnx"
         quantize_static(
             proto,
@@ -52,6 +54,16 @@ def convert(source: Model, images: ImageSet, deploy: Deploy) -> Converted:
     if not QUANTISED & {kind(node) for node in network.graph}:
         raise NotConvertible("The network has no operator that ONNX Runtime can quantise.")
     return Converted(network, str(numbers))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the quantiser's warnings out of the job's log: it warns of each norm whose scale has no second axis."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Ranges:

@@ -165,11 +165,11 @@ def _timed(bench: _Bench, before: Model, after: Model) -> LatencyComparison:
 
 
 def _reason(error: Exception) -> str:
-    """Return a sentence: our own errors are sentences already."""
+    """Return a sentence on one line: our own errors are sentences already."""
+    said = " ".join(str(error).split())[:500]
     if isinstance(error, EngineError | NotConvertible):
-        return str(error)
-    first = next(iter(str(error).strip().splitlines()), "")[:300]
-    return f"ONNX Runtime could not convert the network: {type(error).__name__}: {first}"
+        return said
+    return f"ONNX Runtime could not convert the network: {type(error).__name__}: {said}"
 
 
 def _kept(checkpoint: Checkpoint, kind: Kind, digest: str) -> _Made | None:

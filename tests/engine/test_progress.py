@@ -49,6 +49,27 @@ def run_front(progress: Progress, candidates: int) -> None:
                     tell_stage(0.5, "half")
 
 
+@pytest.mark.parametrize("candidates", [None, 3])
+def test_further_files_come_last_and_the_fraction_ends_with_them(candidates: int | None) -> None:
+    seen: list[Update] = []
+    progress = Progress(seen.append)
+    progress.expect_outputs()
+
+    if candidates is not None:
+        run_front(progress, candidates)
+    else:
+        for name in STAGES:
+            with progress.stage(name):
+                pass
+    before = seen[-1].fraction
+    with progress.stage("outputs") as tell:
+        tell(0.5, "making int8")
+
+    assert before < 0.96
+    assert before < seen[-2].fraction < seen[-1].fraction == 1
+    assert [update.fraction for update in seen] == sorted(update.fraction for update in seen)
+
+
 @pytest.mark.parametrize("candidates", [1, 2, 10])
 def test_each_candidate_of_a_front_is_a_stage_and_the_fraction_never_falls(candidates: int) -> None:
     seen: list[Update] = []

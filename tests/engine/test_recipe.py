@@ -47,6 +47,20 @@ def test_a_recipe_survives_the_trip_through_json() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        (["fp32"], ("fp32",)),
+        (["int8"], ("fp32", "int8")),
+        (["int8", "fp16", "int8"], ("fp32", "fp16", "int8")),
+        (["fp16", "fp32"], ("fp32", "fp16")),
+    ],
+)
+def test_the_network_itself_is_always_among_the_files(asked: list[str], meant: tuple[str, ...]) -> None:
+    assert Recipe.model_validate({"outputs": asked}).outputs == meant
+    assert Recipe().outputs == ("fp32",)
+
+
+@pytest.mark.parametrize(
     ("wrong", "where", "said"),
     [
         ({"target": 0.7}, "target", "A target is an object such as"),
@@ -61,6 +75,8 @@ def test_a_recipe_survives_the_trip_through_json() -> None:
         ({"target": {"pareto": 1}}, "target.pareto", "greater than or equal to 2"),
         ({"target": {"pareto": 17}}, "target.pareto", "less than or equal to 16"),
         ({"target": {"units": 0}}, "target.units", "greater than or equal to 1"),
+        ({"outputs": []}, "outputs", "at least 1 item"),
+        ({"outputs": ["int4"]}, "outputs.0", "'fp32', 'fp16' or 'int8'"),
         ({"preprocess": {"std": [0.0]}}, "preprocess.std", "greater than 0"),
         (
             {"architecture": {"name": "torchvision/alexnet", "options": {"num_classes": 1 << 21}}},

@@ -78,7 +78,7 @@ def output_words(output: OutputFidelity) -> Markup:
         ("cosine", output.cosine, output.cosine_95),
         ("relative error", output.relative_error, output.relative_error_95),
         ("equal values", output.match, output.match_95),
-        ("agreement", output.agreement and output.agreement.value, output.agreement),
+        ("agreement", output.agreement.value if output.agreement else None, output.agreement),
     ]
     said = [_told(name, value, bounds) for name, value, bounds in figures if value is not None]
     if output.incomparable_images:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.measure.statistics import paired_difference, paired_ratio, wilson
-from engine.report import Interval
+from engine.measure.statistics import INDICES_AT_ONCE, bootstrap, paired_difference, paired_ratio, wilson
+from engine.report import Bounds, Interval
 
 TRIALS = 300
 
 
-def holds(interval: Interval, truth: float) -> bool:
+def holds(interval: Interval | Bounds, truth: float) -> bool:
     return interval.low <= truth <= interval.high
 
 
@@ -152,3 +152,41 @@ def test_two_of_the_same_network_differ_by_nothing() -> None:
         found.append(paired_ratio(a, b, seed=0, resamples=300))
 
     assert np.mean([holds(interval, 1.0) for interval in found]) > 0.9
+
+
+@pytest.mark.parametrize("images", [3, 20])
+def test_a_bootstrap_over_images_covers_the_truth(images: int) -> None:
+    """Errors of images of another size each, as the relative error of an output has them."""
+    generator, found = np.random.default_rng(0), []
+    for seed in range(TRIALS):
+        signals = generator.gamma(3, 1, images)
+        errors = signals * generator.gamma(1.5, 0.02, images)
+
+        def figure(drawn: np.ndarray, errors: np.ndarray = errors, signals: np.ndarray = signals) -> np.ndarray:
+            return np.asarray(np.sqrt(errors[drawn].sum(axis=1) / signals[drawn].sum(axis=1)))
+
+        bounds = bootstrap(float(np.sqrt(errors.sum() / signals.sum())), figure, images, seed=seed)
+        assert bounds is not None
+        found.append(holds(bounds, np.sqrt(0.03)))
+
+    assert np.mean(found) > 0.87
+
+
+def test_a_bootstrap_of_one_image_says_nothing_and_of_equal_ones_that_they_are() -> None:
+    assert bootstrap(1.0, lambda drawn: np.ones(len(drawn)), 1) is None
+    assert bootstrap(1.0, lambda drawn: np.ones(len(drawn)), 9) == Bounds(low=1.0, high=1.0)
+
+
+def test_a_bootstrap_of_many_images_never_draws_all_at_once() -> None:
+    values, sizes = np.random.default_rng(0).random(5_000), []
+
+    def mean(drawn: np.ndarray) -> np.ndarray:
+        sizes.append(drawn.size)
+        return np.asarray(values[drawn].mean(axis=1))
+
+    bounds = bootstrap(float(values.mean()), mean, len(values))
+
+    assert max(sizes) <= INDICES_AT_ONCE
+    assert sum(sizes) == 1000 * len(values)
+    assert bounds is not None
+    assert bounds.high - bounds.low == pytest.approx(2 * 1.96 * values.std() / len(values) ** 0.5, rel=0.15)
