@@ -22,11 +22,12 @@ from engine.outcome import Verdict, judge, judge_front
 from engine.outputs.making import Outputs, expect_outputs, make_outputs
 from engine.planning import decisions, group_decisions
 from engine.progress import Progress
-from engine.recipe import Pareto, Recipe
+from engine.recipe import Magnitude, Pareto, Recipe
 from engine.recovery.reference import Reference
 from engine.report import CandidateReport, ControlReport, DroppedCandidate, Fidelity, Outcome, Report
 from engine.subject import Subject, prepare
 from engine.teaching import Workbench
+from engine.thinning import thin_network
 
 FEW_TESTS = 30
 
@@ -60,6 +61,8 @@ def compress(
     subject = prepare(source, calibration, recipe, progress)
     checkpoint = Checkpoint(checkpoint_folder, subject.parts())
     reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
+    if isinstance(recipe.method, Magnitude):
+        return _thinned(subject, reference, progress, clock)
     work_clock = _expect_controls(subject, progress, expect_outputs(subject, progress, clock))
     decided = decide(subject, reference, progress, work_clock, checkpoint)
     made = make_candidates(Workbench(subject, reference, work_clock), decided.plans, progress, checkpoint)
@@ -68,6 +71,34 @@ def compress(
     outputs = make_outputs(subject, network, clock, progress, checkpoint.of("outputs"))
     controls = _controls(subject, made[choice.model], progress, clock, checkpoint)
     return _deliver(subject, decided, made, choice, verdict, outputs, controls, progress, clock)
+
+
+def _thinned(subject: Subject, reference: Reference, progress: Progress, clock: Clock) -> Delivery:
+    """Tell the shorter story of a method that makes zeros and cuts nothing."""
+    made = thin_network(subject, reference, progress, clock)
+    chosen, before = made.candidate, cost(subject.upload, subject.image_shapes)
+    network = _network(subject, chosen, made.verdict)
+    asked = subject.recipe.controls or len(subject.recipe.outputs) > 1
+    left_out = ("Method magnitude finds no architecture: controls and further outputs were not made.",) if asked else ()
+    report = Report(
+        outcome=made.verdict.outcome,
+        summary=made.verdict.summary,
+        recipe=subject.recipe,
+        latency=chosen.latency,
+        predicted_latency_ratio=None,
+        original=before,
+        delivered=before if network is subject.upload else chosen.cost,
+        fidelity=chosen.fidelity,
+        data=subject.data,
+        units=(),
+        recovery=chosen.recovery,
+        zeros=made.zeros,
+        stages=tuple(progress.stages),
+        environment=describe(subject.recipe.deploy),
+        warnings=(*_warnings(subject, chosen.fidelity, clock), made.zeros.meaning, *left_out),
+        sha256=_sha256(network),
+    )
+    return Delivery(network, report, {}, {})
 
 
 def _expect_controls(subject: Subject, progress: Progress, clock: Clock) -> Clock:

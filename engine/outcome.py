@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.front import Choice, Measured
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Pareto, Units
-from engine.report import Cost, Fidelity, Interval, LatencyComparison, Outcome
+from engine.report import Cost, Fidelity, Interval, LatencyComparison, Outcome, Zeros
 
 TOLERANCE = 0.02
 """A measured time counts as met up to 2 % above what was asked: two repeats of one measurement differ by as much."""
@@ -50,6 +50,34 @@ def _no_gain(found: str, ratio: Interval) -> Verdict:
     else:
         why = "What was left out takes no time where it was measured: deploy.threads and deploy.batch decide that"
     return Verdict(Outcome.NO_GAIN, f"No gain: {found}. {why}. The original is delivered.")
+
+
+def judge_zeros(
+    target: OneNetwork,
+    latency: LatencyComparison,
+    before: Cost,
+    after: Cost,
+    zeros: Zeros,
+    fidelity: Fidelity | None,
+) -> Verdict:
+    """Judge zeros among the weights: they are a gain where the file compresses better and is not surely slower.
+
+    Only the number of parameters that are not zero can be a target of theirs.
+    """
+    ratio, small = latency.ratio, zeros.delivered_compressed_bytes / zeros.original_compressed_bytes
+    if ratio.low > 1:
+        found = f"the network takes {ratio.value:.2f} of the original's latency ({ratio.low:.2f} to {ratio.high:.2f})"
+        return Verdict(Outcome.NO_GAIN, f"No gain: {found}. The original is delivered.")
+    if small >= 1:
+        return Verdict(Outcome.NO_GAIN, "No gain: the file compresses no better. The original is delivered.")
+    said = f"compressed, the file takes {small:.2f} of the original's; zeros make nothing faster"
+    if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
+        return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}; {said}.")
+    counted = after.model_copy(update={"parameters": after.parameters - zeros.zeros})
+    reached, asked = _reached(target, latency, before, counted, 0)
+    if reached:
+        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; {said}.")
+    return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; {said}.")
 
 
 def judge_front(target: Pareto, found: Sequence[Measured], choice: Choice) -> Verdict:

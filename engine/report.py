@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from engine.recipe import ControlName, LatencyTable, Recipe, Strict
+from engine.recipe import ControlName, LatencyTable, Pattern, Recipe, Strict
 
 
 class Outcome(StrEnum):
@@ -168,13 +168,14 @@ class Stage(Strict):
     seconds: float
 
 
-StoppedBy = Literal["early_stop", "budget", "schedule"]
+StoppedBy = Literal["early_stop", "budget", "schedule", "folds"]
 
 
 class Recovery(Strict):
     """How the repair went: held-out feature error before any repair, after the closed form and at the best step.
 
-    `steps` were taken of `steps_planned`, unless something stopped them.
+    `steps` were taken of `steps_planned`, unless something stopped them; folds are parts of few images, each held out
+    from a training of its own, which told where to stop.
     """
 
     error_plain: float
@@ -241,6 +242,22 @@ class MissingOutput(Strict):
     reason: str
 
 
+class Zeros(Strict):
+    """What zeros among the weights are good for: a file of the same size that compresses better, and nothing else.
+
+    Bytes are those of both files under zlib; `ratio_to_dense` is the time with the zeros over that of the same network
+    without them. `zeros` are those among `weights`, which biases and depthwise layers are not counted among.
+    """
+
+    pattern: Pattern
+    zeros: int
+    weights: int
+    original_compressed_bytes: int
+    delivered_compressed_bytes: int
+    ratio_to_dense: Interval
+    meaning: str
+
+
 class ControlReport(Strict):
     """The architecture that was found, trained from random weights: what the weights that it inherited are worth.
 
@@ -302,6 +319,7 @@ class Report(Strict):
     outputs: tuple[OutputFile, ...] = ()
     missing_outputs: tuple[MissingOutput, ...] = ()
     controls: tuple[ControlReport, ...] = ()
+    zeros: Zeros | None = None
     stages: tuple[Stage, ...]
     environment: Environment
     warnings: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.methods import auto, channel_regression, l1, practise, slimming, thinet
+from engine.methods import auto, channel_regression, l1, magnitude, practise, slimming, thinet
 from engine.pricing.method import Method
 
 METHODS: dict[str, Method] = {
@@ -12,4 +12,5 @@ METHODS: dict[str, Method] = {
     "thinet": thinet.METHOD,
     "l1": l1.METHOD,
     "slimming": slimming.METHOD,
+    "magnitude": magnitude.METHOD,
 }

@@ -56,8 +56,11 @@ def require_known(keep: Sequence[str], names: Sequence[str]) -> None:
 
 
 def require_some(cuts: Collection[str], units: Sequence[Unit], groups: Sequence[Group], keep: Sequence[str]) -> None:
-    """Raise NothingToCut where a method that lets `cuts` go, "units" or "channels", finds nothing to take."""
-    if ("units" in cuts and units) or ("channels" in cuts and groups):
+    """Raise NothingToCut where a method that lets `cuts` go, "units" or "channels", finds nothing to take.
+
+    Weights alone, which "weights" stands for, every network has.
+    """
+    if ("units" in cuts and units) or ("channels" in cuts and groups) or "weights" in cuts:
         return
     if keep:
         raise NothingToCut("The recipe keeps everything that could go. Take some names out of method.keep.")

@@ -17,11 +17,11 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
-from engine.graph.writers import groups_of, output_channels, unknowns
+from engine.graph.writers import Writer, groups_of, output_channels, unknowns
 from engine.recipe import Deploy
 from engine.recovery.effort import affordable
 from engine.recovery.frontier import Frontier, batch_for
-from engine.recovery.moments import gather, moments_at
+from engine.recovery.moments import Moments, gather, moments_at
 from engine.recovery.questions import Question, ask, at_cuts, questions
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import Weights, best_weights, set_weights
@@ -102,6 +102,7 @@ def refit_in_order(
     seed: int,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
     wished: Frontier | None = None,
+    solve: Callable[[Model, Writer, Moments, Moments], Weights] = best_weights,
 ) -> None:
     """Refit these layers of `cut`, in place, each with inputs as those before it made them.
 
@@ -118,7 +119,7 @@ def refit_in_order(
         given.advance(places[question.writer.node], layer.fetches)
         wished.advance(goals[question.target] + 1, [question.target])
         moments = [of_set[0] for of_set in moments_at(given, wished, [layer], len(images), seed)]
-        set_weights(cut, question.writer, best_weights(cut, question.writer, moments[0], moments[-1]))
+        set_weights(cut, question.writer, solve(cut, question.writer, moments[0], moments[-1]))
 
 
 def repair_each(

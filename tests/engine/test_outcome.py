@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.outcome import OneNetwork, judge
+from engine.outcome import OneNetwork, judge, judge_zeros
 from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, Units
-from engine.report import Cost, Fidelity, Interval, Latency, LatencyComparison, Outcome
+from engine.report import Cost, Fidelity, Interval, Latency, LatencyComparison, Outcome, Zeros
 
 BEFORE = Cost(parameters=100, macs=1000, size_bytes=400)
 AFTER = Cost(parameters=80, macs=700, size_bytes=320)
@@ -56,3 +56,32 @@ def test_a_floor_holds_only_where_it_was_measured(fidelity: Fidelity | None, met
     verdict = judge(target, timed(0.69), BEFORE, AFTER, units_cut=3, fidelity=fidelity)
 
     assert (verdict.outcome is Outcome.TARGET_MET) == met
+
+
+@pytest.mark.parametrize(
+    ("target", "ratio", "compressed", "expected"),
+    [
+        (ParametersRatio(parameters_ratio=0.6), 1.0, 60, Outcome.TARGET_MET),
+        (ParametersRatio(parameters_ratio=0.3), 1.0, 60, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (ParametersRatio(parameters_ratio=0.6, min_agreement=0.95), 1.0, 60, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (LatencyRatio(latency_ratio=0.7), 1.0, 60, Outcome.TARGET_MISSED_BEST_EFFORT),
+        (ParametersRatio(parameters_ratio=0.6), 1.0, 100, Outcome.NO_GAIN),
+        (ParametersRatio(parameters_ratio=0.6), 1.1, 60, Outcome.NO_GAIN),
+    ],
+)
+def test_zeros_are_a_gain_where_the_file_compresses_better(
+    target: OneNetwork, ratio: float, compressed: int, expected: Outcome
+) -> None:
+    zeros = Zeros(
+        pattern="one_by_one",
+        zeros=50,
+        weights=90,
+        original_compressed_bytes=100,
+        delivered_compressed_bytes=compressed,
+        ratio_to_dense=Interval(value=1.0, low=0.99, high=1.01),
+        meaning="",
+    )
+
+    verdict = judge_zeros(target, timed(ratio), BEFORE, BEFORE, zeros, agreeing(0.9))
+
+    assert verdict.outcome is expected

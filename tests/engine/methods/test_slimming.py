@@ -1,4 +1,4 @@
-"""Scales are found through every norm that writes a group, order its channels, and tell whether they were trained to."""
+"""Scales are found through every norm that writes a group, order its channels, and tell how they were trained."""
 
 from __future__ import annotations
 
