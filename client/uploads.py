@@ -16,7 +16,7 @@ import httpx2
 
 from client.connection import Connection
 from client.errors import Refused, UsageError
-from client.parts import put_parts
+from client.parts import OutOfReach, put_parts
 from client.patience import Patience
 
 CHUNK_BYTES = 8 * 1024**2
@@ -48,7 +48,7 @@ def upload(
 
     Nothing is sent when the server knows these bytes already. The request that makes the upload carries a key that is
     derived from the bytes, so a client that was killed finds its half-sent upload again. An upload that the server has
-    given up, or forgotten, begins anew.
+    given up, or forgotten, begins anew, as does one whose store is out of reach: its bytes then go to the server.
     """
     size_bytes, sha256 = _size_and_sha256(path)
     body = {"filename": path.name, "size_bytes": size_bytes, "sha256": sha256} | ({"kind": kind} if kind else {})
@@ -57,12 +57,15 @@ def upload(
     for _ in range(FRESH_STARTS):
         try:
             _send(connection, path, size_bytes, created, advance)
+        except OutOfReach:
+            connection.request("DELETE", f"/v1/uploads/{created['id']}")
+            created = connection.post("/v1/uploads", body).json() | {"direct": False}
         except Refused as refusal:
             if refusal.problem.status not in GONE:
                 raise
+            created = connection.post("/v1/uploads", body).json()
         else:
             return str(created["id"])
-        created = connection.post("/v1/uploads", body).json()
     _send(connection, path, size_bytes, created, advance)
     return str(created["id"])
 

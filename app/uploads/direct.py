@@ -33,8 +33,8 @@ async def addresses(tenant: Tenant, upload_id: str, numbers: list[int] | None) -
     upload = await _begun(tenant, direct, upload)
     plan = planned(upload)
     if numbers is None:
-        arrived = {part.number for part in await _arrived(direct, upload)}
-        numbers = [part.number for part in plan if part.number not in arrived][:PARTS_AT_ONCE]
+        there = {(part.number, part.size_bytes) for part in await _arrived(direct, upload)}
+        numbers = [part.number for part in plan if (part.number, part.size_bytes) not in there][:PARTS_AT_ONCE]
     for number in numbers:
         if not 1 <= number <= len(plan):
             raise _bad_number(number, len(plan))

@@ -19,7 +19,7 @@ from client.connection import Connection
 from client.uploads import upload
 from tests.app.running import Service, running_service
 from tests.conftest import make_settings
-from tests.servers import S3Server
+from tests.servers import S3Server, free_port
 
 MIB = 1024**2
 
@@ -83,6 +83,17 @@ def test_a_file_goes_to_the_store_in_parts(over_s3: Service, tmp_path: Path) -> 
     assert over_s3.services.storage.size(found["sha256"]) == len(content)
     assert heard[-1] == len(content)
     assert heard == sorted(heard)
+
+
+def test_a_store_that_is_out_of_reach_is_gone_around(over_s3: Service, tmp_path: Path) -> None:
+    object.__setattr__(over_s3.services.settings, "s3_public_endpoint", f"http://127.0.0.1:{free_port()}")
+    file = tmp_path / "images.zip"
+    file.write_bytes(random.Random(5).randbytes(6 * MIB))
+
+    with Client(over_s3.url, over_s3.key) as sdk:
+        upload_id = upload(sdk.connection, file)
+
+        assert sdk.connection.request("GET", f"/v1/uploads/{upload_id}").json()["complete"]
 
 
 def test_a_client_that_was_killed_puts_only_what_is_missing(
