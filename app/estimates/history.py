@@ -84,6 +84,6 @@ def _ahead(session: Session, project_id: str, device: str) -> int:
         .where(Job.state.in_(WAITING), Job.device == device)
         .group_by(Job.project_id)
     )
-    waits: dict[str, int] = dict(session.execute(counted).tuples())
+    waits: dict[str, int] = dict(session.execute(counted).all())
     ours = waits.pop(project_id, 0)
     return ours + sum(min(number, ours) for number in waits.values())
