@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 
@@ -20,6 +21,9 @@ StopReason = Literal["fenced", "cancelled", "paused", "drained"]
 BEATS_PER_LEASE: Final = 6
 PROGRESS_SECONDS: Final = 1.0
 """News is stored at most so often."""
+
+STAGES_AT_ONCE: Final = 60
+"""An engine that makes up names without end fills no memory of ours."""
 
 Beat = Callable[[Session, Any, jobs.Progress | None], jobs.BeatAnswer]
 
@@ -39,14 +43,13 @@ class Held(Protocol):
 class Heart:
     """Beats from `with` to the end of the block. A worker that cannot beat for a lease holds the job no more."""
 
-    def __init__(
-        self, database: Database, claim: Held, draining: threading.Event, beat: Beat = jobs.beat
-    ) -> None:
+    def __init__(self, database: Database, claim: Held, draining: threading.Event, beat: Beat = jobs.beat) -> None:
         """Hold what `claim` claims; `beat` is how its kind of work says that it is alive."""
         self._database, self._claim, self._draining = database, claim, draining
         self._renew = beat
         self._period = claim.lease_seconds / BEATS_PER_LEASE
         self._progress: jobs.Progress | None = None
+        self._begun: list[str] = []
         self._told: jobs.Progress | None = None
         self._beaten_at = time.monotonic()
         self._answer: StopReason | None = None
@@ -54,7 +57,9 @@ class Heart:
         self._thread = threading.Thread(target=self._run, name=f"beat {claim.job_id}", daemon=True)
 
     def tell(self, progress: jobs.Progress) -> None:
-        """Let the next beat carry this."""
+        """Let the next beat carry this, and the names of the stages that were over before it came."""
+        if self._begun[-1:] != [progress.stage] and len(self._begun) < STAGES_AT_ONCE:
+            self._begun.append(progress.stage)
         self._progress = progress
 
     def why_stop(self) -> StopReason | None:
@@ -94,14 +99,16 @@ class Heart:
                 self._beat()
 
     def _beat(self) -> None:
-        began, progress = time.monotonic(), self._progress
+        began, progress, stages = time.monotonic(), self._progress, list(self._begun)
+        news = replace(progress, passed=tuple(stages[:-1])) if progress and progress is not self._told else None
         try:
             with self._database.transaction() as session:
-                answer = self._renew(session, self._claim, progress if progress is not self._told else None)
+                answer = self._renew(session, self._claim, news)
         except DBAPIError as error:
             log.warning("beat.failed", job_id=self._claim.job_id, reason=type(error).__name__)
             return
         self._beaten_at, self._told = began, progress
+        del self._begun[: max(len(stages) - 1, 0)]  # the last one may go on
         if not answer.still_mine:
             self._answer = "fenced"
         elif answer.cancel_requested:

@@ -56,6 +56,8 @@ def store_progress(session: Session, job: Job, progress: Progress, now: datetime
     worth_telling = new_stage or int(fraction * PROGRESS_EVENTS) > int(job.fraction * PROGRESS_EVENTS)
     job.stage, (job.fraction, job.message, job.eta_seconds) = stage, news
     job.eta_p90_seconds = left.p90_seconds
+    for name in progress.passed[:STAGES]:
+        job.stages = _stages_at(job.stages or [], name[:32], 1.0, now)
     job.stages = _stages_at(job.stages or [], stage, progress.stage_fraction, now)
     job.version += 1
     if not worth_telling:

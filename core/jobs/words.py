@@ -94,13 +94,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the engine is; `fraction` is of the whole job, `stage_fraction` of the stage, both 0 to 1."""
+    """How far the engine is; `fraction` is of the whole job, `stage_fraction` of the stage, both 0 to 1.
+
+    `passed` are stages that began and ended since something was stored last.
+    """
 
     stage: str
     fraction: float
     eta_seconds: float | None = None
     message: str | None = None
     stage_fraction: float | None = None
+    passed: tuple[str, ...] = ()
 
 
 class BeatAnswer(NamedTuple):

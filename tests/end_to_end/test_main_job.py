@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from client import Job
+from client import Job, read_public_keys, verify_manifest
 from tests.end_to_end import samples
 from tests.end_to_end.deployments import Deployment
 from tests.end_to_end.words import User
@@ -38,6 +40,21 @@ def test_the_history_of_a_job_has_no_gap_and_its_fraction_never_falls(user: User
     assert finished.raw["finished_at"] >= finished.raw["running_at"] >= finished.raw["submitted_at"]
 
 
+def test_a_job_tells_how_it_came_about_and_vouches_for_its_files(user: User, finished: Job, tmp_path: Path) -> None:
+    artifact = next(found for found in user.client.artifacts(finished.id) if found.role == "model")
+    files = [user.client.download(artifact, tmp_path / "pruned.onnx"), user.folder / "network.onnx"]
+    keys = read_public_keys(json.dumps(user.client.signing_keys()))
+
+    found = verify_manifest(user.client.manifest(finished.id), keys, files)
+
+    assert [match.name for match in found.files] == ["model.onnx", "network.onnx"]
+    assert found.manifest["environment"] == user.client.report(finished.id)["environment"]
+    assert [stage["fraction"] for stage in finished.raw["stages"]] == [1.0] * len(finished.raw["stages"])
+    assert len(finished.raw["stages"]) > 5  # those of less than a beat are told too
+    assert user.client.report(finished.id)["summary"] in unescape(user.client.report_page(finished.id))
+    assert "job.state    succeeded" in user.client.log(finished.id)
+
+
 def test_a_job_without_images_says_what_it_did_not_measure(user: User) -> None:
     job = user.wait(user.client.submit(user.model_id, None, {"target": {"units": 1}, "budget_seconds": 10}))
 
@@ -48,11 +65,18 @@ def test_a_job_without_images_says_what_it_did_not_measure(user: User) -> None:
     assert report["fidelity"] is None or report["fidelity"]["accuracy"] is None
 
 
-def test_a_running_job_can_be_cancelled(user: User) -> None:
+def test_a_running_job_can_be_held_and_go_on_and_be_cancelled(user: User) -> None:
     job = user.wait_until(user.submit(budget_seconds=300, seed=2), "running")
 
+    user.client.pause(job.id)
+    held = user.wait_until(job, "paused")
+    user.client.resume(job.id)
+    again = user.wait_until(job, "running")
     user.client.cancel(job.id)
 
+    assert held.state == "paused"
+    assert again.attempt == held.attempt + 1
+    assert again.fraction >= held.fraction
     assert user.wait(job).state == "cancelled"
 
 

@@ -93,3 +93,23 @@ def test_a_worker_that_drains_still_waits_between_its_tries_to_write(sqlite: Dat
 
         assert heart.why_stop() == "fenced"
     assert tries <= 5
+
+
+def test_stages_that_were_over_between_two_beats_are_told_too(sqlite: Database) -> None:
+    claim = running_claim(sqlite, lease_seconds=3)
+
+    with Heart(sqlite, claim, threading.Event()) as heart:
+        for stage in ("load", "normalise", "units", "score"):
+            heart.tell(jobs.Progress(stage, 0.1, stage_fraction=0.5))
+        until(lambda: read_job(sqlite, claim.job_id).stage == "score")
+        heart.tell(jobs.Progress("search", 0.2, stage_fraction=0.0))
+        until(lambda: read_job(sqlite, claim.job_id).stage == "search")
+
+    stages = read_job(sqlite, claim.job_id).stages or []
+    assert [(stage["name"], stage["fraction"]) for stage in stages] == [
+        ("load", 1.0),
+        ("normalise", 1.0),
+        ("units", 1.0),
+        ("score", 1.0),
+        ("search", 0.0),
+    ]
