@@ -90,7 +90,7 @@ def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining)
 def _affordable(
     cut: Model, writer: Writer | None, target: str, bounds: Bounds | None, remaining: Remaining
 ) -> Question | None:
-    if writer is None or unknowns(cut, writer) > UNKNOWNS_MAX:
+    if writer is None or unknowns(cut, writer) > UNKNOWNS_MAX or target in remaining.untold:
         return None
     return Question(writer, target, bounds, remaining.values.get(target, ()))
 

@@ -20,10 +20,14 @@ Positions = tuple[tuple[int, Indices], ...]
 
 @dataclass(frozen=True)
 class Remaining:
-    """`values`: what stays of each value that loses positions. `readers`: the nodes that sum over less than before."""
+    """`values`: what stays of each value that loses positions. `readers`: the nodes that sum over less than before.
+
+    `untold` are values that lose positions along an axis of open size, so that nobody can say which before they run.
+    """
 
     values: Mapping[str, Positions] = field(default_factory=dict)
     readers: frozenset[str] = frozenset()
+    untold: frozenset[str] = frozenset()
 
 
 def remaining(model: Model, cuts: Cuts) -> Remaining:
@@ -33,13 +37,16 @@ def remaining(model: Model, cuts: Cuts) -> Remaining:
     flow = follow(model)
     kept = kept_after(model, flow, cuts)
     values: dict[str, Positions] = {}
+    untold: set[str] = set()
     for node in model.graph:
         for value in node.outputs:
-            axes = enumerate(flow.axes.get(value) or ())
-            lost = tuple((axis, np.flatnonzero(kept.mask(form))) for axis, form in axes if kept.changes(form))
-            if lost:
-                values[str(value.name)] = lost
-    return Remaining(values, frozenset(reader.node for reader in flow.readers if kept.changes(reader.form)))
+            lost = [(axis, form) for axis, form in enumerate(flow.axes.get(value) or ()) if kept.changes(form)]
+            if any(form.size is None for _, form in lost):
+                untold.add(str(value.name))
+            elif lost:
+                values[str(value.name)] = tuple((axis, np.flatnonzero(kept.mask(form))) for axis, form in lost)
+    readers = frozenset(reader.node for reader in flow.readers if kept.changes(reader.form))
+    return Remaining(values, readers, frozenset(untold))
 
 
 def narrowed(array: NDArray[Any], positions: Positions) -> NDArray[Any]:
