@@ -53,6 +53,7 @@ class Subject:
 
     `compute` says where our own forward passes run, `device` where torch does. `labelled` are the labelled images that
     repair may see, each once and as it is: kept only where the recipe asks for something that learns from labels.
+    `sent` are the names of the user's own images.
     """
 
     upload: Model
@@ -67,6 +68,7 @@ class Subject:
     compute: Deploy
     device: str
     labelled: ImageSet | None = None
+    sent: frozenset[str] = frozenset()
 
     def parts(self) -> Iterator[bytes]:
         """Yield all that the work follows from: network, recipe, images."""
@@ -116,12 +118,14 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         compute=compute,
         device=device,
         labelled=_labelled(images, recipe),
+        sent=frozenset(images.names),
     )
 
 
 def _labelled(images: ImageSet, recipe: Recipe) -> ImageSet | None:
     """Return the images that repair got of those that were sent, before others were put beside them."""
-    if not recipe.controls or images.labels is None or not len(images):
+    wanted = recipe.controls or recipe.method.uses_labels
+    if not wanted or images.labels is None or not len(images):
         return None
     return split(images, recipe.seed).repair
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
+from engine.folds import schedule_by_folds
 from engine.graph.cuts import remove
 from engine.graph.features import Features
 from engine.graph.holes import features_after, find_holes
@@ -75,6 +76,9 @@ def teach(
     error_closed_form = reference.error_of(student, features)
     prefix, start = _start(bench, plan, student, features, effort)
     spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
+    schedule = shortened(schedule_for(student), effort.work)
+    if effort == Effort():
+        schedule = _until(bench, plan, schedule, tell, checkpoint)
     tell(0.0, "drawing views and asking the uncut network")
     views = bench.views(start)
     training = distil(
@@ -83,7 +87,7 @@ def teach(
         views,
         reference,
         frozen=prefix.weights,
-        schedule=shortened(schedule_for(student), effort.work),
+        schedule=schedule,
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=_training_seconds(clock, effort, spent_before),
@@ -91,6 +95,16 @@ def teach(
         checkpoint=checkpoint,
     )
     return training.account(error_plain, error_closed_form)
+
+
+def _until(bench: Workbench, plan: Plan, schedule: Schedule, tell: Tell, checkpoint: Checkpoint) -> Schedule:
+    """Return the schedule with the step that folds say to stop at, which a second attempt does not ask again."""
+    kept = checkpoint.read_json("folds")
+    if kept is None:
+        seconds = _training_seconds(bench.clock, Effort(), 0.0)
+        kept = {"until": schedule_by_folds(bench.subject, plan, schedule, seconds, tell).until}
+        checkpoint.write_json("folds", kept)
+    return dataclasses.replace(schedule, until=kept["until"])
 
 
 def _start(

@@ -20,13 +20,18 @@ SAVE_EVERY_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Training:
-    """What came of it: `best_step` is the one delivered, 0 where no step was better than the start."""
+    """What came of it: `best_step` is the one delivered, 0 where no step was better than the start.
+
+    `looks` are steps, and the held-out feature error at each, from the start on; `seconds` went into the steps.
+    """
 
     error: float
     steps: int
     steps_planned: int
     best_step: int
     stopped_by: StoppedBy
+    looks: tuple[tuple[int, float], ...] = ()
+    seconds: float = 0.0
 
     def account(self, error_plain: float, error_closed_form: float) -> Recovery:
         """Return the report's word on it, with the errors before any repair and after the closed form."""
@@ -63,9 +68,12 @@ def distil(
     pace = Pace(schedule, seconds)
     learner = Student(student, features, views, reference, schedule=schedule, frozen=frozen, device=device, seed=seed)
     learner.resume(checkpoint.read_tensors("training"))
+    started = time.monotonic()
     stopped_by = _train(learner, schedule, pace, tell, checkpoint)
+    took = time.monotonic() - started
     learner.finish()
-    return Training(learner.error, learner.step, schedule.steps, learner.best_step, stopped_by)
+    looks = tuple(learner.looks)
+    return Training(learner.error, learner.step, schedule.steps, learner.best_step, stopped_by, looks, took)
 
 
 def _train(
@@ -74,6 +82,8 @@ def _train(
     """Take steps until the schedule, the patience or the time ends; say which."""
     saved = time.monotonic()
     while learner.step < schedule.steps:
+        if learner.step == schedule.until:
+            return "folds"
         if learner.looks_in_vain >= schedule.patience:
             return "early_stop"
         if not pace.has_time():

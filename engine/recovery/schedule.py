@@ -28,6 +28,7 @@ class Schedule:
     warm_up: float = 0.1  # part of the schedule
     evaluate_every: int = 25
     patience: int = 6  # evaluations without a better one since the rate began to fall
+    until: int | None = None  # the step to stop at, where folds of the images have told it; the rate falls as it would
 
     def rate(self, done: float) -> float:
         """Return the learning rate, which rises to its peak and falls along a cosine; `done` is 0 to 1."""

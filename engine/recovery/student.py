@@ -25,6 +25,8 @@ from engine.recovery.views import Rows, Views
 
 LOGITS_WEIGHT = 0.1
 SLACK_MAX = 0.02
+SLACK_OF_FOLDS = 0.1
+"""Where folds have said when to stop, the few held-out images only guard against a disaster."""
 
 
 class Student:
@@ -55,9 +57,10 @@ class Student:
         self._portion = portion(model, schedule.batch)
         self._rows = rows(len(views), schedule.batch, fixed_batch(model) or 1, seed)
         self._held_out = list(_held_out(model, tuple(views.given), reference))
-        self._slack = slack(len(reference.images))
+        self._slack = slack(len(reference.images)) if schedule.until is None else SLACK_OF_FOLDS
         self.step, self.best_step, self.error, self._least_ever = 0, 0, math.inf, math.inf
         self._least, self.looks_in_vain, self._start_error = math.inf, 0, math.inf
+        self.looks: list[tuple[int, float]] = []
         self.look()
         self._start_error = self.error
         self._halves = trains_in_halves(model, views.given.keys(), list(self._asked), device, self.error)
@@ -79,6 +82,7 @@ class Student:
         """Judge the present weights on held-out images, and keep them if none were clearly better."""
         error = self._reference.error(self._answers(), self._features)
         self._looked_at = self.step
+        self.looks.append((self.step, error))
         self.looks_in_vain = 0 if error < self._least else self.looks_in_vain + 1
         self._least = min(self._least, error)
         self._least_ever = min(self._least_ever, error)
