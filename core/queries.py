@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import Query
@@ -46,11 +46,15 @@ QUEUE_POSITION: Final = queue_position()
 
 _UNSHOWN: Final = {"report", "last_seq", "eta_samples"}
 
-_JOB_COLUMNS: Final = (
-    *(column for column in Job.__table__.columns if column.name not in _UNSHOWN),
-    QUEUE_POSITION,
-)
+_PLAIN: Final = tuple(column for column in Job.__table__.columns if column.name not in _UNSHOWN)
+_JOB_COLUMNS: Final = (*_PLAIN, QUEUE_POSITION)
 """All that a status shows: everything but the report, which is big and has its own address."""
+
+
+def _in_pages(project_id: ColumnElement[str]) -> tuple[Any, ...]:
+    """Return the same for a list of one project's jobs, whose places are then found together."""
+    return (*_PLAIN, queue_position(project_id))
+
 
 job_statement: Final = Query(
     select(*_JOB_COLUMNS).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
@@ -84,7 +88,7 @@ job_report_statement: Final = Query(
 )
 
 jobs_page_statement: Final = Query(
-    select(*_JOB_COLUMNS)
+    select(*_in_pages(bindparam("project_id", type_=String)))
     .where(_given(Job.project_id, "project_id"), Job.id < bindparam("before"), _given_or_any(Job.state, "state"))
     .order_by(Job.id.desc())
     .limit(bindparam("limit")),
@@ -97,7 +101,7 @@ def labelled_jobs(
     project_id: str, *, labels: Mapping[str, str], before: str, state: str, limit: int
 ) -> Select[*tuple[Any, ...]]:
     """Select a project's jobs that have all these labels, newest first, before a job's id; `state` empty for all."""
-    page = select(*_JOB_COLUMNS).where(Job.project_id == project_id, Job.id < before)
+    page = select(*_in_pages(literal(project_id))).where(Job.project_id == project_id, Job.id < before)
     if state:
         page = page.where(Job.state == state)
     for name, value in labels.items():

@@ -15,7 +15,7 @@ from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, case, cast, fu
 from sqlalchemy.orm import Session, aliased
 
 from core.db import insert_if_absent
-from core.limits import RUNNING, WAITING, in_force
+from core.limits import DEVICES, RUNNING, WAITING, in_force
 from core.tables import Job, JobState, Organization, Project, Turn, UtcDateTime
 
 INSPECTION: Final = "inspect"
@@ -53,29 +53,31 @@ def note_turn(session: Session, job: Job, now: datetime) -> None:
     session.get_one(Turn, (lane, job.project_id)).served_at = served_at
 
 
-def queue_position() -> ColumnElement[Any]:
+def queue_position(all_of: ColumnElement[str] | None = None) -> ColumnElement[Any]:
     """Return the place of a row of `jobs` among all that wait for its device, 1 for the next; null once it runs.
+
+    With `all_of`, a project's id, the project's jobs are numbered once for all rows: for lists of that project alone.
 
     Before a job stand those of its own project that are served first and, of every other project, those with an
     earlier round or the same round and an earlier place. Jobs over their project's limit stand behind all others.
     """
     standings = _standings()
-    ours, theirs = standings.alias("ours"), standings.alias("theirs")
-    ahead = _jobs_ahead_in_the_project()
-    earlier = ours.c.running + ahead - theirs.c.running + case((theirs.c.place < ours.c.place, 1), else_=0)
+    mine = and_(standings.c.project_id == Job.project_id, standings.c.device == Job.device)
+    ahead = (_jobs_ahead_in_the_project() if all_of is None else _numbered(all_of)).label("ahead")
+    # The limit keeps databases from merging this row into the query below and counting anew for each project.
+    ours = select(*standings.c, ahead).where(mine).correlate(Job).limit(1).subquery("ours")
+    theirs = standings.alias("theirs")
+    another = and_(theirs.c.device == ours.c.device, theirs.c.project_id != ours.c.project_id)
+    earlier = ours.c.running + ours.c.ahead - theirs.c.running + case((theirs.c.place < ours.c.place, 1), else_=0)
     earlier = _least(theirs.c.waiting, _most(earlier, literal(0)))
-    is_free = ahead < ours.c.room
+    is_free = ours.c.ahead < ours.c.room
     before = case((is_free, _least(theirs.c.room, earlier)), else_=_most(theirs.c.room, earlier))
-    others = (
-        select(func.sum(before))
-        .select_from(
-            ours.join(theirs, and_(theirs.c.device == ours.c.device, theirs.c.project_id != ours.c.project_id))
-        )
-        .where(ours.c.project_id == Job.project_id, ours.c.device == Job.device)
+    place = (  # PostgreSQL adds up to a decimal
+        select(cast(1 + func.max(ours.c.ahead) + func.coalesce(func.sum(before), 0), Integer))
+        .select_from(ours.outerjoin(theirs, another))
         .correlate(Job)
         .scalar_subquery()
     )
-    place = 1 + ahead + cast(func.coalesce(others, 0), Integer)  # PostgreSQL adds up to a decimal
     return case((Job.state.in_(WAITING), place)).label("queue_position")
 
 
@@ -109,14 +111,14 @@ def _standings() -> CTE:
             func.count(case((runs, Job.id))).label("running"),
             func.min(case((waits, Job.id))).label("oldest"),
         )
-        .where(Job.state.in_((*WAITING, *RUNNING)))
+        .where(Job.state.in_((*WAITING, *RUNNING)), Job.device.in_(DEVICES))
         .group_by(Job.project_id, Job.device)
         .cte("counted")
     )
     limit, c = in_force("jobs_running"), counted.c
     free = case((limit.is_(None), c.waiting), else_=_most(limit - c.running, literal(0)))
     order = (c.running.desc(), func.coalesce(Turn.served_at, NEVER), c.oldest)
-    return (
+    standings = (
         select(
             c.project_id,
             c.device,
@@ -128,8 +130,8 @@ def _standings() -> CTE:
         .join(Project, Project.id == c.project_id)
         .join(Organization, Organization.id == Project.organization_id)
         .outerjoin(Turn, and_(Turn.lane == c.device, Turn.project_id == c.project_id))
-        .cte("standings")
     )
+    return _once(standings.cte("standings"))
 
 
 def _jobs_ahead_in_the_project() -> ColumnElement[int]:
@@ -137,6 +139,18 @@ def _jobs_ahead_in_the_project() -> ColumnElement[int]:
     sooner = or_(ahead.priority > Job.priority, and_(ahead.priority == Job.priority, ahead.id < Job.id))
     mine = and_(ahead.device == Job.device, ahead.project_id == Job.project_id, ahead.state.in_(WAITING))
     return select(func.count()).where(mine, sooner).correlate(Job).scalar_subquery()
+
+
+def _numbered(project_id: ColumnElement[str]) -> ColumnElement[int]:
+    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), Job.id))
+    mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)
+    numbers = _once(select(Job.id, (number - 1).label("ahead")).where(*mine).cte("numbers"))
+    return select(numbers.c.ahead).where(numbers.c.id == Job.id).correlate(Job).scalar_subquery()
+
+
+def _once(rows: CTE) -> CTE:
+    """Have the database make these rows once, and not anew for each row that reads them."""
+    return rows.prefix_with("MATERIALIZED")
 
 
 def _counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:

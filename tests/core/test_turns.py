@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 from core import jobs
 from core.db import Database, insert_if_absent, utc_now
 from core.ids import new_id
-from core.queries import job_statement
+from core.queries import job_statement, jobs_page_statement
 from core.tables import Blob, Job, Project, StoredModel
 
 SEEDS = range(8)
@@ -64,6 +64,7 @@ def place_of(database: Database, project_id: str, job_id: str) -> int | None:
     with database.transaction() as session:
         row = job_statement(project_id=project_id, job_id=job_id).one(session)
     assert row is not None
+    assert row["queue_position"] is None or isinstance(row["queue_position"], int)
     return row["queue_position"]  # type: ignore[no-any-return]  # a record's values are of any type
 
 
@@ -72,7 +73,11 @@ def places(database: Database, device: str = "cpu") -> list[str]:
     with database.transaction() as session:
         waiting = session.execute(select(Job.project_id, Job.id).where(Job.state == "queued", Job.device == device))
         told = {job_id: job_statement(project_id=mine, job_id=job_id).one(session) for mine, job_id in waiting}
+        projects = session.scalars(select(Job.project_id).distinct()).all()
+        pages = [row for one in projects for row in jobs_page_statement(project_id=one, limit=99).all(session)]
     found = {row["queue_position"]: job_id for job_id, row in told.items() if row}
+    listed = {row["id"]: row["queue_position"] for row in pages if row["id"] in told}
+    assert listed == {job_id: place for place, job_id in found.items()}, "a list says the same as each job"
     assert sorted(found) == list(range(1, len(told) + 1)), "every place is taken once"
     return [found[place] for place in sorted(found)]
 
