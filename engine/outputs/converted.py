@@ -25,8 +25,10 @@ class Converted:
 def as_delivered(proto: onnx.ModelProto, source: Model) -> Model:
     """Return a converter's network in the order that ONNX asks for, with the marks and declared sizes of its source.
 
-    Converters put nodes at the end, sign the file, note their own steps in it, and fill in sizes that were left open.
+    Converters put nodes at the end, some of them twice, sign the file, note their own steps in it, and fill in sizes
+    that were left open.
     """
+    _drop_doubles(proto.graph)
     network = Model(ir.from_proto(proto))
     network.graph.sort()
     network.ir.producer_name, network.ir.producer_version = source.ir.producer_name, source.ir.producer_version
@@ -36,3 +38,15 @@ def as_delivered(proto: onnx.ModelProto, source: Model) -> Model:
         for value, before in zip(values, told, strict=True):
             value.shape = before.shape
     return network
+
+
+def _drop_doubles(graph: onnx.GraphProto) -> None:
+    """Drop, in place, each node that writes what an equal one has written: a cast for every reader of one value."""
+    written: dict[tuple[str, ...], onnx.NodeProto] = {}
+    kept = [
+        node
+        for node in graph.node
+        if written.setdefault(tuple(node.output), node) is node or node != written[tuple(node.output)]
+    ]
+    del graph.node[:]
+    graph.node.extend(kept)

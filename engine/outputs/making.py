@@ -13,13 +13,12 @@ import onnx_ir as ir
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.data.images import ImageSet
-from engine.errors import EngineError
 from engine.graph.model import Model
 from engine.measure.cost import count
 from engine.measure.fidelity import compare_fidelity
 from engine.measure.latency import compare_latency
 from engine.outputs import OUTPUTS, Kind
-from engine.outputs.converted import NotConvertible
+from engine.outputs.apart import convert_apart, reason_of
 from engine.outputs.notes import on_gain, on_images
 from engine.progress import Progress, Tell
 from engine.report import LatencyComparison, MissingOutput, OutputFile
@@ -33,13 +32,11 @@ TIMING_SHARE, TIMING_SECONDS_MAX = 0.02, 10.0
 """The part of the budget that each of a file's two comparisons may take."""
 
 RANGE_IMAGES_MIN, RANGE_IMAGES_MAX = 16, 256
+RANGE_BYTES_MAX = 2**28
 RANGE_MACS_A_SECOND = 1e9
 """Work that showing images to a converter may cost, by the budget: by the clock it would be other images each time."""
 
 CHECKED_IMAGES = 8
-
-BEGUN_MAX = 2
-"""What was begun so often and never ended has probably killed the process, and is not begun again."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +101,18 @@ def _each(bench: _Bench, kinds: list[Kind], tell: Tell) -> Iterator[_Made]:
 
 def _tried(bench: _Bench, kind: Kind, digest: str) -> _Made:
     """Make one file, and keep what came of it for a second attempt."""
-    before = bench.checkpoint.read_json(kind) or {}
-    begun = before.get("begun", 0) if before.get("of") == digest else 0
-    if begun >= BEGUN_MAX:
-        return MissingOutput(kind=kind, reason=f"{begun} attempts ended while it was made, and no other was begun.")
-    bench.checkpoint.write_json(kind, {"of": digest, "begun": begun + 1})
     try:
         found: _Made = _made(bench, kind)
     except Exception as error:  # whatever goes wrong in here is told, and the job goes on
-        found = MissingOutput(kind=kind, reason=_reason(error))
+        found = MissingOutput(kind=kind, reason=reason_of(error))
     _keep(bench.checkpoint, kind, digest, found)
     return found
 
 
 def _made(bench: _Bench, kind: Kind) -> tuple[OutputFile, Model]:
-    subject, output = bench.subject, OUTPUTS[kind]
-    shown = _images_to_show(subject) if output.reads_images else subject.split.repair.take(np.arange(0))
-    converted = output.convert(bench.source, shown, subject.recipe.deploy)
+    subject, reads_images = bench.subject, OUTPUTS[kind].reads_images
+    shown = _evenly(subject.split.repair, _worth_showing(subject) if reads_images else CHECKED_IMAGES)
+    converted = convert_apart(kind, bench.source, shown, subject.recipe.deploy)
     model, test = converted.model, subject.split.test
     verify(subject, model, CHECKED_IMAGES)
     latency = _timed(bench, subject.upload, model)
@@ -136,19 +128,23 @@ def _made(bench: _Bench, kind: Kind) -> tuple[OutputFile, Model]:
         size_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         notes=(
-            *on_images(subject.data, len(shown)),
+            *on_images(subject.data, len(shown) if reads_images else 0),
             *on_gain(ratio, len(content), len(bench.delivered.to_bytes())),
         ),
     )
     return account, model
 
 
-def _images_to_show(subject: Subject) -> ImageSet:
-    """Return images of the repair, evenly chosen, as many as are worth their time."""
-    repair, macs = subject.split.repair, max(count(subject.model, subject.image_shapes).macs, 1)
-    affordable = int(RANGE_MACS_A_SECOND * subject.recipe.budget_seconds / macs)
-    wanted = min(max(affordable, RANGE_IMAGES_MIN), RANGE_IMAGES_MAX, len(repair))
-    return repair.take(np.linspace(0, len(repair) - 1, wanted).astype(int))
+def _worth_showing(subject: Subject) -> int:
+    """Return how many images the converter is shown: as many as are worth their time and their room."""
+    one = max(count(subject.model, subject.image_shapes).macs, 1)
+    by_time = int(RANGE_MACS_A_SECOND * subject.recipe.budget_seconds / one)
+    by_room = int(RANGE_BYTES_MAX / subject.split.repair.inputs[0].nbytes)
+    return min(max(min(by_time, by_room), RANGE_IMAGES_MIN), RANGE_IMAGES_MAX)
+
+
+def _evenly(images: ImageSet, wanted: int) -> ImageSet:
+    return images.take(np.linspace(0, len(images) - 1, min(wanted, len(images))).astype(int))
 
 
 def _timed(bench: _Bench, before: Model, after: Model) -> LatencyComparison:
@@ -162,14 +158,6 @@ def _timed(bench: _Bench, before: Model, after: Model) -> LatencyComparison:
         budget_seconds=bench.clock.part(TIMING_SHARE, TIMING_SECONDS_MAX),
         doubt_seconds=0,
     )
-
-
-def _reason(error: Exception) -> str:
-    """Return a sentence on one line: our own errors are sentences already."""
-    said = " ".join(str(error).split())[:500]
-    if isinstance(error, EngineError | NotConvertible):
-        return said
-    return f"ONNX Runtime could not convert the network: {type(error).__name__}: {said}"
 
 
 def _kept(checkpoint: Checkpoint, kind: Kind, digest: str) -> _Made | None:

@@ -24,6 +24,7 @@ from engine.graph.channels.rules import RULES
 from engine.graph.folds import FOLDS
 from engine.graph.idioms import IDIOMS
 from engine.graph.merges import MERGES
+from engine.outputs import OUTPUTS
 from engine.recovery.optimisers import OPTIMISERS
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ SHARED = {
     "engine/graph/merges": {"convolution", "linear", "offer", "stencil"},
     "engine/graph/channels/rules": {"site", "told"},
     "engine/methods": set(),
+    "engine/outputs": {"apart", "converted", "integers", "making", "notes"},
     "engine/recovery/optimisers": set(),
 }
 
@@ -75,6 +77,7 @@ TABLES: dict[str, Callable[[], set[str]]] = {
     "engine/graph/merges": lambda: rows(MERGES.values()),
     "engine/graph/channels/rules": lambda: rows(RULES.values()),
     "engine/methods": lambda: set(methods.METHODS),
+    "engine/outputs": lambda: rows(output.convert for output in OUTPUTS.values()),
     "engine/recovery/optimisers": lambda: rows(OPTIMISERS.values()),
 }
 

@@ -15,7 +15,7 @@ from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.data.images import ImageSet
 from engine.graph.model import Model
-from engine.outputs import Kind, Output
+from engine.outputs import Kind, Output, making
 from engine.outputs.converted import Converted
 from engine.outputs.making import Outputs, expect_outputs, make_outputs
 from engine.outputs.notes import on_gain, on_images
@@ -32,6 +32,16 @@ class HurriedClock(Clock):
 
     def part(self, share: float, at_most_seconds: float) -> float:
         return super().part(share / 100, at_most_seconds)
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each file takes a second; that it makes the same is a test of its own."""
+
+    def convert(kind: Kind, source: Model, images: ImageSet, deploy: Deploy) -> Converted:
+        return outputs.OUTPUTS[kind].convert(source, images, deploy)
+
+    monkeypatch.setattr(making, "convert_apart", convert)
 
 
 @pytest.fixture
@@ -155,23 +165,6 @@ def test_another_network_of_the_job_has_files_of_its_own(subject: Subject, tmp_p
     assert all(one.sha256 != before.sha256 for one, before in zip(again.files, first.files, strict=True))
 
 
-def test_what_kills_two_attempts_is_not_begun_a_third_time(
-    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_arguments: Any) -> Converted:
-        raise KeyboardInterrupt
-
-    replace(monkeypatch, "int8", killed)
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            made(subject, kept=tmp_path)
-
-    found = made(subject, kept=tmp_path)
-
-    assert [one.kind for one in found.files] == ["fp16"]
-    assert found.missing[0].reason.startswith("2 attempts ended")
-
-
 def test_without_a_real_image_ranges_are_those_of_made_ones_and_the_report_says_so() -> None:
     subject = subject_of(NETWORKS["residual"][0](), source="procedural", outputs=["int8"])
 
@@ -189,10 +182,14 @@ def test_a_large_network_is_shown_fewer_images(monkeypatch: pytest.MonkeyPatch) 
 
     replace(monkeypatch, "int8", count)
     for macs_a_second in (1e12, 1e3):
-        monkeypatch.setattr("engine.outputs.making.RANGE_MACS_A_SECOND", macs_a_second)
+        monkeypatch.setattr(making, "RANGE_MACS_A_SECOND", macs_a_second)
         made(subject_of(NETWORKS["residual"][0](), images=400, outputs=["int8"]))
 
-    assert shown == [256, 16]
+    monkeypatch.setattr(making, "RANGE_MACS_A_SECOND", 1e12)
+    monkeypatch.setattr(making, "RANGE_BYTES_MAX", 100 * 4 * 3 * 16 * 16)
+    made(subject_of(NETWORKS["residual"][0](), images=400, outputs=["int8"]))
+
+    assert shown == [256, 16, 100]
 
 
 def test_the_work_before_leaves_time_and_the_fraction_ends_at_one(subject: Subject) -> None:

@@ -11,10 +11,12 @@ import onnxruntime
 import pytest
 
 from engine import compress as story
-from engine import outputs, teaching
+from engine import teaching
 from engine.commands.compress import write
 from engine.compress import compress
-from engine.outputs import Output
+from engine.outputs import Kind, making
+from engine.outputs.apart import convert_apart
+from engine.outputs.converted import Converted
 from engine.progress import Progress, Update
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
@@ -34,12 +36,14 @@ ASKED: dict[str, Any] = {
 def test_what_is_written_is_what_the_report_says_and_what_fails_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_arguments: Any) -> Any:
-        raise RuntimeError("no half of this")
+    def refuse(kind: Kind, *arguments: Any) -> Converted:
+        if kind == "fp16":
+            raise RuntimeError("no half of this")
+        return convert_apart(kind, *arguments)
 
     monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(story, "Clock", HurriedClock)
-    monkeypatch.setitem(outputs.OUTPUTS, "fp16", Output(refuse, reads_images=False))
+    monkeypatch.setattr(making, "convert_apart", refuse)
     network, told = NETWORKS["residual"][0](), list[Update]()
     (tmp_path / "model.onnx").write_bytes(network.to_bytes())
     np.save(tmp_path / "images.npy", next(iter(images(network, batch=24).values())))
