@@ -178,10 +178,7 @@ class _Arrival:
         async with self._services.joins.reading:
             check_head(await asyncio.to_thread(file.head), self._upload["kind"])
             sha256 = await asyncio.to_thread(file.publish, database, expected)
-        size_bytes = file.offset
-        await self._tenant.write(
-            lambda session, _project_id: service.complete(session, self._upload["id"], size_bytes, sha256)
-        )
+        await service.complete(self._tenant, self._upload, file.offset, sha256)
 
     async def _or_fail(self, work: Awaitable[None], *, is_end: bool = False) -> None:
         """Do it; what can never become right ends the upload, and at its end says that all had arrived."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from app.deps import Tenant
 from app.errors import Problem
@@ -19,7 +18,7 @@ from app.uploads.digests import check_sha256
 from app.uploads.kinds import check_head
 from app.uploads.schemas import PARTS_AT_ONCE, PARTS_PER_UPLOAD
 from core.blobs import publish_joined
-from core.db import Record
+from core.db import Database, Record
 from core.storage.base import BlobMissing, Direct, Gathered, Part, PartsMismatch
 from core.tables import Upload
 
@@ -117,26 +116,28 @@ async def _join_checked(tenant: Tenant, direct: Direct, upload: Record) -> None:
     services = tenant.services
     try:
         async with services.joins.reading:
-            gathered = await asyncio.to_thread(_joined, direct, upload)
+            gathered = await asyncio.to_thread(_published, services.database, direct, upload)
     except BlobMissing as error:
         now = await service.upload_row(tenant, upload["id"])
         if now["completed_at"] is not None:  # another process was first
             return
         raise refusals.lost(0) from error
+    await service.complete(tenant, upload, gathered.size_bytes, gathered.sha256)
+
+
+def _published(database: Database, direct: Direct, upload: Record) -> Gathered:
+    """Read all that was joined, check it, and make it a blob. Blocks."""
+    gathered = _joined(direct, upload)
     if gathered.size_bytes != upload["size_bytes"]:
         raise refusals.other_length(upload["size_bytes"], gathered.size_bytes)
     check_head(gathered.head, upload["kind"])
     check_sha256(gathered.sha256, upload["expected_sha256"])
-    await asyncio.to_thread(publish_joined, services.database, direct, upload["id"], gathered)
-
-    def work(session: Session, _project_id: str) -> None:
-        service.complete(session, upload["id"], gathered.size_bytes, gathered.sha256)
-
-    await tenant.write(work)
+    publish_joined(database, direct, upload["id"], gathered)
+    return gathered
 
 
 def _joined(direct: Direct, upload: Record) -> Gathered:
-    """Join the parts, unless a try before this one has, and read them all. Blocks."""
+    """Join the parts, unless a try before this one has, and read them all."""
     upload_id, multipart_id = upload["id"], upload["multipart_id"]
     try:
         parts = direct.parts(upload_id, multipart_id)

@@ -53,12 +53,10 @@ class PartObject:
     def append(self, block: bytes | bytearray) -> None:
         self._buffer += block
         self.offset += len(block)
-        while len(self._buffer) >= PART_BYTES:
-            number = (self.offset - len(self._buffer)) // PART_BYTES + 1
-            self._direct.put_part(self._upload_id, self._multipart_id, number, self._buffer[:PART_BYTES])
-            del self._buffer[:PART_BYTES]
+        self._put_whole_parts()
 
     def sync(self, *, is_end: bool) -> int:
+        self._put_whole_parts()  # one that the store did not take before
         whole = self.offset - len(self._buffer)
         if not is_end or not self._buffer:
             return whole
@@ -78,13 +76,19 @@ class PartObject:
         publish_joined(database, self._direct, self._upload_id, gathered)
         return gathered.sha256
 
+    def _put_whole_parts(self) -> None:
+        while len(self._buffer) >= PART_BYTES:
+            number = (self.offset - len(self._buffer)) // PART_BYTES + 1
+            self._direct.put_part(self._upload_id, self._multipart_id, number, self._buffer[:PART_BYTES])
+            del self._buffer[:PART_BYTES]
+
     def _joined(self) -> Gathered:
         """Join the parts, unless a try before this one has, and read them all."""
         if self._gathered is None:
-            if self._buffer:
-                number = self.offset // PART_BYTES + 1
-                self._direct.put_part(self._upload_id, self._multipart_id, number, self._buffer)
-            self._gathered = self._join()
+            try:
+                self._gathered = self._join()
+            except BlobMissing as error:
+                raise PartLost(0) from error
             if self._gathered.size_bytes != self.offset:
                 raise PartLost(self._gathered.size_bytes)
         return self._gathered
@@ -94,6 +98,10 @@ class PartObject:
             parts = self._direct.parts(self._upload_id, self._multipart_id)
         except BlobMissing:  # joined already, by a try that broke off behind that
             return self._direct.read(self._upload_id)
+        if self._buffer:
+            number = self.offset // PART_BYTES + 1
+            self._direct.put_part(self._upload_id, self._multipart_id, number, self._buffer)
+            parts = self._direct.parts(self._upload_id, self._multipart_id)
         count = -(-self.offset // PART_BYTES)
         self._direct.join(self._upload_id, self._multipart_id, [part for part in parts if part.number <= count])
         return self._direct.read(self._upload_id)

@@ -138,19 +138,18 @@ def note(session: Session, upload_id: str, writer: str, **values: Any) -> None:
         raise Problem("upload-taken-over", message, headers={"Retry-After": "1"})
 
 
-def complete(session: Session, upload_id: str, size_bytes: int, sha256: str) -> None:
-    """Note that all bytes are in storage."""
-    now = utc_now(session)
-    insert_if_absent(session, Blob, sha256=sha256, size_bytes=size_bytes, created_at=now)
-    values = {
-        "offset_bytes": size_bytes,
-        "size_bytes": size_bytes,
-        "sha256": sha256,
-        "completed_at": now,
-        "writer": None,
-        "multipart_id": None,
-    }
-    session.execute(update(Upload).where(Upload.id == upload_id).values(values))
+async def complete(tenant: Tenant, upload: Record, size_bytes: int, sha256: str) -> None:
+    """Note that all bytes are in storage, and only then forget how they gathered: who comes between finds either."""
+
+    def work(session: Session, _project_id: str) -> None:
+        now = utc_now(session)
+        insert_if_absent(session, Blob, sha256=sha256, size_bytes=size_bytes, created_at=now)
+        values = {"offset_bytes": size_bytes, "size_bytes": size_bytes, "sha256": sha256, "completed_at": now}
+        ended = update(Upload).where(Upload.id == upload["id"], Upload.completed_at.is_(None))
+        session.execute(ended.values(values | {"writer": None, "error": None}))
+
+    await tenant.write(work)
+    await _discard_or_leave(tenant.services, upload)
 
 
 async def fail(services: Services, upload: Record, problem: Problem) -> None:
@@ -162,10 +161,7 @@ async def fail(services: Services, upload: Record, problem: Problem) -> None:
         session.execute(ended.values(error=error, writer=None))
 
     await services.database.write(work)
-    try:
-        await asyncio.to_thread(discard, services, upload["id"], upload["multipart_id"])
-    except StorageError:  # the sweep comes by again
-        log.warning("upload.bytes_left", upload_id=upload["id"], exc_info=True)
+    await _discard_or_leave(services, upload)
 
 
 async def remove(tenant: Tenant, upload: Record) -> None:
@@ -190,6 +186,14 @@ def discard(services: Services, upload_id: str, multipart_id: str | None) -> Non
     discard_part(services, part_path(services, upload_id))
     if multipart_id is not None and services.storage.direct is not None:
         services.storage.direct.discard(upload_id, multipart_id)
+
+
+async def _discard_or_leave(services: Services, upload: Record) -> None:
+    """Forget the bytes; those of a store that does not answer are left to the sweep, which finds them by the row."""
+    try:
+        await asyncio.to_thread(discard, services, upload["id"], upload["multipart_id"])
+    except StorageError:
+        log.warning("upload.bytes_left", upload_id=upload["id"], exc_info=True)
 
 
 def discard_part(services: Services, path: Path) -> None:

@@ -87,7 +87,7 @@ class Direct(Protocol):
         """Read the whole joined file. Raises BlobMissing when it was not joined yet."""
 
     def publish(self, upload_id: str, sha256: str) -> None:
-        """Make the joined file a blob."""
+        """Make the joined file a blob; it stays until it is discarded."""
 
     def discard(self, upload_id: str, multipart_id: str) -> None:
         """Forget the parts and the joined file."""

@@ -90,12 +90,11 @@ class S3Direct:
         return Gathered(counted.hexdigest(), size_bytes, head)
 
     def publish(self, upload_id: str, sha256: str) -> None:
-        """Copy what was joined to its place among the blobs, inside the store, and forget the gathered object."""
+        """Copy what was joined to its place among the blobs, inside the store."""
         source = self._at(_gathering(upload_id))
         with _errors(upload_id):
             whole = TransferConfig(multipart_threshold=COPY_LIMIT_BYTES, use_threads=False)
             self._client.copy(CopySource=source, **self._at(key_of(sha256)), Config=whole)
-            self._forget(upload_id)
 
     def discard(self, upload_id: str, multipart_id: str) -> None:
         """Forget the parts and what was joined of them; what is not there is forgotten already."""

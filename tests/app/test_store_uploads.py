@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.uploads.service import sweep
-from core.storage.base import BlobMissing
+from core.storage.base import BlobMissing, StorageUnavailable
 from core.storage.s3 import S3Storage
 from core.tables import Upload
 from tests.app.running import Service, assert_problem, parts_of, running_service
@@ -135,6 +135,30 @@ def test_who_was_overtaken_in_another_process_changes_nothing_more(
     assert append(clients[1], upload_id, offset, CONTENT[offset:], "?1").json()["sha256"] == sha256_of(CONTENT)
 
 
+def test_a_part_that_the_store_did_not_take_is_sent_again(
+    service: Service, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = marked(b"refused")
+    upload_id, direct, tries = create(client, len(content)), service.services.storage.direct, []
+    assert direct is not None
+    real = direct.put_part
+
+    def put_part(*told: Any) -> None:
+        tries.append(told)
+        if len(tries) == 1:
+            raise StorageUnavailable("The store is away.")
+        real(*told)
+
+    monkeypatch.setattr(direct, "put_part", put_part)
+
+    broken = append(client, upload_id, 0, content, "?1")
+    offset = int(client.head(f"/v1/uploads/{upload_id}").headers["Upload-Offset"])
+
+    assert_problem(broken, 503, "storage-unavailable")
+    assert offset >= 8 * 1024**2
+    assert append(client, upload_id, offset, content[offset:], "?1").json()["sha256"] == sha256_of(content)
+
+
 def test_wrong_bytes_in_the_store_end_an_upload(service: Service, client: httpx2.Client) -> None:
     expected = sha256_of(marked(b"expected"))
     upload_id = create(client, len(CONTENT), sha256=expected)
@@ -164,6 +188,33 @@ def test_parts_that_a_client_puts_become_a_file(service: Service, client: httpx2
     assert (done.status_code, done.json()["sha256"], done.headers["Upload-Complete"]) == (200, sha256, "?1")
     assert service.services.storage.size(sha256) == len(CONTENT)
     assert complete(client, upload_id).json() == done.json()
+    assert not any(upload_id in name for name in stored(service))
+
+
+@pytest.mark.parametrize("way", ["parts", "pieces"])
+def test_an_end_that_broke_off_is_made_up_for(
+    service: Service, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The parts are joined, and then the store does not answer: who asks again gets the file."""
+    content = marked(f"broken {way}".encode())
+    upload_id = create(client, len(content), sha256=sha256_of(content))
+
+    def away(*_: object) -> None:
+        raise StorageUnavailable("The store is away.")
+
+    def end() -> httpx2.Response:
+        return complete(client, upload_id) if way == "parts" else append(client, upload_id, len(content), b"", "?1")
+
+    if way == "parts":
+        put_parts(sign(client, upload_id), content)
+    else:
+        append(client, upload_id, 0, content)
+    with monkeypatch.context() as patch:
+        patch.setattr(service.services.storage.direct, "publish", away)
+        broken = end()
+
+    assert_problem(broken, 503, "storage-unavailable")
+    assert end().json()["sha256"] == sha256_of(content)
     assert not any(upload_id in name for name in stored(service))
 
 

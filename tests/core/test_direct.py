@@ -55,8 +55,10 @@ def test_parts_become_a_blob(storage: Storage, direct: Direct, tmp_path: Path) -
     assert gathered == (SHA256, len(CONTENT), CONTENT[:512])
     storage.fetch(SHA256, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == CONTENT
+    direct.discard(UPLOAD_ID, multipart_id)
     with pytest.raises(BlobMissing):
         direct.read(UPLOAD_ID)
+    assert storage.exists(SHA256)
 
 
 def test_a_part_of_another_size_is_refused_by_the_store(direct: Direct) -> None:
