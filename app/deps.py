@@ -95,8 +95,8 @@ def services_of(request: Request) -> Services:
     return services
 
 
-async def tenant_of(request: Request, wanted: str) -> Tenant:
-    """Return the project's view for a request whose key may do it: `read`, `write`, or a scope by its name."""
+async def tenant_of(request: Request, wanted: str | None) -> Tenant:
+    """Return the project's view for a request whose key may do it: `read`, `write`, a scope by its name, or any."""
     services = services_of(request)
     identity = await identify(services, request.app.state.key_cache, _bearer(request))
     _keep_pace(request, services, identity)
@@ -121,7 +121,7 @@ def _keep_pace(request: Request, services: Services, identity: Identity) -> None
 
 async def _operator_of(request: Request) -> Tenant:
     """Let only the operator see what belongs to all organisations."""
-    tenant = await tenant_of(request, "read")
+    tenant = await tenant_of(request, None)
     if not tenant.identity.is_operator:
         name = tenant.identity.key_name
         message = f"The key '{name}' is not the operator's, and this is. Use an admin key of the first project."

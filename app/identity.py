@@ -29,16 +29,21 @@ FAMILY_OF_PATH = {
     "datasets": "models",
     "webhooks": "webhooks",
 }
-"""Which scopes the paths below /v1 ask for, by their first part; what is not named here is open to every key."""
+"""Which scopes the paths below /v1 ask for, by their first part."""
+
+OPEN_TO_EVERY_KEY = frozenset({"limits", "me", "methods", "projects", "signing-keys", "usage"})
+"""What tells a key of itself and of the service. (More than to read, `projects` asks for `organization:admin`.)"""
 
 
-def scope_for(path: str, wanted: str) -> str | None:
-    """Return the scope that a path asks for: `read` of /v1/artifacts/… is `jobs:read`; None where any key will do."""
+def scope_for(path: str, wanted: str | None) -> str | None:
+    """Return the scope that a path asks for: `read` of /v1/artifacts/… is `jobs:read`; None where any key will do.
+
+    A path that is in neither table asks for a scope that nobody has: who adds one must say whose it is.
+    """
     if wanted not in ("read", "write"):
         return wanted
-    parts = path.split("/", 3)
-    family = FAMILY_OF_PATH.get(parts[2]) if len(parts) > 2 else None
-    return None if family is None else f"{family}:{wanted}"
+    first = path.removeprefix("/v1/").partition("/")[0]
+    return None if first in OPEN_TO_EVERY_KEY else f"{FAMILY_OF_PATH.get(first, first)}:{wanted}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.identity import CACHE_SECONDS
+from app.identity import CACHE_SECONDS, FAMILY_OF_PATH, OPEN_TO_EVERY_KEY, scope_for
 from app.keys.service import note_uses
 from app.memory.key_uses import KeyUses
 from core.db import open_database, upgrade
@@ -116,6 +116,14 @@ def test_what_a_scope_includes_is_open(service: Service, scopes: list[str]) -> N
     with service.client(service.new_key(scopes, project_id)) as client:
         assert client.get("/v1/jobs").status_code == 200
         assert client.get("/v1/me").json()["scopes"] == scopes
+
+
+def test_every_path_says_whose_it_is(client: httpx2.Client) -> None:
+    paths = [path for path in client.get("/openapi.json").json()["paths"] if path.startswith("/v1/")]
+    known = {*FAMILY_OF_PATH, *OPEN_TO_EVERY_KEY, "keys", "organizations", "audit"}
+
+    assert {path.split("/")[2] for path in paths} <= known
+    assert scope_for("/v1/brand-new/x", "read") not in granted(SCOPES, "prj_default")
 
 
 @given(st.lists(st.sampled_from(SCOPES), min_size=1, unique=True), st.lists(st.sampled_from(SCOPES), unique=True))
