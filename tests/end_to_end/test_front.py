@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,7 +19,7 @@ from tests.end_to_end.words import User
 @pytest.mark.parametrize("deployment", ["embedded"], indirect=True)
 def test_a_front_goes_from_one_job_into_a_folder(user: User, tmp_path: Path) -> None:
     """A busy machine may not be able to tell a small gain: then the folder holds the original and says so."""
-    job = user.submit(target={"pareto": 2}, budget_seconds=10)
+    job = user.submit(target={"pareto": 2}, outputs=["int8"], budget_seconds=10)
 
     delivery = collect(user.client, job.id, tmp_path / "front", Lines(Console(stderr=True)))
 
@@ -36,6 +37,10 @@ def test_a_front_goes_from_one_job_into_a_folder(user: User, tmp_path: Path) -> 
         network = (delivery.model.parent / "candidates" / f"{number:02}.onnx").read_bytes()
         assert len(network) == one.raw["size_bytes"]
         assert run(network).shape == (3, 10)
+    (whole,) = report["outputs"]
+    assert [path.name for path in delivery.outputs] == ["model.int8.onnx"]
+    assert hashlib.sha256(delivery.outputs[0].read_bytes()).hexdigest() == whole["sha256"]
+    assert run(delivery.outputs[0].read_bytes()).shape == (3, 10)
     onnx.checker.check_model(delivery.model.read_bytes())
     if delivery.front:
         assert ElementTree.parse(delivery.model.parent / "front.svg").getroot().tag.endswith("svg")
