@@ -102,6 +102,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
             subject.recipe.target,
             original_ms=times.original_ms,
             image_shapes=subject.image_shapes,
+            plain_ratio=times.plain_ratio,
         )
         plans = _kept_plans(ledger, checkpoint) or _plans(ledger, groups.groups, subject, study, times, deciding, tell)
         _keep_plans(plans, checkpoint)
@@ -208,7 +209,7 @@ def _plans(
         plans = [best_plan(ledger, [plan_cuts(each, priced, measured, tell) for each in open_to], target)]
     times.prices = len(priced.known)
     times.keep()
-    return tuple(plans)
+    return tuple(plan.beside(times.plain_ratio) for plan in plans)
 
 
 def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Priced:

@@ -17,6 +17,8 @@ from engine.recipe import LatencyMs, LatencyRatio, MacsRatio, ParametersRatio, P
 from engine.report import Interval
 from engine.search import Candidate, most
 
+LEAST = 1e-3
+
 EASE = 0.6
 """A target that asks for more than this part of what whole blocks can save is worth looking inside of them."""
 FRONT_REACH = 0.3
@@ -79,13 +81,16 @@ def open_ledger(
     *,
     original_ms: float,
     image_shapes: Shapes,
+    plain_ratio: float = 1.0,
 ) -> Ledger:
     """Return what each cut saves in the target's currency, and how much is needed. Raises TargetInfeasible.
+
+    Shares are of the plain form's latency, which is `plain_ratio` of the upload's; targets are of the upload's.
 
     Where none surely saves any time, each counts for what it may save: several together are measured more surely
     than one, and if nothing comes of it the job says so.
     """
-    needed = needed_for(target, original_ms)
+    needed = needed_for(target, original_ms, plain_ratio)
     savings = savings_in(target, model, cuts, shares, image_shapes)
     if isinstance(target, IN_TIME) and not any(savings.values()):
         savings = {cut.name: max(shares[cut.name].high, 0.0) for cut in cuts}
@@ -94,10 +99,15 @@ def open_ledger(
     return ledger
 
 
-def needed_for(target: Target, original_ms: float) -> float:
-    """Return how much is to be saved: a part of the whole, or a number of units; 0 for a front, which asks for none."""
+def needed_for(target: Target, original_ms: float, plain_ratio: float = 1.0) -> float:
+    """Return how much is to be saved: a part of the whole, or a number of units; 0 for a front, which asks for none.
+
+    Where the plain form alone is fast enough, the least that any cut can save.
+    """
     match target:
-        case LatencyRatio(latency_ratio=ratio) | MacsRatio(macs_ratio=ratio) | ParametersRatio(parameters_ratio=ratio):
+        case LatencyRatio(latency_ratio=ratio):
+            return max(1 - ratio / plain_ratio, LEAST)
+        case MacsRatio(macs_ratio=ratio) | ParametersRatio(parameters_ratio=ratio):
             return 1 - ratio
         case LatencyMs(latency_ms=wanted_ms):
             if wanted_ms >= original_ms:
@@ -106,7 +116,7 @@ def needed_for(target: Target, original_ms: float) -> float:
                     "Ask for less than it takes today.",
                     where="target.latency_ms",
                 )
-            return 1 - wanted_ms / original_ms
+            return max(1 - wanted_ms / (original_ms * plain_ratio), LEAST)
         case Units(units=count):
             return float(count)
         case Pareto():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ class Plan:
     cuts: tuple[Cut, ...]
     predicted_latency_ratio: float
     harm: float
+
+    def beside(self, plain_ratio: float) -> Plan:
+        """Return the same plan with the ratio to the upload, of whose latency the plain form takes `plain_ratio`."""
+        return dataclasses.replace(self, predicted_latency_ratio=self.predicted_latency_ratio * plain_ratio)
 
     @property
     def units(self) -> tuple[Unit, ...]:
