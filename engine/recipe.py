@@ -380,7 +380,8 @@ class LatencyTable(Strict):
     """The times that a plan was chosen by. Given back with a recipe, the same seed chooses the same plan.
 
     `prices` counts the sets of cuts whose harm was asked; `width_multiple` is what widths are multiples of, None where
-    nobody asked; `environment` is where it was measured, as in the report.
+    nobody asked; `plain_ratio` is what the plain form takes of the upload's time before any cut; `environment` is where
+    it was measured, as in the report.
     """
 
     original_ms: Finite = Field(gt=0)
@@ -388,6 +389,7 @@ class LatencyTable(Strict):
     plans: tuple[PlanTime, ...] = Field(default=(), max_length=1_000)
     prices: int = Field(default=0, ge=0, le=10_000)
     width_multiple: int | None = Field(default=None, ge=1, le=1024)
+    plain_ratio: float = Field(default=1.0, gt=0, le=1)
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (
         Field(default={}, max_length=32)
     )
