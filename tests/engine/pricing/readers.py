@@ -1,4 +1,4 @@
-"""Tiny networks, one for each way in which a linear layer reads a group, and where it must find the group's channels."""
+"""Tiny networks, one for each way in which a linear layer reads a group, and where it must find the channels."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def convolution() -> Model:
 def strided_and_dilated() -> Model:
     """Uneven padding, a kernel that is no square, without a bias."""
     draft = Draft()
-    x = draft.node(
-        "Conv", _group(draft), draft.weight(5, 6, 3, 2), strides=[2, 1], dilations=[1, 2], pads=[1, 0, 2, 1]
-    )
+    x = draft.node("Conv", _group(draft), draft.weight(5, 6, 3, 2), strides=[2, 1], dilations=[1, 2], pads=[1, 0, 2, 1])
     return _end(draft, x, 5)
 
 

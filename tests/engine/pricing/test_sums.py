@@ -1,4 +1,4 @@
-"""Sums say of a group's channels what a direct look at the values says, and refit its readers as numpy would by hand."""
+"""Sums say of channels what a direct look at the values says, and refit their readers as numpy would by hand."""
 
 from __future__ import annotations
 
