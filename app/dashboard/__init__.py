@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from app.dashboard import actions, live
-from app.dashboard.pages import job, jobs, login, overview
+from app.dashboard.pages import job, jobs, login, overview, projects
 from app.dashboard.render import static
 from app.dashboard.visit import Handler, form_of_ours, signed_in
 
@@ -25,6 +25,7 @@ PAGES = (
     Page("/admin", "Overview", overview.show),
     Page("/admin/jobs", "Jobs", jobs.show),
     Page("/admin/jobs/{job_id}", "Job", job.show),
+    Page("/admin/projects", "Projects", projects.show),
 )
 
 

@@ -5,13 +5,15 @@ Every statement walks an index and has a bound: none counts or sorts the whole t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
 from core.ids import ALPHABET
-from core.tables import Dataset, Job, JobState, Project, StoredModel, Worker
+from core.limits import DEVICES, LIMITS, in_force
+from core.tables import ComputeUsage, Dataset, Job, JobState, Organization, Project, StoredModel, Worker
 
 Rows = Select[*tuple[Any, ...]]
 
@@ -48,6 +50,30 @@ def open_jobs_counted() -> Rows:
     """Count the jobs that are not over, by state and device."""
     counted = select(Job.state, Job.device, func.count().label("jobs"))
     return counted.where(Job.state.in_(OPEN_STATES)).group_by(Job.state, Job.device)
+
+
+def open_jobs_by_project(project_ids: Sequence[str]) -> Rows:
+    """Count the jobs of some projects that are not over, by state."""
+    counted = select(Job.project_id, Job.state, func.count().label("jobs"))
+    chosen = counted.where(Job.state.in_(OPEN_STATES), Job.device.in_(DEVICES), Job.project_id.in_(project_ids))
+    return chosen.group_by(Job.project_id, Job.state)
+
+
+def compute_by_project(project_ids: Sequence[str], month: str) -> Rows:
+    """Add up what the attempts that ended in a month took."""
+    added = select(ComputeUsage.project_id, func.sum(ComputeUsage.seconds).label("seconds"))
+    chosen = added.where(ComputeUsage.project_id.in_(project_ids), ComputeUsage.month == month)
+    return chosen.group_by(ComputeUsage.project_id)
+
+
+def projects(*, before: str | None, limit: int) -> Rows:
+    """Select projects with their organisations and the limits in force, newest first, before an id."""
+    limits = (in_force(name).label(name) for name in LIMITS)
+    page = select(Project.id, Project.name, Organization.name.label("organization_name"), *limits)
+    page = page.join(Organization, Organization.id == Project.organization_id)
+    if before is not None:
+        page = page.where(Project.id < before)
+    return page.order_by(Project.id.desc()).limit(limit)
 
 
 def workers(limit: int = 50) -> Rows:

@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from app.dashboard import PAGES, Page
 from app.services import Services
 from core import jobs
 from core.problems import problem
+from core.scopes import DEFAULT_PROJECT_ID
 from core.settings import Settings
+from core.tables import ComputeUsage, Project
 from engine.report import CheckFigure, DataUse
 from tests.app.dashboard.conftest import application_of, browser_of, sign_in
 from tests.app.dashboard.reading import found, links_of, page_of, tags_of
@@ -51,6 +54,23 @@ def test_every_page_reads_either_database(settings: Settings, admin_key: str) ->
         assert found(client, "?search=mobile_n&state=running") == [job_id]
         assert found(client, f"?search={job_id[:20]}") == [job_id]
         assert found(client, "?search=mobile%25") == []
+
+
+def test_projects_are_shown_with_what_they_have_and_may_have(
+    admin: TestClient, services: Services, finished_job: str
+) -> None:
+    submit_job(services.database, add_model(services.database))
+    with services.database.transaction() as session:
+        project = session.get_one(Project, DEFAULT_PROJECT_ID)
+        project.max_jobs_waiting, project.max_compute_seconds_per_month, project.name = 7, 7200, HOSTILE
+        session.execute(update(ComputeUsage).values(seconds=3600.0))
+
+    page = re.sub(r"<[^>]+>|\s+", " ", admin.get("/admin/projects").text)
+
+    assert re.search(r" 1 +of 7 ", page)
+    assert re.search(r"1 h .*of +2 h", page)
+    assert "no limit" in page
+    assert HOSTILE not in admin.get("/admin/projects").text
 
 
 @pytest.mark.parametrize("job_id", ["job_0", "job_" + "0" * 26, "%00", "<script>"])

@@ -23,6 +23,7 @@ STATEMENTS = {
     "version": queries.version("job_1"),
     "first page": queries.jobs_page(state=None, search="", before=None, limit=51),
     "later page": queries.jobs_page(state=None, search="", before="job_1", limit=51),
+    "of projects": queries.open_jobs_by_project(["prj_1", "prj_2"]),
     "by state": queries.jobs_page(state="failed", search="", before="job_1", limit=51),
     "by id": queries.jobs_page(state=None, search="job_0", before=None, limit=51),
 }
