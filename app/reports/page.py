@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
-from app.dashboard.pages.job import VERDICTS, compare, draw, front_rows
+from app.dashboard.pages.job import draw, report_parts
 from app.dashboard.render import ENVIRONMENT, STATIC
 from core.db import Record
 from engine.report import Report
@@ -24,15 +24,7 @@ PLOT_WIDTH: Final = 720
 
 def html_page(job: Record, report: Report) -> str:
     """Return the whole page."""
-    context: dict[str, Any] = {
-        "job": job,
-        "report": report,
-        "plots": draw(report),
-        "compared": compare(report),
-        "verdict": VERDICTS[report.outcome],
-        "front": front_rows(report, []),
-        "style": STYLE,
-    }
+    context = {"job": job, "report": report, "style": STYLE} | report_parts(report, [])
     return ENVIRONMENT.get_template("report_page.html").render(context)
 
 

@@ -37,12 +37,20 @@ async def show(visit: Visit) -> Response:
     """Show the job."""
     context = await view_job(visit.database, visit.request.path_params["job_id"])
     report = context["report"]
-    drawn: dict[str, Any] = {}
-    if report:
-        drawn = {"plots": draw(report), "compared": compare(report), "verdict": VERDICTS[report.outcome]}
-        drawn["front"] = front_rows(report, context["artifacts"])
-        drawn |= {"outputs": output_rows(report, context["artifacts"]), "output_words": output_words}
+    drawn = report_parts(report, context["artifacts"]) if report else {}
     return visit.page("job.html", title=f"Job of {context['job']['model_name']}", **drawn, **context)
+
+
+def report_parts(report: Report, artifacts: Sequence[Record]) -> dict[str, Any]:
+    """Gather what the template `report.html` names beside the report itself; files that are not given have no links."""
+    return {
+        "plots": draw(report),
+        "compared": compare(report),
+        "verdict": VERDICTS[report.outcome],
+        "front": front_rows(report, artifacts),
+        "outputs": output_rows(report, artifacts),
+        "output_words": output_words,
+    }
 
 
 class Row(NamedTuple):
