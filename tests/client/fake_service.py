@@ -86,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._dispatch()
 
+    def do_DELETE(self) -> None:
+        self._dispatch()
+
     def do_HEAD(self) -> None:
         self._dispatch()
 
@@ -176,8 +179,32 @@ class _Handler(BaseHTTPRequestHandler):
         self.service.jobs[name] = [self.service.jobs[name][-1] | {"state": "cancelled"}]
         self._json(202, self.service.jobs[name][0])
 
+    def _act(self, name: str, action: str) -> None:
+        self._drain()
+        after = {"pause": "paused", "resume": "queued", "retry": "submitted"}[action]
+        self.service.jobs[name] = [self.service.jobs[name][-1] | {"state": after}]
+        self._json(202, self.service.jobs[name][0])
+
+    def _delete(self, name: str) -> None:
+        self._drain()
+        del self.service.jobs[name]
+        file = {"name": "model.onnx", "role": "model", "sha256": "0" * 64, "size_bytes": 3}
+        self._json(200, {"id": "del_1", "job_id": name, "files": [file]})
+
+    def _log(self, name: str) -> None:
+        self._answer(200, b"all that was told \x1b[2Jof it\n", {"Content-Type": "text/plain"})
+
+    def _compare(self, name: str, other: str) -> None:
+        figure = {"name": "latency_ratio", "first": 0.7, "second": 0.8, "difference": 0.1, "is_sure": True}
+        units = {"cut_in_first_only": ["a"], "cut_in_second_only": []}
+        recipe = [{"key": "seed", "first": 0, "second": 5}]
+        found = {"figures": [figure], "recipe": recipe, "units": units, "warnings": ["on different models"]}
+        self._json(200, found)
+
     def _report(self, name: str) -> None:
-        self._json(200, self.service.reports[name])
+        if "text/html" in self.headers.get("Accept", ""):
+            return self._answer(200, b"<!doctype html>", {"Content-Type": "text/html"})
+        return self._json(200, self.service.reports[name])
 
     def _candidates(self, name: str) -> None:
         self._json(200, {"candidates": self.service.fronts[name]})
@@ -252,6 +279,10 @@ ROUTES = [
     ("GET", r"/v1/jobs", _Handler._list_jobs),
     ("GET", r"/v1/jobs/(\w+)", _Handler._get_job),
     ("POST", r"/v1/jobs/(\w+)/cancel", _Handler._cancel),
+    ("POST", r"/v1/jobs/(\w+)/(pause|resume|retry)", _Handler._act),
+    ("DELETE", r"/v1/jobs/(\w+)", _Handler._delete),
+    ("GET", r"/v1/jobs/(\w+)/log", _Handler._log),
+    ("GET", r"/v1/jobs/(\w+)/compare/(\w+)", _Handler._compare),
     ("GET", r"/v1/jobs/(\w+)/report", _Handler._report),
     ("GET", r"/v1/jobs/(\w+)/artifacts", _Handler._artifacts),
     ("GET", r"/v1/jobs/(\w+)/candidates", _Handler._candidates),
