@@ -143,11 +143,13 @@ Target = Annotated[
 class MethodOptions(Strict):
     """What all methods are asked with. `cuts` tells what a method lets go: "units", "channels" or both.
 
-    `needs_norms` of one that ranks channels by the scales of batch norms, which many exporters fold away.
+    `needs_norms` of one that ranks channels by the scales of batch norms, which many exporters fold away; `uses_labels`
+    of one that learns from labels where there are any.
     """
 
     cuts: ClassVar[frozenset[str]]
     needs_norms: ClassVar[bool] = False
+    uses_labels: ClassVar[bool] = False
     keep: tuple[str, ...] = Field(default=(), description="Names of units and groups that must stay.")
 
 
@@ -222,6 +224,23 @@ class Slimming(MethodOptions):
     name: Literal["slimming"] = "slimming"
 
 
+class Sss(MethodOptions):
+    """Train a factor for each channel and each block towards zero, and drop those that nothing holds open.
+
+    With gamma 0.005 a channel whose factor saves the loss 0.002 for each unit of itself ends at zero and goes first;
+    one that saves 0.02 stays near one. The weights stay as they are; without labels the network's own answers teach.
+    Huang and Wang, "Data-Driven Sparse Structure Selection for Deep Neural Networks", ECCV 2018. arXiv:1707.01213
+    """
+
+    cuts: ClassVar[frozenset[str]] = frozenset({"units", "channels"})
+    uses_labels: ClassVar[bool] = True
+    name: Literal["sss"] = "sss"
+    gamma: Annotated[Finite, Field(gt=0)] | None = Field(
+        default=None, description="Price of an open gate in loss; null: half of an even share of what all save."
+    )
+    steps: int = Field(default=200, ge=1, le=100_000, description="Of the gates' training, as far as the time allows.")
+
+
 Pattern = Literal["one_by_one", "2:4"]
 
 
@@ -248,6 +267,7 @@ METHODS: dict[str, type[MethodOptions]] = {
     "thinet": Thinet,
     "l1": L1,
     "slimming": Slimming,
+    "sss": Sss,
     "magnitude": Magnitude,
 }
 
@@ -266,6 +286,7 @@ Method = Annotated[
     | Annotated[Thinet, Tag("thinet")]
     | Annotated[L1, Tag("l1")]
     | Annotated[Slimming, Tag("slimming")]
+    | Annotated[Sss, Tag("sss")]
     | Annotated[Magnitude, Tag("magnitude")],
     Field(description="One of METHODS, told apart by `name`."),
     Discriminator(_method_kind),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.methods import auto, channel_regression, l1, magnitude, practise, slimming, thinet
+from engine.methods import auto, channel_regression, l1, magnitude, practise, slimming, sss, thinet
 from engine.pricing.method import Method
 
 METHODS: dict[str, Method] = {
@@ -12,5 +12,6 @@ METHODS: dict[str, Method] = {
     "thinet": thinet.METHOD,
     "l1": l1.METHOD,
     "slimming": slimming.METHOD,
+    "sss": sss.METHOD,
     "magnitude": magnitude.METHOD,
 }

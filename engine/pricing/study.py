@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.data.images import ImageSet
 from engine.graph.model import Model
@@ -17,7 +18,7 @@ class Study:
     """The uncut network, the units that may go, images to repair from and a reference on images that judge.
 
     `compute` says where forward passes run; it is not where latency is measured. `subject` is the whole job's, for
-    methods that look at the upload or train.
+    methods that look at the upload or train; `worked_out` keeps what a method needs more than once.
     """
 
     model: Model
@@ -27,3 +28,4 @@ class Study:
     compute: Deploy
     seed: int
     subject: Subject | None = None
+    worked_out: dict[str, Any] = field(default_factory=dict)
