@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from engine.errors import OperatorUnsupported
 from engine.graph.edits import kind
+from engine.graph.finders import judged_by
 from engine.graph.model import Model
 
 _LAYOUT = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Gather", "Slice"}
@@ -27,12 +28,17 @@ def find_features(model: Model) -> Features:
     """Return, for each output of class scores, the value that its head reads; other outputs stand for themselves.
 
     The head is what lies behind the last activation or norm: pooling, layout, and linear layers with a bias. A strided
-    convolution, a norm or an activation ends it. Outputs that are not floating point, such as the best class's index,
-    have no gradient and are passed over. Raises OperatorUnsupported where there are no others.
+    convolution, a norm or an activation ends it. For detections, of which an image has more or fewer, stands what they
+    are found by. Other outputs that are not floating point, such as the best class's index, have no gradient and are
+    passed over. Raises OperatorUnsupported where there are no others.
     """
     names: list[str] = []
     logits: list[str] = []
     for output in _comparable(model):
+        judges = judged_by(output)
+        if judges:
+            names += [str(value.name) for value in judges]
+            continue
         scores = is_class_scores(output)
         if scores:
             logits.append(str(output.name))
@@ -47,7 +53,7 @@ def is_class_scores(output: ir.Value) -> bool:
 
 
 def _comparable(model: Model) -> list[ir.Value]:
-    found = [output for output in model.graph.outputs if _is_floating(output)]
+    found = [output for output in model.graph.outputs if _is_floating(output) or judged_by(output)]
     if not found:
         names = ", ".join(f"'{info.name}' of {info.dtype}" for info in model.outputs)
         raise OperatorUnsupported(
