@@ -54,6 +54,10 @@ class Tenant:
             raise not_found(word, identifier)
         return row
 
+    async def look(self, work: Callable[[Session, str], T]) -> T:
+        """Run `work(session, project_id)` in a transaction that changes nothing worth telling of: no entry is made."""
+        return await self.services.database.write(lambda session: work(session, self.project_id))
+
     async def write(self, work: Callable[[Session, str], T], *, details: dict[str, Any] | None = None) -> T:
         """Run `work(session, project_id)` in a transaction, whose last step is an entry of the audit log.
 

@@ -35,6 +35,7 @@ async def get_limits(tenant: Reader) -> Response:
         max_upload_bytes=settings.max_upload_bytes,
         upload_max_age_seconds=settings.upload_max_age_seconds,
         max_request_bytes=settings.max_request_bytes,
+        requests_per_minute=tenant.services.pace_of(tenant.identity.requests_per_minute),
         retention_days=settings.retention_days,
         webhooks_per_project=settings.webhooks_per_project,
     )

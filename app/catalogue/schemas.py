@@ -28,6 +28,7 @@ class Limits(BaseModel):
     max_upload_bytes: int
     upload_max_age_seconds: int
     max_request_bytes: int
+    requests_per_minute: int | None
     retention_days: int
     webhooks_per_project: int
 

@@ -46,7 +46,7 @@ async def get_report(file_id: str, tenant: Reader, model_id: ModelId, preprocess
     check_id("dataset", file_id)
     check_id("model", model_id)
     recipe = {"preprocess": _read(preprocess).model_dump(mode="json")}
-    view = await tenant.write(lambda session, project: _report(session, project, file_id, model_id, recipe))
+    view = await tenant.look(lambda session, project: _report(session, project, file_id, model_id, recipe))
     if view["state"] == "done":
         return json_answer(view)
     tenant.services.job_written.set()

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/estimates", tags=["estimates"], responses=problem
 @router.post("", response_model=EstimateView, responses=problems(404, 409))
 async def estimate(tenant: Reader, asked: JobRequest) -> Response:
     """Say what a job with this body would come to: the network's size and latency, the job's time and its wait."""
-    return json_answer(await tenant.write(lambda session, project_id: _estimate(session, project_id, asked)))
+    return json_answer(await tenant.look(lambda session, project_id: _estimate(session, project_id, asked)))
 
 
 def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str, Any]:
