@@ -9,9 +9,9 @@ from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from app.answers import json_answer
-from app.candidates.schemas import CandidatesList
-from app.deps import Reader
-from app.errors import Problem
+from app.candidates.schemas import CandidatesList, CandidateView
+from app.deps import Reader, Tenant
+from app.errors import Problem, not_found
 from app.openapi import problems
 from core.queries import artifacts_statement, job_report_statement
 from engine.report import CandidateReport
@@ -22,11 +22,24 @@ router = APIRouter(prefix="/v1", tags=["candidates"], responses=problems(401, 40
 @router.get("/jobs/{job_id}/candidates", response_model=CandidatesList)
 async def list_candidates(job_id: str, tenant: Reader) -> Response:
     """List the networks of a front with their figures; there are none before a job has succeeded or without a front."""
+    return json_answer({"candidates": await _candidates(tenant, job_id)})
+
+
+@router.get("/jobs/{job_id}/candidates/{candidate_id}", response_model=CandidateView)
+async def get_candidate(job_id: str, candidate_id: str, tenant: Reader) -> Response:
+    """Show one network of a front."""
+    found = next((one for one in await _candidates(tenant, job_id) if one["id"] == candidate_id), None)
+    if found is None:
+        raise not_found("candidate of this job", candidate_id)
+    return json_answer(found)
+
+
+async def _candidates(tenant: Tenant, job_id: str) -> list[dict[str, Any]]:
     row = await tenant.get(job_report_statement, "job", job_id, job_id=job_id)
     artifacts = await tenant.fetch_all(artifacts_statement, job_id=job_id)
     ids = {artifact["name"]: artifact["id"] for artifact in artifacts}
     stored = (row["report"] or {}).get("candidates") or []
-    return json_answer({"candidates": [_view(candidate, ids) for candidate in stored]})
+    return [_view(candidate, ids) for candidate in stored]
 
 
 def _view(stored: dict[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def install(app: Starlette) -> None:
             Route("/admin/jobs/{job_id}/stream", signed_in(live.stream)),
             Route("/admin/jobs/{job_id}/artifacts/{artifact_id}", signed_in(actions.download)),
             Route("/admin/jobs/{job_id}/cancel", form_of_ours(actions.cancel), methods=["POST"]),
+            Route("/admin/jobs/{job_id}/pause", form_of_ours(actions.pause), methods=["POST"]),
+            Route("/admin/jobs/{job_id}/resume", form_of_ours(actions.resume), methods=["POST"]),
             Route("/admin/jobs/{job_id}/retry", form_of_ours(actions.retry), methods=["POST"]),
             Route("/admin/static/{name}", static),
         ]

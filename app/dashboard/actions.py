@@ -1,4 +1,4 @@
-"""What the buttons and links of a job's page do: cancel, try again, download."""
+"""What the buttons and links of a job's page do: hold, go on, cancel, try again, download."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ async def cancel(visit: Visit) -> Response:
     """Ask for the job's end and show its page again."""
     job = await _job(visit)
     await _write(visit, job, service.cancel)
+    return _to_job(job["id"])
+
+
+async def pause(visit: Visit) -> Response:
+    """Hold the job and show its page again."""
+    job = await _job(visit)
+    await _write(visit, job, service.pause)
+    return _to_job(job["id"])
+
+
+async def resume(visit: Visit) -> Response:
+    """Let the job go on and show its page again."""
+    job = await _job(visit)
+    await _write(visit, job, service.go_on)
+    visit.services.job_written.set()
     return _to_job(job["id"])
 
 

@@ -25,6 +25,10 @@ def test_each_network_of_a_front_is_listed_with_its_file(service: Service) -> No
             assert one.links is not None
             assert one.accuracy is not None
             assert client.get(one.links.content).content == files[one.name]
+            alone = client.get(f"{job['links']['candidates']}/{one.id}").json()
+            assert alone in body["candidates"]
+            assert alone["id"] == one.id
+        assert_problem(client.get(f"{job['links']['candidates']}/09"), 404, "not-found")
 
 
 def test_a_job_without_a_front_lists_none(service: Service) -> None:

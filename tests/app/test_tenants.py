@@ -55,6 +55,7 @@ def ids(service: Service) -> dict[str, str]:
         "job_id": job_id,
         "other_job_id": job_id,
         "name": "latency",
+        "candidate_id": "01",
         "artifact_id": artifact_id,
         "key_id": key_id,
         "webhook_id": webhook_id,

@@ -36,6 +36,19 @@ def test_a_form_of_ours_cancels_a_job(admin: TestClient, services: Services, hea
         assert noted.target == f"/v1/jobs/{job_id}"
 
 
+def test_a_form_of_ours_holds_a_job_and_lets_it_go_on(admin: TestClient, services: Services) -> None:
+    job_id = submit_job(services.database, add_model(services.database))
+    token = {"csrf": token_of(admin, "/admin")}
+
+    paused = admin.post(f"/admin/jobs/{job_id}/pause", data=token, follow_redirects=True)
+    held = state_of(services, job_id)
+    resumed = admin.post(f"/admin/jobs/{job_id}/resume", data=token, follow_redirects=True)
+
+    assert (held, state_of(services, job_id)) == ("paused", "submitted")
+    assert '<button class="primary">Resume</button>' in paused.text
+    assert "<button>Pause</button>" in resumed.text
+
+
 def test_a_job_that_is_over_cannot_be_cancelled_and_the_page_says_why(admin: TestClient, finished_job: str) -> None:
     answer = admin.post(f"/admin/jobs/{finished_job}/cancel", data={"csrf": token_of(admin, "/admin")})
 
