@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.graph.channels.groups import Group, find_groups
-from engine.graph.channels.readings import likeness, nodes_around
+from engine.graph.channels.readings import grain, likeness, nodes_around
 from engine.graph.cuts import Narrowing
 from engine.graph.model import Model
 from engine.graph.units import Unit, blocks, find_units
@@ -31,6 +31,7 @@ from engine.planning import (
     plan_cuts,
     plan_front,
     pools,
+    reasons_to_stay,
     removable,
     require_known,
     require_some,
@@ -38,7 +39,7 @@ from engine.planning import (
     whole_blocks,
 )
 from engine.planning.times import Times
-from engine.pricing.narrowing import Ladder, make_ladder, rank_and_judge
+from engine.pricing.narrowing import Ladder, make_ladder, on_grid, rank_and_judge
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.progress import Progress, Tell
@@ -66,11 +67,13 @@ PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 class Decided:
     """What was found and what was chosen of it: one plan for a target, several for a front, the least cut first.
 
-    `all_groups` are those of a method that narrows; `unruled` are the nodes whose operator no rule of channels knows.
+    `all_groups` are those of a method that narrows, `staying` says why some of them may not; `unruled` are the nodes
+    whose operator no rule of channels knows.
     """
 
     all_units: Sequence[Unit]
     all_groups: Sequence[Group]
+    staying: Mapping[str, str]
     unruled: tuple[str, ...]
     ledger: Ledger
     plans: tuple[Plan, ...]
@@ -108,9 +111,10 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     looked_at = groups.groups if ladders else ()
+    staying = reasons_to_stay(subject.model, looked_at, subject.recipe.method.keep)
     how = METHODS[subject.recipe.method.name]
     notes = (*times.notes(), *(() if how.notes is None else how.notes(study())))
-    return Decided(told, looked_at, groups.unknown, ledger, plans, times.table(), notes)
+    return Decided(told, looked_at, staying, groups.unknown, ledger, plans, times.table(), notes)
 
 
 def _possible(
@@ -134,7 +138,10 @@ def _names(units: Sequence[Unit], groups: Sequence[Group]) -> list[str]:
 
 def _ladders(model: Model, groups: Sequence[Group], times: Times) -> list[Ladder]:
     multiple = times.width_multiple()
-    made = [make_ladder(group, likeness(model, group), nodes_around(model, group), multiple) for group in groups]
+    made = [
+        make_ladder(group, likeness(model, group), nodes_around(model, group), on_grid(multiple, grain(model, group)))
+        for group in groups
+    ]
     return [ladder for ladder in made if ladder is not None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,11 @@ class Ladder:
     group: Group
     kind: str
     steps: tuple[Narrowing, ...]
+
+
+def on_grid(multiple: int, grain: int) -> int:
+    """Return what numbers of channels are multiples of, so that columns are on the grid: of 16, heads of 8 in pairs."""
+    return multiple // math.gcd(multiple, grain)
 
 
 def make_ladder(group: Group, kind: str, nodes: frozenset[str], multiple: int) -> Ladder | None:

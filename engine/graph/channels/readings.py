@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from engine.graph.channels.groups import Group, Place
@@ -64,6 +65,18 @@ def keeps_apart(model: Model, layer: Writer) -> bool:
     """Tell whether a layer is depthwise: it sums over one channel at a time, which goes with what it writes."""
     weight = model.weight(layer.weight)
     return groups_of(model, layer) > 1 and weight.ndim > 2 and weight.shape[1] == 1
+
+
+def grain(model: Model, group: Group) -> int:
+    """Return how many neighbouring columns of the weights that write it one channel is: 32 for a head of 32, else 1."""
+    written = {place.value for place in group.places}
+    grains = [1]
+    for place in group.places:
+        uses = model.graph.initializers[place.value].uses() if place.value in model.graph.initializers else ()
+        if any(use.idx == 1 and use.node.outputs[0].name in written and find_layer(use.node) for use in uses):
+            first = place.positions[0]
+            grains.append(int(np.argmax(np.diff(first, append=-1) != 1)) + 1)
+    return max(grains)
 
 
 def likeness(model: Model, group: Group) -> str:
