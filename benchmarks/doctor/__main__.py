@@ -35,7 +35,7 @@ def main() -> None:
     here = machine()
     rows = [json.loads(line) for file in options.rows for line in file.read_text().splitlines() if line[:1] == "{"]
     for half in options.halves:
-        patients = [patient for patient in PATIENTS if patient.half in (None, half)]
+        patients = [patient for patient in PATIENTS if patient.half == half]
         chosen = [patient for patient in patients if patient.name in (options.networks or patient.name)]
         networks = {patient.name: patient.network(options.data) for patient in chosen}
         for number in range(options.seeds):

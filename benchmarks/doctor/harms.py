@@ -175,8 +175,8 @@ def _stored_anew(pixels: Pixels) -> Pixels:
 
 
 def _imbalance(draft: Draft, bed: Bed) -> Draft | None:
-    """Take most of the images from one or two classes. None where there is but one image a class."""
-    if draft.patient.sees_photographs:
+    """Take most of the images from one or two classes. None where there is but one image a class, or no class."""
+    if draft.patient.sees_photographs or draft.patient.is_headless:
         return None
     archive, names = own_images(draft.patient, bed.data, bed.half)
     classes = sorted({class_of(name) for name in names})
@@ -195,6 +195,9 @@ def _imbalance(draft: Draft, bed: Bed) -> Draft | None:
 
 
 def _foreign(draft: Draft, bed: Bed) -> Draft | None:
+    """Send images of another kind. None for a network without scores, which does not claim to tell."""
+    if draft.patient.is_headless:
+        return None
     count, side, generator = len(draft.pixels), draft.patient.side, bed.generator
     way = _pick(["photographs of another kind", "photographs of another kind", "digits", "noise"], bed)
     if way == "noise":

@@ -17,6 +17,7 @@ from PIL import Image
 
 from engine.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from engine.formats import load
+from engine.graph.extract import extract
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 
@@ -31,17 +32,18 @@ RESERVED: Final = 100
 class Patient:
     """`mean` and `std` are what the network was trained with, on a scale of 0 to 1.
 
-    `takes_pixels`: the first layer normalises, so that the network takes 0 to 255. `half` is the half of the trial that
-    it belongs to; None: both, with other images and seeds.
+    `takes_pixels`: the first layer normalises, so that the network takes 0 to 255. `is_headless`: it ends in features,
+    and only its batch norms can tell how well images suit it. `half` is the half of the trial that it belongs to.
     """
 
     name: str
     file: str
     side: int
+    half: Half
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     takes_pixels: bool = False
-    half: Half | None = None
+    is_headless: bool = False
 
     @property
     def sees_photographs(self) -> bool:
@@ -50,18 +52,23 @@ class Patient:
     def network(self, data: Path) -> Model:
         """Return the network in plain form."""
         plain = normalise(load(data / self.file))
+        if self.is_headless:
+            features = [node for node in plain.graph if node.op_type == "Relu"][-1].outputs[0]
+            return extract(plain, [str(features.name)])
         return _with_own_scaling(plain, self.mean, self.std) if self.takes_pixels else plain
 
 
 # EfficientNet-lite0 was trained on -1 to 1: on 200 labelled pictures it is right 87.5 % of the time so, and 77.0 % with
 # ImageNet's mean and deviation.
 PATIENTS: Final = (
-    Patient("resnet20", "cifar10-resnet20.onnx", 32, half="tune"),
-    Patient("resnet20, takes 0 to 255", "cifar10-resnet20.onnx", 32, takes_pixels=True, half="tune"),
-    Patient("vit", "cifar10-vit.onnx", 32, half="tune"),
-    Patient("resnet56", "cifar10-resnet56.onnx", 32, half="report"),
-    Patient("resnet56, takes 0 to 255", "cifar10-resnet56.onnx", 32, takes_pixels=True, half="report"),
-    Patient("efficientnet-lite0", "imagenet-efficientnet-lite0.onnx", 224, (0.5,) * 3, (0.5,) * 3),
+    Patient("resnet20", "cifar10-resnet20.onnx", 32, "tune"),
+    Patient("resnet20, takes 0 to 255", "cifar10-resnet20.onnx", 32, "tune", takes_pixels=True),
+    Patient("resnet20, headless", "cifar10-resnet20-bn.onnx", 32, "tune", is_headless=True),
+    Patient("vit", "cifar10-vit.onnx", 32, "tune"),
+    Patient("resnet56", "cifar10-resnet56.onnx", 32, "report"),
+    Patient("resnet56, takes 0 to 255", "cifar10-resnet56.onnx", 32, "report", takes_pixels=True),
+    Patient("resnet56, headless", "cifar10-resnet56-bn.onnx", 32, "report", is_headless=True),
+    Patient("efficientnet-lite0", "imagenet-efficientnet-lite0.onnx", 224, "report", (0.5,) * 3, (0.5,) * 3),
 )
 
 

@@ -60,9 +60,9 @@ class Case:
         return scaled.transpose(0, 3, 1, 2) if self.form.preprocess.layout == "NCHW" else scaled
 
     def ask(self, word: str, pixels: Pixels, scaling: Scaling) -> Answer:
-        """Ask the network about these, once for each word. Raises NotExamined where it scores no classes."""
+        """Ask the network about these, once for each word. Raises NotExamined where it cannot tell."""
         if word not in self._asked:
-            self.require_scores()
+            self._require_answers()
             self._asked[word] = self.probe.ask(self.inputs(pixels, scaling))
         return self._asked[word]
 
@@ -82,10 +82,17 @@ class Case:
             raise NotExamined("The images could not be brought into the form that the network takes.")
         return self.pixels, self.scaling
 
-    def require_scores(self) -> None:
-        """Raise NotExamined unless the network can be asked how sure it is."""
-        if not self.probe.scores_classes:
-            raise NotExamined("The network scores no classes, so how sure it is of an image cannot be told.")
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Return the scores of the classes of each image, as they are mended so far. Raises NotExamined."""
+        scores = self.answer().scores
+        if scores is None:
+            raise NotExamined("The network scores no classes, and its batch norms cannot tell this.")
+        return scores
+
+    def _require_answers(self) -> None:
+        """Raise NotExamined unless the network can be asked how well the images suit it."""
+        if not self.probe.can_tell:
+            raise NotExamined("The network scores no classes and keeps no batch norm, so it cannot be asked.")
         if self.is_opaque:
             raise NotExamined("The values are too coarse; mend that first.")
         if self.pixels is not None and len(self.pixels) < FEW:

@@ -99,9 +99,10 @@ def _affordable(plain: Model) -> int:
 
 def _confidence(case: Case) -> float | None:
     try:
-        return round(case.answer().confidence, 4)
+        confidence = case.answer().confidence
     except NotExamined:
         return None
+    return None if confidence is None else round(confidence, 4)
 
 
 def _form(model_input: TensorInfo, preprocess: Preprocess) -> tuple[InputForm, Finding | None]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.data.images import ImageSet, Inputs
 from engine.data.site import probabilities
+from engine.doctor.norms import distance, find_norms
 from engine.execution.runtime import open_session, run
 from engine.graph.extract import extract
 from engine.graph.features import find_features
@@ -20,61 +21,75 @@ from engine.measure.batches import input_batches, without_filling
 Floats = npt.NDArray[np.float64]
 
 BATCH: Final = 16
+GROUP: Final = 8
+"""Images whose statistics are compared with a batch norm's at a time: enough for a mean, and many groups in a set."""
+
+ROWS_LEAST: Final = 4
 LEAST_SCORE: Final = 1e-9
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the network says of images, row for row: scores before any soft-max (count, classes)."""
+    """What the network says of images, row for row.
 
-    scores: Floats
+    `margins` tell how sure it is, and grow with the contrast of the images; `clarity` does not, whatever the contrast.
+    `variety`, 0 to 1, is which part of the answers comes from the images: 0 says the same of all of them. `scores`
+    (count, classes) are those before any soft-max, None of a network that scores no classes: then a row is a group of
+    images.
+    """
 
-    @property
-    def margins(self) -> Floats:
-        """Return how far the best score stands above the mean, (count,). It grows with the scores' scale."""
-        return np.asarray(self.scores.max(axis=1) - self.scores.mean(axis=1))
-
-    @property
-    def clarity(self) -> Floats:
-        """Return the margins over the spread of all scores: no contrast of the images makes it grow by itself."""
-        return np.asarray(self.margins / max(float(self.scores.std()), LEAST_SCORE))
-
-    @property
-    def variety(self) -> float:
-        """Return which part of the scores' deviation comes from the images, 0 to 1: 0 says the same of all of them."""
-        from_images = (self.scores - self.scores.mean(axis=0)).std()
-        return float(from_images / max(float(self.scores.std()), LEAST_SCORE))
+    margins: Floats
+    clarity: Floats
+    variety: float
+    scores: Floats | None
 
     @property
-    def classes(self) -> npt.NDArray[np.intp]:
-        return np.asarray(self.scores.argmax(axis=1))
+    def confidence(self) -> float | None:
+        return None if self.scores is None else float(probabilities(self.scores).max(axis=1).mean())
 
-    @property
-    def confidence(self) -> float:
-        return float(probabilities(self.scores).max(axis=1).mean())
+
+def of_scores(scores: Floats) -> Answer:
+    """Go by how far the best score stands above the mean of all."""
+    deviation = max(float(scores.std()), LEAST_SCORE)
+    margins = np.asarray(scores.max(axis=1) - scores.mean(axis=1))
+    from_images = float((scores - scores.mean(axis=0)).std())
+    return Answer(margins, margins / deviation, from_images / deviation, scores)
+
+
+def of_distances(distances: Floats) -> Answer:
+    """Go by how near groups of images come to the statistics of the batch norms."""
+    return Answer(-distances, 1 / (1 + distances), 1.0, None)
 
 
 class Probe:
-    """Runs a network that scores classes, on one thread: it may stand beside a job that measures."""
+    """Runs a network on one thread: it may stand beside a job that measures.
+
+    A network that scores classes is asked for these; of another one the batch norms are asked, if there are any.
+    """
 
     def __init__(self, plain: Model) -> None:
         """`plain` is normalised. Raises ModelError where it cannot be run, OperatorUnsupported without an output."""
-        logits = find_features(plain).logits
-        self.scores_classes = bool(logits)
-        self._part = extract(plain, logits[:1]) if logits else plain
-        self._output = logits[0] if logits else ""
-        self._session = open_session(self._part, spinning=False) if logits else None
-        self._input = plain.inputs[0].name
+        logits = find_features(plain).logits[:1]
+        self._norms = () if logits else find_norms(plain)
+        wanted = logits or tuple(dict.fromkeys(norm.reads for norm in self._norms))
+        self.scores_classes, self.can_tell = bool(logits), bool(wanted)
+        self._input, self._output = plain.inputs[0].name, logits[0] if logits else ""
+        self._part = extract(plain, wanted) if wanted else plain
+        self._session = open_session(self._part, spinning=False) if wanted else None
 
     def ask(self, inputs: Inputs) -> Answer:
-        """Return what the network says of (count, …) inputs; only for a network that scores classes."""
+        """Return what the network says of (count, …) inputs; only for one that can tell."""
+        if self.scores_classes:
+            found = [outputs[self._output] for outputs in self._run(inputs, BATCH)]
+            return of_scores(_before_the_softmax(np.concatenate(found).astype(np.float64)))
+        return of_distances(np.array([distance(self._norms, outputs) for outputs in self._run(inputs, GROUP)]))
+
+    def _run(self, inputs: Inputs, batch: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
         assert self._session is not None
         images = ImageSet(inputs, None, tuple(str(row) for row in range(len(inputs))))
-        found = []
-        for batch, used in input_batches(self._part, images, BATCH):
-            output = run(self._session, {self._input: np.ascontiguousarray(batch)})[self._output]
-            found.append(without_filling(output, len(batch), used))
-        return Answer(_before_the_softmax(np.concatenate(found).astype(np.float64)))
+        for fed, used in input_batches(self._part, images, batch):
+            outputs = run(self._session, {self._input: np.ascontiguousarray(fed)})
+            yield {name: without_filling(value, len(fed), used) for name, value in outputs.items()}
 
 
 def by_clarity(answer: Answer) -> Floats:
@@ -89,11 +104,12 @@ def surer(one: Answer, other: Answer, by: Callable[[Answer], Floats] = by_clarit
     """Return how surely the network is surer of `one` than of `other`, the same images treated in another way.
 
     Go by margins where both have the same contrast: they tell more. It is the t statistic of the paired differences:
-    0 is no difference, above 3 hardly chance.
+    0 is no difference or too few rows, above 3 is hardly chance.
     """
     gain = by(one) - by(other)
-    deviation = float(gain.std(ddof=1)) if len(gain) > 1 else 0.0
-    return float(gain.mean() / max(deviation / np.sqrt(len(gain)), LEAST_SCORE))
+    if len(gain) < ROWS_LEAST:
+        return 0.0
+    return float(gain.mean() / max(float(gain.std(ddof=1)) / np.sqrt(len(gain)), LEAST_SCORE))
 
 
 def _before_the_softmax(scores: Floats) -> Floats:

@@ -43,8 +43,16 @@ def _classes(case: Case) -> tuple[npt.NDArray[np.intp], int, str]:
     labels, names = case.sample.labels, case.sample.class_names
     if labels is not None and len(labels):
         of = max(len(names), int(labels.max()) + 1)
-        scored = case.answer().scores.shape[1] if case.probe.scores_classes and not case.is_opaque else of
+        scored = _classes_scored(case) or of
         if int(labels.max()) < scored and (all(name.isdecimal() for name in names) or len(names) == scored):
             return labels.astype(np.intp), scored, "By their labels"
-    answer = case.answer()
-    return answer.classes, answer.scores.shape[1], "As the network sees them"
+    scores = case.scores()
+    return scores.argmax(axis=1), scores.shape[1], "As the network sees them"
+
+
+def _classes_scored(case: Case) -> int | None:
+    """Return how many classes the network scores, None where it cannot be asked."""
+    try:
+        return int(case.scores().shape[1])
+    except NotExamined:
+        return None

@@ -27,6 +27,7 @@ PIECES: Final = 4
 def look(case: Case) -> Look:
     """Compare the images with views of themselves that no network is trained for."""
     pixels, scaling = case.ready()
+    case.scores()  # the statistics of batch norms do not tell foreign photographs from the network's own
     before = case.answer()
     views = {"turned": pixels.transpose(0, 2, 1, 3), "upside_down": pixels[:, ::-1], "in_pieces": _in_pieces(pixels)}
     if pixels.shape[-1] == 3:
@@ -40,7 +41,7 @@ def look(case: Case) -> Look:
         return Look(figures)
     message = (
         f"The network takes little notice whether the images are turned, falsely coloured or in pieces "
-        f"(mean confidence {before.confidence:.2f}): they are likely of another kind than it was trained for."
+        f"(mean confidence {before.confidence or 0:.2f}): they are likely of another kind than it was trained for."
     )
     fix = "Send images like those that the network will see in use. If these are, it was not trained for them."
     return Look(figures, Finding(ailment="out_of_distribution", message=message, fix=fix, recipe=None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,30 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def headless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same filters with a batch norm behind them, and no scores of classes."""
+    path = tmp_path_factory.mktemp("doctor") / "headless.onnx"
+    filters, *_ = _trained()
+    maps = _maps(ready(pictures(400, seed=1)), filters)
+    ones, zeros = np.ones(FILTERS, np.float32), np.zeros(FILTERS, np.float32)
+    weights = {
+        "filters": filters,
+        "scale": ones,
+        "shift": zeros,
+        "mean": maps.mean(axis=(0, 2, 3)).astype(np.float32),
+        "variance": maps.var(axis=(0, 2, 3)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["image", "filters"], ["maps"], name="conv"),
+        helper.make_node("BatchNormalization", ["maps", "scale", "shift", "mean", "variance"], ["even"], name="norm"),
+        helper.make_node("Relu", ["even"], ["seen"], name="relu"),
+    ]
+    output = helper.make_tensor_value_info("seen", TensorProto.FLOAT, ["batch", FILTERS, SIDE - 2, SIDE - 2])
+    onnx.save(_packed(nodes, weights, output), path)
+    return path
+
+
 def _trained() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     generator = np.random.default_rng(0)
     filters = (generator.standard_normal((FILTERS, 3, 3, 3)) / 5).astype(np.float32)
@@ -68,10 +93,14 @@ def _trained() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.ND
 
 
 def _features(inputs: npt.NDArray[np.float32], filters: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    windows = np.lib.stride_tricks.sliding_window_view(inputs, (3, 3), axis=(2, 3))
-    maps = np.maximum(np.einsum("nchwij,fcij->nfhw", windows, filters, optimize=True), 0)
+    maps = np.maximum(_maps(inputs, filters), 0)
     trimmed = maps[:, :, : SIDE - 4, : SIDE - 4].reshape(len(maps), FILTERS, 3, POOLED, 3, POOLED)
     return np.asarray(trimmed.mean(axis=(3, 5)).reshape(len(maps), -1), np.float64)
+
+
+def _maps(inputs: npt.NDArray[np.float32], filters: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    windows = np.lib.stride_tricks.sliding_window_view(inputs, (3, 3), axis=(2, 3))
+    return np.asarray(np.einsum("nchwij,fcij->nfhw", windows, filters, optimize=True))
 
 
 def _model(
@@ -93,13 +122,15 @@ def _model(
         "to": np.array([SIDE - 4, SIDE - 4]),
         "axes": np.array([2, 3]),
     }
-    graph = helper.make_graph(
-        nodes,
-        "four kinds of picture",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", CLASSES])],
-        [numpy_helper.from_array(values, name) for name, values in weights.items()],
-    )
+    return _packed(nodes, weights, helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", CLASSES]))
+
+
+def _packed(
+    nodes: list[onnx.NodeProto], weights: dict[str, npt.NDArray[Any]], output: onnx.ValueInfoProto
+) -> onnx.ModelProto:
+    taken = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])
+    tensors = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    graph = helper.make_graph(nodes, "four kinds of picture", [taken], [output], tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 

@@ -136,6 +136,17 @@ def test_a_network_without_class_scores_is_told_what_cannot_be_examined(network:
     assert (report.findings, report.confidence) == ((), None)
 
 
+@pytest.mark.parametrize("name", [None, "not scaled", "scaled twice", "not normalised", "blue first", "reshaped"])
+def test_batch_norms_tell_what_no_scores_can(headless: Path, save: Save, name: str | None) -> None:
+    ailment, harm, preprocess = HARMED_PIXELS[name] if name else (None, lambda pixels: pixels, {})
+
+    report = see(headless, save(np.ascontiguousarray(harm(pictures(128, seed=650)))), **preprocess)
+
+    assert ailments(report) == ([ailment] if ailment else [])
+    unseen = {check.ailment for check in report.checks if check.verdict == "not examined"}
+    assert unseen == {"class_imbalance", "out_of_distribution"}
+
+
 def test_a_recipe_of_the_other_layout_is_told(network: Path, save: Save) -> None:
     report = see(network, save(pictures(COUNT, seed=700)), layout="NHWC")
 
