@@ -129,7 +129,8 @@ def _choose(subject: Subject, made: Sequence[Candidate]) -> tuple[Choice, Verdic
         return choice, judge_front(target, found, choice)
     (one,) = made
     before = cost(subject.upload, subject.image_shapes)
-    return ONE, judge(target, one.latency, before, one.cost, len(one.plan.units), one.fidelity)
+    units, groups = len(one.plan.units), len(one.plan.narrowings)
+    return ONE, judge(target, one.latency, before, one.cost, units, one.fidelity, groups)
 
 
 def _network(subject: Subject, chosen: Candidate, verdict: Verdict) -> Model:
@@ -168,7 +169,7 @@ def _deliver(
         fidelity=chosen.fidelity,
         data=subject.data,
         units=decisions(decided.all_units, decided.ledger, chosen.plan, gained=gained),
-        groups=group_decisions(decided.all_groups, decided.ledger, chosen.plan, gained=gained),
+        groups=group_decisions(decided.all_groups, decided.staying, decided.ledger, chosen.plan, gained=gained),
         unruled=decided.unruled,
         recovery=chosen.recovery,
         candidates=tuple(_account(made[place], file, place == choice.model) for file, place in files.items()),

@@ -29,6 +29,7 @@ def judge(
     after: Cost,
     units_cut: int,
     fidelity: Fidelity | None,
+    groups_narrowed: int = 0,
 ) -> Verdict:
     """Judge what was measured; a result that is not surely faster is no gain, whatever else it reached."""
     ratio = latency.ratio
@@ -39,7 +40,8 @@ def judge(
     if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
         return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}. It takes {speed}.")
     if reached:
-        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, with {_units(units_cut)} fewer.")
+        gone = _gone(units_cut, groups_narrowed)
+        return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, with {gone}.")
     return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; it takes {speed}.")
 
 
@@ -115,6 +117,14 @@ def _reached(
             return after.parameters <= ratio * before.parameters, f"{ratio:g} of the parameters"
         case Units(units=count):
             return units_cut >= count, f"{_units(count)} fewer"
+
+
+def _gone(units_cut: int, groups_narrowed: int) -> str:
+    """Say what the network lacks: units, channels of groups, or both."""
+    narrower = f"{groups_narrowed} {'group' if groups_narrowed == 1 else 'groups'} narrower"
+    if not groups_narrowed:
+        return f"{_units(units_cut)} fewer"
+    return f"{_units(units_cut)} fewer and {narrower}" if units_cut else narrower
 
 
 def _units(count: int) -> str:

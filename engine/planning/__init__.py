@@ -10,7 +10,15 @@ from engine.planning.front import plan_front
 from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, best_plan, plan_cuts
 from engine.planning.pools import pools
-from engine.planning.removable import narrowable, normed, removable, require_known, require_some, whole_blocks
+from engine.planning.removable import (
+    narrowable,
+    normed,
+    reasons_to_stay,
+    removable,
+    require_known,
+    require_some,
+    whole_blocks,
+)
 
 __all__ = [
     "FRONT_SPARE",
@@ -26,6 +34,7 @@ __all__ = [
     "plan_cuts",
     "plan_front",
     "pools",
+    "reasons_to_stay",
     "removable",
     "require_known",
     "require_some",

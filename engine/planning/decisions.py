@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.graph.channels.groups import Group
-from engine.graph.cuts import Narrowing, narrowings_in, units_in
-from engine.graph.units import Unit, contains
+from engine.graph.cuts import Narrowing, contains, narrowings_in, units_in
+from engine.graph.units import Unit
 from engine.planning.ledger import Ledger
 from engine.planning.plans import Plan
 from engine.report import GroupDecision, UnitDecision
@@ -52,34 +52,44 @@ def _reason_to_stay(unit: Unit, ledger: Ledger) -> str:
     )
 
 
-def group_decisions(groups: Sequence[Group], ledger: Ledger, plan: Plan, *, gained: bool) -> tuple[GroupDecision, ...]:
-    """Return the report's line on every group of channels that was looked at."""
+def group_decisions(
+    groups: Sequence[Group], staying: Mapping[str, str], ledger: Ledger, plan: Plan, *, gained: bool
+) -> tuple[GroupDecision, ...]:
+    """Return the report's line on every group of channels; `staying` says of those that may not go why, by name."""
     steps: dict[str, list[Narrowing]] = {group.name: [] for group in groups}
     for step in narrowings_in(ledger.cuts):
         steps[step.group].append(step)
     chosen = {step.group: step for step in plan.narrowings}
-    return tuple(_group(group, steps[group.name], chosen.get(group.name), ledger, gained) for group in groups)
-
-
-def _group(
-    group: Group, steps: Sequence[Narrowing], chosen: Narrowing | None, ledger: Ledger, gained: bool
-) -> GroupDecision:
-    told = chosen or (steps[0] if steps else None)
-    return GroupDecision(
-        name=group.name,
-        channels=group.size,
-        kept=chosen.kept if chosen is not None and gained else group.size,
-        recoverability=None if told is None else ledger.harm[told.name],
-        latency_share=None if told is None else ledger.shares[told.name],
-        reason=_group_reason(steps, chosen, gained),
+    return tuple(
+        _group(
+            group,
+            chosen.get(group.name) or next(iter(steps[group.name]), None),
+            ledger,
+            is_cut=group.name in chosen and gained,
+            reason=staying.get(group.name) or _group_reason(steps[group.name], ledger, plan, gained),
+        )
+        for group in groups
     )
 
 
-def _group_reason(steps: Sequence[Narrowing], chosen: Narrowing | None, gained: bool) -> str:
+def _group(group: Group, told: Narrowing | None, ledger: Ledger, *, is_cut: bool, reason: str) -> GroupDecision:
+    return GroupDecision(
+        name=group.name,
+        channels=group.size,
+        kept=told.kept if told is not None and is_cut else group.size,
+        recoverability=None if told is None else ledger.harm[told.name],
+        latency_share=None if told is None else ledger.shares[told.name],
+        reason=reason,
+    )
+
+
+def _group_reason(steps: Sequence[Narrowing], ledger: Ledger, plan: Plan, gained: bool) -> str:
     if not steps:
-        return "it is too narrow for the width grid, or the recipe keeps it"
-    if chosen is None:
-        return "others save enough with less harm"
-    if not gained:
-        return "its loss was tried with others, and the network was not surely faster"
-    return "among the least harmful set that saves enough"
+        return "it is too narrow for the width grid, or the method cannot rank its channels"
+    if set(steps) & set(plan.narrowings):
+        tried = "its loss was tried with others, and the network was not surely faster"
+        return "among the least harmful set that saves enough" if gained else tried
+    if gained and any(contains(unit, steps[0]) for unit in plan.units):
+        return "it lies inside a unit that goes"
+    unsure = all(ledger.savings[step.name] <= 0 for step in steps)
+    return "its saving is not surely above zero" if unsure else "others save enough with less harm"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import TargetInfeasible
-from engine.graph.cuts import Cut, contains, remove
+from engine.graph.cuts import Cut, Narrowing, channels_in, contains, remove, units_in
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.units import Unit
@@ -85,17 +85,16 @@ def open_ledger(
 ) -> Ledger:
     """Return what each cut saves in the target's currency, and how much is needed. Raises TargetInfeasible.
 
-    Shares are of the plain form's latency, which is `plain_ratio` of the upload's; targets are of the upload's.
-
-    Where none surely saves any time, each counts for what it may save: several together are measured more surely
-    than one, and if nothing comes of it the job says so.
+    Shares are of the plain form's latency, which is `plain_ratio` of the upload's; targets are of the upload's. Where
+    none surely saves any time, each counts for what it may save: several together are measured more surely than one,
+    and if nothing comes of it the job says so.
     """
     needed = needed_for(target, original_ms, plain_ratio)
     savings = savings_in(target, model, cuts, shares, image_shapes)
     if isinstance(target, IN_TIME) and not any(savings.values()):
         savings = {cut.name: max(shares[cut.name].high, 0.0) for cut in cuts}
     ledger = Ledger(tuple(cuts), harm, shares, savings, needed)
-    _require_feasible(ledger, target, original_ms)
+    _require_feasible(ledger, target, original_ms, plain_ratio)
     return ledger
 
 
@@ -171,17 +170,36 @@ def _without(model: Model, cut: Cut) -> Model:
     return merge(left) if isinstance(cut, Unit) and cut.kind == "activation" else left
 
 
-def _require_feasible(ledger: Ledger, target: Target, original_ms: float) -> None:
+def _require_feasible(ledger: Ledger, target: Target, original_ms: float, plain_ratio: float) -> None:
     reach = ledger.saving_of(most(ledger.candidates()))
     if reach > 0 and reach >= ledger.needed:
         return
     key = next(iter(target.model_fields_set - {"min_agreement"}), "latency_ratio")
-    nearest = {"latency_ms": f"{original_ms * (1 - reach):.3g}", "units": f"{reach:g}"}.get(key, f"{1 - reach:.2f}")
-    unsure = sum(share.low <= 0 for share in ledger.shares.values()) if isinstance(target, IN_TIME) else 0
+    left = (1 - reach) * (plain_ratio if isinstance(target, IN_TIME) else 1)
+    nearest = {"latency_ms": f"{original_ms * left:.3g}", "units": f"{reach:g}"}.get(key, f"{left:.2f}")
+    unsure = _unsure(ledger) if isinstance(target, IN_TIME) else 0
     and_some = f" ({unsure} of them nothing that is surely above zero)" if unsure else ""
     raise TargetInfeasible(
-        f"The target asks to save {ledger.needed:.3g}; all {len(ledger.cuts)} possible cuts save {reach:.3g}"
+        f"The target asks to save {ledger.needed:.3g}; {_all_of(ledger.cuts)} save {reach:.3g}"
         f"{and_some}. "
         f'The furthest that this network can go is "{key}": {nearest}.',
         where=f"target.{key}",
     )
+
+
+def _unsure(ledger: Ledger) -> int:
+    """Return how many units, and groups at whatever width, save nothing that is surely above zero."""
+    sure = {_what(cut) for cut in ledger.cuts if ledger.shares[cut.name].low > 0}
+    return len({_what(cut) for cut in ledger.cuts} - sure)
+
+
+def _what(cut: Cut) -> tuple[type, str]:
+    return (Unit, cut.name) if isinstance(cut, Unit) else (Narrowing, cut.group)
+
+
+def _all_of(cuts: Sequence[Cut]) -> str:
+    """Say what all that could go is: of each group only one width can."""
+    units, groups = len(units_in(cuts)), len(channels_in(cuts))
+    parts = [f"all {units} possible cuts"] if units or not groups else []
+    parts += [f"{'1 group' if groups == 1 else f'{groups} groups'} at the narrowest"] if groups else []
+    return " and ".join(parts)

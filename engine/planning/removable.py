@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from engine.errors import NothingToCut, RecipeInvalid
 from engine.graph.channels.groups import Group
-from engine.graph.channels.readings import is_affordable, touches
+from engine.graph.channels.readings import find_readings, is_affordable, touches
 from engine.graph.channels.scales import group_scales, norm_scales
 from engine.graph.features import find_features
 from engine.graph.model import Model
@@ -21,17 +21,27 @@ def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
 
 
 def narrowable(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> list[Group]:
-    """Return the groups that may be narrowed: their readers are linear layers that can be refitted.
+    """Return the groups that may be narrowed: their readers are linear layers that can be refitted."""
+    staying = reasons_to_stay(model, groups, keep)
+    return [group for group in groups if group.name not in staying]
+
+
+def reasons_to_stay(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> dict[str, str]:
+    """Return, by the name of each group that may not be narrowed, why that is so.
 
     Groups whose channels the features are made of stay: what is cut is compared by those.
     """
     features = find_features(model)
     compared = (*features.values, *features.logits)
-    return [
-        group
-        for group in groups
-        if group.name not in keep and not touches(group, compared) and is_affordable(model, group)
-    ]
+    reasons: dict[str, str] = {}
+    for group in groups:
+        if group.name in keep:
+            reasons[group.name] = "the recipe keeps it"
+        elif touches(group, compared):
+            reasons[group.name] = "what the network says is compared by it"
+        elif not is_affordable(model, group):
+            reasons[group.name] = find_readings(model, group)[1] or "a layer that sums over it is too large to refit"
+    return reasons
 
 
 def normed(plain: Model, groups: Sequence[Group]) -> list[Group]:
@@ -71,7 +81,8 @@ def require_some(cuts: Collection[str], units: Sequence[Unit], groups: Sequence[
 _LACKING = {
     "units": "no residual branch whose shortcut is the identity, no run of layers that keeps its shape and no "
     "activation without which two layers are one, so nothing can be left out whole",
-    "channels": "no group of channels that linear layers alone sum over, so no layer can be made narrower",
+    "channels": "no group of channels that linear layers alone sum over and that is wider than what this machine "
+    "computes at once, so no layer can be made narrower",
 }
 _SEND = "Send a network with such parts: ResNet, MobileNetV2, EfficientNet, RegNet, ConvNeXt, ViT and their kin."
 

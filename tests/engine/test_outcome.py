@@ -49,6 +49,24 @@ def test_what_was_measured_decides(target: OneNetwork, ratio: float, expected: O
     assert f"{ratio:.2f}" in verdict.summary
 
 
+@pytest.mark.parametrize(
+    ("units", "groups", "said"),
+    [
+        (2, 0, "with 2 units fewer."),
+        (1, 1, "with 1 unit fewer and 1 group narrower."),
+        (0, 3, "with 3 groups narrower."),
+        (2, 3, "with 2 units fewer and 3 groups narrower."),
+    ],
+)
+def test_what_is_met_says_what_went(units: int, groups: int, said: str) -> None:
+    target = LatencyRatio(latency_ratio=0.7)
+
+    verdict = judge(target, timed(0.69), BEFORE, AFTER, units_cut=units, fidelity=None, groups_narrowed=groups)
+
+    assert verdict.outcome is Outcome.TARGET_MET
+    assert verdict.summary.endswith(said)
+
+
 @pytest.mark.parametrize(("fidelity", "met"), [(agreeing(0.96), True), (agreeing(0.94), False), (None, False)])
 def test_a_floor_holds_only_where_it_was_measured(fidelity: Fidelity | None, met: bool) -> None:
     target = LatencyRatio(latency_ratio=0.7, min_agreement=0.95)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ def test_widths_are_multiples_of_the_grid_and_fewer_than_the_group(size: int, mu
     assert all(step.kept % multiple == 0 and 0 < step.kept < size for step in steps)
     assert [step.kept for step in steps] == sorted({step.kept for step in steps}, reverse=True)
     assert len(steps) <= len(GONE)
-    assert all(contains(narrow, wide) for wide, narrow in zip(steps, steps[1:], strict=False))
+    assert all(contains(narrow, wide) for wide, narrow in pairwise(steps))
     assert [step.name for step in steps] == [f"g: {step.kept} of {size}" for step in steps]
     if steps and size >= 8 * multiple:
         wanted = [size * (1 - part) for part in GONE]
@@ -60,7 +61,7 @@ def test_ranked_widths_lose_what_goes_first_and_more_when_narrower(seed: int) ->
         assert (step.name, step.kept) == (old.name, old.kept)
         assert set(step.channels) == set(order[: 48 - step.kept])
         assert list(step.channels) == sorted(step.channels)
-    assert all(contains(narrow, wide) for wide, narrow in zip(steps, steps[1:], strict=False))
+    assert all(contains(narrow, wide) for wide, narrow in pairwise(steps))
 
 
 def made_up(fit: Array, check: Array, weights: Array) -> Sum:
