@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
 from core.tables import Job, JobState
@@ -62,9 +62,14 @@ def kind_of(recipe: Mapping[str, Any], device: str, *, has_images: bool) -> str:
     return f"{device} {shape} {method.get('name', 'auto')} {'images' if has_images else 'drawn'}"[:80]
 
 
-def forecast_for(session: Session, job: Job) -> dict[str, Any]:
-    """Return what past jobs of the project say of this one, to be kept with its row."""
-    columns = (Job.model_id, Job.running_at, Job.finished_at, Job.eta_samples)
+def forecast_for(session: Session, job: Job, *, with_samples: bool = True) -> dict[str, Any]:
+    """Return what past jobs of the project say of this one, to be kept with its row.
+
+    How far estimates erred is learnt `with_samples`; a job that only waits has no estimate to correct, and a
+    submission should not read so much.
+    """
+    samples_read = Job.eta_samples if with_samples else null()
+    columns = (Job.model_id, Job.running_at, Job.finished_at, samples_read)
     alike = (Job.project_id == job.project_id, Job.kind == job.kind, Job.state == JobState.SUCCEEDED)
     found = session.execute(select(*columns).where(*alike).order_by(Job.id.desc()).limit(HISTORY_JOBS))
     past = [

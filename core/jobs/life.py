@@ -66,7 +66,7 @@ def submit(
         cancel_requested=False,
         pause_requested=False,
     )
-    job.forecast = forecast_for(session, job)
+    job.forecast = forecast_for(session, job, with_samples=False)
     session.add(job)
     session.flush()  # labels, event and bell refer to the row
     session.add_all(
