@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.depth.draw import draw
-from benchmarks.depth.sources import NETWORKS as SOURCES
 from benchmarks.networks import NETWORKS, load_network
 from benchmarks.peers.practise.mimicry import Images
 from benchmarks.peers.practise.recipe import PUBLISHED_STEPS, recoverability
 from benchmarks.record import Machine, keep, machine
+from benchmarks.trained.draw import draw
+from benchmarks.trained.sources import NETWORKS as SOURCES
 from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.data.splits import split

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from benchmarks.depth.cases import KINDS, Case, Grid, cases
 from benchmarks.depth.cells import cells
-from benchmarks.depth.memory import Memory, Row, digest, engine_tree
 from benchmarks.depth.plot import plot
 from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
-from benchmarks.depth.sources import CACHE, NETWORKS, find_network
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
+from benchmarks.trained.memory import Memory, Row, digest, engine_tree
+from benchmarks.trained.sources import CACHE, NETWORKS, find_network
 
 JUDGED_SECONDS = 90
 """What drawing and judging take beside a job, where nothing is known of its like."""

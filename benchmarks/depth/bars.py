@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.depth.cells import MISSED_BY, Cell, Key, duel
-from benchmarks.depth.memory import Row
+from benchmarks.trained.memory import Row
 
 Found = Mapping[Key, Cell]
 

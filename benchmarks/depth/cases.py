@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from benchmarks.depth.sources import NETWORKS
+from benchmarks.trained.sources import NETWORKS
 
 KINDS = {
     "job": "a job as a user would send it",

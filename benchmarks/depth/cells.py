@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.depth.judge import unpack
-from benchmarks.depth.memory import Row
-from benchmarks.depth.pooled import pooled_difference
+from benchmarks.trained.judge import unpack
+from benchmarks.trained.memory import Row
+from benchmarks.trained.pooled import pooled_difference
 from engine.report import Interval
 
 Key = tuple[str, str, int, float]

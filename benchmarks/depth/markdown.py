@@ -1,16 +1,8 @@
-"""Markdown of numbers: tables, values with their spread over seeds, differences with their interval."""
+"""A cell's numbers in words: its name, and values with their spread over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from benchmarks.depth.cells import Cell
-from engine.report import Interval
-
-
-def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return a table, line by line."""
-    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
 
 
 def spread(cell: Cell, name: str, digits: int) -> str:
@@ -20,15 +12,6 @@ def spread(cell: Cell, name: str, digits: int) -> str:
     return mean if least == most else f"{mean} ({least} to {most})"
 
 
-def signed(points: Interval) -> str:
-    """Write a difference in points with its interval."""
-    return f"{points.value:+.2f} ({points.low:+.2f} to {points.high:+.2f})"
-
-
 def name_of(cell: Cell) -> list[str]:
     """Return the first three cells of a line: network, number of images, asked ratio."""
     return [cell.model, str(cell.images), f"{cell.ratio:g}"]
-
-
-def _line(row: Sequence[str]) -> str:
-    return f"| {' | '.join(text.replace('|', '/').replace(chr(10), ' ') for text in row)} |"

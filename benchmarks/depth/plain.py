@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.depth.judge import images_to_test_on, top1_hits
+from benchmarks.trained.judge import images_to_test_on, top1_hits
 from engine.formats import load
 from engine.graph.folds import fold
 from engine.graph.merges import merge

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.depth.memory import Row
+from benchmarks.trained.memory import Row
 
 PUBLISHED_STEPS = 2000
 """Of scoring each unit, and of the fine-tuning: all of the published scripts."""

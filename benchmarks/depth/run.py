@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.depth.cases import Case
-from benchmarks.depth.child import Ended, run_module
-from benchmarks.depth.draw import draw, draw_imbalanced
-from benchmarks.depth.judge import judge, judge_front
-from benchmarks.depth.memory import Row
 from benchmarks.depth.plain import top1_of_plain_drop
-from benchmarks.depth.sources import NETWORKS, Pictures
+from benchmarks.trained.child import Ended, run_module
+from benchmarks.trained.draw import draw, draw_imbalanced
+from benchmarks.trained.judge import judge, judge_front
+from benchmarks.trained.memory import Row
+from benchmarks.trained.sources import NETWORKS, Pictures
 from engine.recipe import Recipe
 
 FRONT_OF = 8

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.depth.cases import Case, parent
-from benchmarks.depth.memory import Memory, Row, engine_tree
 from benchmarks.depth.run import Task, run
+from benchmarks.trained.memory import Memory, Row, engine_tree
 
 Files = Mapping[str, tuple[Path, str]]  # model -> its file and digest
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.depth.bars import bars
 from benchmarks.depth.cells import Cell, Key, cells, duel
-from benchmarks.depth.markdown import lines, name_of, signed, spread
-from benchmarks.depth.memory import Row
+from benchmarks.depth.markdown import name_of, spread
+from benchmarks.markdown import lines, signed
+from benchmarks.trained.memory import Row
 
 PEERS = {"practise": "PRACTISE", "l1-filters": "L1 filters"}
 

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.depth.sources import CACHE, NETWORKS, find_network
 from benchmarks.record import keep, machine
 from benchmarks.timing.beside import LOADS, busy
 from benchmarks.timing.contract import Contract, Row, Trial
 from benchmarks.timing.table import tables
+from benchmarks.trained.sources import CACHE, NETWORKS, find_network
 from engine.recipe import Deploy
 
 MODELS = ("cifar10-resnet56", "cifar10-resnet20", "imagenet-efficientnet-lite0", "mobilenet-like")

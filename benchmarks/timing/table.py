@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.depth.bars import honest
-from benchmarks.depth.markdown import lines
+from benchmarks.markdown import lines
 
 MEDIAN_MAX, P95_MAX, AGAIN_MAX = 0.05, 0.10, 0.03
 HONEST_LEAST = 0.95

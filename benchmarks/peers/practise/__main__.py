@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.depth.draw import draw
-from benchmarks.depth.judge import accuracy, hits_of_original, images_to_test_on, top1_hits
-from benchmarks.depth.sources import NETWORKS as SOURCES
-from benchmarks.depth.sources import find_network
 from benchmarks.networks import NETWORKS
 from benchmarks.peers.practise.practise import Practise, PractiseResult
 from benchmarks.peers.practise.recipe import PUBLISHED_STEPS, BlockScore, Scores, Seconds
+from benchmarks.trained.draw import draw
+from benchmarks.trained.judge import accuracy, hits_of_original, images_to_test_on, top1_hits
+from benchmarks.trained.sources import NETWORKS as SOURCES
+from benchmarks.trained.sources import find_network
 from engine.data.calibration import load_images
 from engine.graph.model import TensorInfo
 from engine.recipe import Deploy

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.depth.judge import Hits, accuracy
+from benchmarks.trained.judge import Hits, accuracy
 
 PICTURES = 400
 

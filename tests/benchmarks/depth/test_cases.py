@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.depth.cases import KINDS, Grid, cases, parent
-from benchmarks.depth.sources import NETWORKS
+from benchmarks.trained.sources import NETWORKS
 
 GRID = Grid(list(NETWORKS), list(KINDS), [500, 50, 0], [0.7, 0.8], [0.7], [0, 1, 2])
 

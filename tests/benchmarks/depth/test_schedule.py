@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.depth import schedule
 from benchmarks.depth.cases import Case, Grid, cases, parent
-from benchmarks.depth.memory import Row
 from benchmarks.depth.run import Task
 from benchmarks.depth.schedule import in_order, shares_of_cores
+from benchmarks.trained.memory import Row
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])

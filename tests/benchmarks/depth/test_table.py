@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.depth.bars import bars
 from benchmarks.depth.cells import cells, duel
-from benchmarks.depth.memory import Row
 from benchmarks.depth.plot import plot
 from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.table import tables
+from benchmarks.trained.memory import Row
 from tests.benchmarks.depth.a_row import row
 
 PEER = {"kind": "practise", "cpu_seconds": 600.0, "cpu_seconds_published": 6000.0}

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.depth.sources import Pictures, reserved
+from benchmarks.trained.sources import Pictures, reserved
 
 IMBALANCE = 10
 """In an imbalanced draw, half of the classes come so many times as often as the others."""

@@ -7,11 +7,18 @@ import json
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from benchmarks.depth.cases import Case
+from typing import Any, ClassVar, Protocol
 
 Row = dict[str, Any]
+
+ALIKE = ("model", "kind", "images", "cores")
+"""What cases that take about as long have in common."""
+
+
+class Case(Protocol):
+    """A frozen dataclass whose fields are plain: all that tells one case from another."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class Memory:
@@ -20,8 +27,8 @@ class Memory:
     Uncommitted code of the engine leaves no row behind, and finds none.
     """
 
-    def __init__(self, file: Path, engine: str) -> None:
-        self._file, self.engine = file, engine
+    def __init__(self, file: Path, engine: str, alike: tuple[str, ...] = ALIKE) -> None:
+        self._file, self.engine, self._alike = file, engine, alike
         lines = file.read_text().splitlines() if file.exists() else []
         self.rows: list[Row] = [json.loads(line) for line in lines]
 
@@ -43,8 +50,7 @@ class Memory:
 
     def seconds(self, case: Case) -> float | None:
         """Return how long such a case took, on average over whatever is remembered of its like."""
-        alike = ("model", "kind", "images", "cores")
-        took = [row["case_seconds"] for row in self.rows if all(row[key] == getattr(case, key) for key in alike)]
+        took = [row["case_seconds"] for row in self.rows if all(row[key] == getattr(case, key) for key in self._alike)]
         return sum(took) / len(took) if took else None
 
 

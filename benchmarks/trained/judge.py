@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.depth.draw import all_to_test_on
-from benchmarks.depth.sources import NETWORKS
+from benchmarks.trained.draw import all_to_test_on
+from benchmarks.trained.sources import NETWORKS
 from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.formats import load

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.depth.cases import Case
-from benchmarks.depth.memory import Memory
+from benchmarks.trained.memory import Memory
 
 CASE = Case("cifar10-resnet20", "job", 50, 0.7, 0, 8, 1, 2, 285.0)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.depth.judge import Hits, pack, unpack
-from benchmarks.depth.pooled import pooled_difference
+from benchmarks.trained.judge import Hits, pack, unpack
+from benchmarks.trained.pooled import pooled_difference
 from engine.measure.statistics import paired_difference
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.depth.draw import all_to_test_on, draw, draw_imbalanced, picture_names
-from benchmarks.depth.sources import Pictures
+from benchmarks.trained.draw import all_to_test_on, draw, draw_imbalanced, picture_names
+from benchmarks.trained.sources import Pictures
 
 SAMPLE = Pictures("sample.zip", reserved=10)
 
