@@ -46,7 +46,10 @@ QUICK: dict[str, Any] = {"budget_seconds": 10, "deploy": {"batch": 2}, "target":
 
 
 class HurriedClock(Clock):
-    """Gives every measurement a twentieth of what it would have."""
+    """Gives every measurement a twentieth of what it would have, and never runs out: a busy machine decides nothing."""
+
+    def left(self) -> float:
+        return super().left() + 600
 
     def part(self, share: float, at_most_seconds: float) -> float:
         return super().part(share / 20, at_most_seconds)
