@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Threads that wait asleep: beside other programs, PyTorch is several times faster so.
 export OMP_WAIT_POLICY := PASSIVE
+# The tests wait for servers and for children half of their time. Each process has servers of its own and about 2 GiB.
+TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fix serve migrate bench up browser clean
@@ -25,8 +27,11 @@ demo: setup ## train, prune and measure a small network; or MODEL=my.onnx [CALIB
 	  $(if $(MODEL),--model '$(MODEL)') $(if $(CALIBRATION),--calibration '$(CALIBRATION)') \
 	  $(if $(TARGET),--target '$(TARGET)') $(if $(RECIPE),--recipe '$(RECIPE)')
 
+# One thread each. And what a child has compiled, the next one finds: tests start a hundred.
+test: export OMP_NUM_THREADS := 1
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup browser ## run every test, with real servers; some only: make test ONLY="tests/core -k lease"
-	$(BIN)/python -m pytest $(ONLY)
+	$(BIN)/python -m pytest $(or $(ONLY),-n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder)
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff format --check .
