@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import text
 
 from app.audit import __main__ as command
-from core.db import Database
+from core.audit import Deed, append
+from core.db import Database, open_database
+from core.keys import load_pepper
 from core.settings import Settings
-from tests.app.running import Service, assert_problem, make_job, make_model, put_file, running_service
+from core.tables import DEFAULT_ORGANIZATION_ID
+from tests.app.running import Service, assert_problem, make_job, make_model, put_file
 
 
 def entries_of(client: httpx2.Client, **asked: Any) -> list[dict[str, Any]]:
@@ -85,13 +88,15 @@ def test_a_token_of_no_page_is_refused(client: httpx2.Client, token: str) -> Non
 
 
 @pytest.fixture
-def a_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Database, httpx2.Client]]:
-    """A service's database with some entries, which the command will look at."""
-    with running_service(settings) as running, running.client() as client:
-        for number in range(5):
-            client.post("/v1/projects", json={"name": f"p{number}"})
-        monkeypatch.setattr(command, "settings", lambda: settings)
-        yield running.database, client
+def a_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database with entries of one key, on either server, which the command will look at."""
+    database, pepper = open_database(settings), load_pepper(settings)
+    for number in range(6):
+        deed = Deed("key_x", "x", "POST /v1/jobs", f"/v1/jobs/{number}", address="127.0.0.1")
+        database.do(lambda session, deed=deed: append(session, DEFAULT_ORGANIZATION_ID, deed, pepper))
+    monkeypatch.setattr(command, "settings", lambda: settings)
+    yield database
+    database.close()
 
 
 def tamper(database: Database, *statements: str) -> None:
@@ -131,9 +136,9 @@ def tamper(database: Database, *statements: str) -> None:
     ],
 )
 def test_the_command_finds_what_was_done_to_the_rows(
-    a_log: tuple[Database, httpx2.Client], capsys: pytest.CaptureFixture[str], statements: list[str], said: str
+    a_log: Database, capsys: pytest.CaptureFixture[str], statements: list[str], said: str
 ) -> None:
-    tamper(a_log[0], *statements)
+    tamper(a_log, *statements)
 
     status = command.main([])
 
@@ -141,9 +146,8 @@ def test_the_command_finds_what_was_done_to_the_rows(
     assert status == (1 if statements else 0)
 
 
-def test_a_kept_end_tells_of_a_log_that_was_put_back(
-    a_log: tuple[Database, httpx2.Client], capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("a_log")
+def test_a_kept_end_tells_of_a_log_that_was_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     """An older copy of the whole database is whole in itself."""
     command.main([])
     known = capsys.readouterr().out.rpartition(" ")[2].strip()
@@ -154,17 +158,22 @@ def test_a_kept_end_tells_of_a_log_that_was_put_back(
 
 
 def test_pages_that_were_kept_are_checked_without_a_database(
-    a_log: tuple[Database, httpx2.Client], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client, kept = a_log[1], tmp_path / "audit.jsonl"
-    pages = [client.get("/v1/audit", params={"page_size": 3}).text]
-    token = json.loads(pages[0])["next_page_token"]
-    pages.append(client.get("/v1/audit", params={"page_size": 3, "page_token": token}).text)
+    kept, asked, pages = tmp_path / "audit.jsonl", {"page_size": "3"}, []
+    with service.client() as client:
+        while "page_token" not in asked or asked["page_token"]:
+            pages.append(client.get("/v1/audit", params=asked).text)
+            asked["page_token"] = json.loads(pages[-1])["next_page_token"] or ""
 
     kept.write_text("\n".join(pages))
     assert command.main(["--file", str(kept)]) == 0
     kept.write_text("\n".join(pages).replace("127.0.0.1", "127.0.0.2", 1))
-    whole = command.main(["--file", str(kept)])
+    changed = command.main(["--file", str(kept)])
+    kept.write_text("\n".join([pages[0], *pages[2:]]))
+    cut = command.main(["--file", str(kept)])
 
-    assert whole == 1
-    assert "was changed" in capsys.readouterr().out
+    assert len(pages) > 2
+    assert (changed, cut) == (1, 1)
+    assert "was changed" in (said := capsys.readouterr().out)
+    assert "are missing" in said

@@ -16,7 +16,7 @@ from core.ids import new_id
 from core.queries import job_statement, jobs_page_statement
 from core.tables import Blob, Job, Project, StoredModel
 
-SEEDS = range(8)
+SEEDS = range(6)
 
 
 def add_project(database: Database, project_id: str, **limits: int | None) -> None:
