@@ -40,7 +40,7 @@ FileName = Annotated[
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 LabelValue = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
 LabelFilter = Annotated[
-    list[Annotated[str, StringConstraints(pattern=r"^[^=]+=", max_length=401)]] | None,
+    list[Annotated[str, StringConstraints(pattern=r"^[^=]+=", max_length=401), AfterValidator(_printable)]] | None,
     Query(max_length=32, description="`name=value`; of several, all must fit.", examples=[["team=vision"]]),
 ]
 Labels = Annotated[dict[Name, LabelValue], Field(max_length=32)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -12,6 +12,9 @@ from app.words import Labels
 from core.tables import JobState
 from engine.recipe import Recipe, Strict
 from engine.report import Outcome
+
+LAST_DEADLINE = datetime(9000, 1, 1, tzinfo=UTC)
+"""The last days of the calendar have no equivalent in other time zones."""
 
 Priority = Annotated[
     int, Field(ge=-100, le=100, description="Among the project's own jobs, more is sooner; projects take turns.")
@@ -26,7 +29,7 @@ class JobRequest(Strict):
     recipe: Recipe = Recipe()
     labels: Labels = Field(default_factory=dict, description="Yours to choose; the list of jobs can be asked by them.")
     priority: Priority = 0
-    deadline: AwareDatetime | None = Field(
+    deadline: Annotated[AwareDatetime, Field(lt=LAST_DEADLINE)] | None = Field(
         default=None, description="A job that no worker has begun by then ends as `expired`, with `deadline-passed`."
     )
 

@@ -110,6 +110,17 @@ def test_a_deadline_is_shown_and_must_be_still_to_come(client: httpx2.Client) ->
     assert_problem(zoneless, 422, "validation-failed")
 
 
+def test_what_no_database_could_hold_is_refused_before(any_client: httpx2.Client) -> None:
+    model_id = make_model(any_client)
+
+    for moment in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "soon", 1e300, [], True):
+        refused = any_client.post("/v1/jobs", json={"model_id": model_id, "deadline": moment})
+        assert_problem(refused, 422, "validation-failed")
+    for label in ("", "=", "=x", "a", "a=\0", "a\0=", "a=" + "x" * 400):
+        assert_problem(any_client.get("/v1/jobs", params={"label": label}), 422, "validation-failed")
+    assert any_client.get("/v1/jobs?label=%ED%A0%80=1").json()["jobs"] == []  # half of a pair
+
+
 def test_a_list_by_labels_has_pages_of_its_own(client: httpx2.Client) -> None:
     model_id = make_model(client)
     made = [make_job(client, model_id, labels={"team": "vision", "n": str(number)})["id"] for number in range(3)]
