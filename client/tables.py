@@ -116,7 +116,8 @@ def _fidelity_rows(fidelity: Mapping[str, Any] | None) -> Iterable[_Row]:
         yield f"accuracy ({accuracy['images']} images)", f"{old['value']:.3f}", f"{new['value']:.3f}", "", _span(new)
     images = f" ({fidelity['images']} images)" if fidelity else ""
     value, span = (f"{agreement['value']:.3f}", _span(agreement)) if agreement else (UNKNOWN, "")
-    yield f"agreement{images}", "", value, "", span
+    if agreement or not fidelity:  # what has no class scores is not unmeasured: its outputs are told below
+        yield f"agreement{images}", "", value, "", span
     for output in (fidelity or {}).get("outputs", ()):
         yield from _output_rows(output)
 

@@ -76,3 +76,4 @@ def test_what_each_output_of_the_network_still_says_is_in_the_table(service: Fak
 
     for said in ("boxes: relative error", "0.0712", "0.991 to 0.999", "mask: equal values", "0.9632", "another shape"):
         assert said in " ".join(shown.split())
+    assert "unmeasured" not in shown

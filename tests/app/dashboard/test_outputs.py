@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.dashboard.pages.job import output_words
 from app.services import Services
-from engine.report import Bounds, Interval, MissingOutput, OutputFidelity
+from engine.report import Bounds, Fidelity, Interval, MissingOutput, OutputFidelity
 from tests.app.dashboard.reading import links_of
 from tests.app.dashboard.samples import add_model, finish_job, sample_output, sample_report, start_job, submit_job
 
@@ -56,3 +56,23 @@ def test_further_files_are_told_and_can_be_downloaded(admin: TestClient, service
 )
 def test_each_output_is_told_with_the_figures_that_it_has(output: OutputFidelity, said: str) -> None:
     assert re.sub(r"<[^>]+>", "", output_words(output)) == said
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"), [((0.125, 0.25), "0.25 the largest of 2 outputs"), ((None,), "\N{EN DASH} of what it says")]
+)
+def test_a_network_without_class_scores_is_not_told_to_be_unmeasured(
+    errors: tuple[float | None, ...], said: str, admin: TestClient, services: Services, tmp_path: Path
+) -> None:
+    outputs = tuple(OutputFidelity(output="map", relative_error=error, cosine=error) for error in errors)
+    fidelity = Fidelity(images=9, agreement=None, kl_divergence=None, outputs=outputs)
+    job_id = submit_job(services.database, add_model(services.database))
+    claim = start_job(services.database, job_id)
+    finish_job(services.database, services.storage, claim, tmp_path, sample_report(fidelity=fidelity))
+
+    html = admin.get(f"/admin/jobs/{job_id}").text
+
+    figures = html[html.index('id="outcome"') : html.index('id="latency"')]
+    words = " ".join(re.sub(r"<[^>]+>", " ", figures).split())
+    assert said in words
+    assert "unmeasured" not in words
