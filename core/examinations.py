@@ -14,16 +14,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.db import utc_now
+from core.db import insert_if_absent, utc_now
 from core.ids import new_id
 from core.jobs import BeatAnswer, LeaseLost, Progress
+from core.jobs.order import NEVER, note_served
 from core.problems import Problem, job_problem
-from core.tables import Dataset, Examination, FileState, Outbox, StoredModel
+from core.tables import Dataset, Examination, FileState, Outbox, StoredModel, Turn
 
 Kind = Literal["model", "dataset", "report"]
+
+EXAMINATION: Final = "examine"
+"""The lane in which projects take turns here."""
 
 TROUBLE_LIMIT: Final = 3
 RETRY_SECONDS: Final = 5.0
@@ -71,9 +75,11 @@ def ask(
     found = session.scalars(old).first()
     if found is not None:
         return found
-    now = utc_now(session)
-    row = Examination(
-        id=new_id("exm"),
+    now, identifier = utc_now(session), new_id("exm")
+    insert_if_absent(  # somebody else may ask the same at this moment
+        session,
+        Examination,
+        id=identifier,
         project_id=project_id,
         kind=kind,
         model_id=model_id,
@@ -85,9 +91,9 @@ def ask(
         trouble_count=0,
         created_at=now,
     )
-    session.add(row)
-    session.flush()
-    _ring_later(session, row, now)
+    row = session.scalars(old).one()
+    if row.id == identifier:
+        _ring_later(session, row, now)
     return row
 
 
@@ -97,14 +103,20 @@ def digest_of(recipe: dict[str, Any]) -> str:
 
 
 def claim(session: Session, *, worker_id: str, kinds: Collection[Kind], lease_seconds: float) -> Claim | None:
-    """Take the oldest examination of these kinds that waits, or whose worker was lost; None where there is none."""
+    """Take an examination of these kinds that waits, or whose worker was lost; None where there is none.
+
+    Projects take turns: the one that was served longest ago comes first, with its oldest.
+    """
     now = utc_now(session)
     waiting = and_(Examination.state == "waiting", or_(Examination.not_before.is_(None), Examination.not_before <= now))
     lost = and_(Examination.state == "running", Examination.lease_expires_at < now)
-    wanted = select(Examination).where(Examination.kind.in_(kinds), or_(waiting, lost)).order_by(Examination.id)
-    row = session.scalars(wanted.limit(1).with_for_update(skip_locked=True)).first()
+    wanted = select(Examination).where(Examination.kind.in_(kinds), or_(waiting, lost))
+    turns = wanted.outerjoin(Turn, and_(Turn.lane == EXAMINATION, Turn.project_id == Examination.project_id))
+    in_turn = turns.order_by(func.coalesce(Turn.served_at, NEVER), Examination.id).limit(1)
+    row = session.scalars(in_turn.with_for_update(skip_locked=True, of=Examination)).first()
     if row is None:
         return None
+    note_served(session, EXAMINATION, row.project_id, now)
     if row.state == "running" and _is_given_up(row):
         _settle(session, row, None, job_problem("worker-lost", f"Its worker was lost {row.trouble_count} times."), now)
         return claim(session, worker_id=worker_id, kinds=kinds, lease_seconds=lease_seconds)

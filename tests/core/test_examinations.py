@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -151,3 +152,23 @@ def test_a_job_waits_for_the_examination_of_its_model(database: Database) -> Non
         assert jobs.claim(session, **wish) is None
         examinations.answered(session, _claimed(session), {})
         assert jobs.claim(session, **wish) is not None
+
+
+def test_two_who_ask_at_once_ask_once(database: Database) -> None:
+    ask(database, "dataset", dataset_id="dat_test")  # makes the rows that a report is about
+    answers: list[str] = []
+    both = threading.Barrier(2)
+
+    def ask_too() -> None:
+        both.wait()
+        about = {"model_id": MODEL_ID, "dataset_id": "dat_test"}
+        answers.append(database.do(lambda session: examinations.ask(session, PROJECT_ID, "report", **about).id))
+
+    threads = [threading.Thread(target=ask_too) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(answers) == 2
+    assert len(set(answers)) == 1

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from core import examinations
 from core.db import utc_now
 from core.tables import Dataset, Examination, FileState, Job, StoredModel
+from engine.recipe import METHODS
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
 from tests.worker.conftest import submit
 from worker.examine import examine_next
@@ -142,7 +143,7 @@ def test_a_job_that_waited_for_a_bad_model_is_rejected_without_another_look(plac
 
 def test_a_job_on_an_examined_model_goes_on_without_another_look(place: Workplace) -> None:
     job_id = submit(place.database, place.storage, place.settings.data_dir)
-    analysis = {"methods": [{"name": "practise", "applies": True, "blocked_by": None}]}
+    analysis = {"methods": [{"name": name, "applies": True, "blocked_by": None} for name in METHODS]}
     with place.database.transaction() as session:
         session.execute(update(StoredModel).values(analysis=analysis))
     place.storage.delete(model_of(place).sha256)  # so that a second look would fail
