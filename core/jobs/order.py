@@ -42,15 +42,19 @@ def next_in_turn(session: Session, waiting: Select[Job]) -> Job | None:
 
 
 def note_turn(session: Session, job: Job, now: datetime) -> None:
-    """Write that the job's project was served in its lane; called before the job leaves its waiting state.
+    """Write that the job's project was served in its lane; called before the job leaves its waiting state."""
+    note_served(session, INSPECTION if job.state == JobState.SUBMITTED else job.device, job.project_id, now)
+
+
+def note_served(session: Session, lane: str, project_id: str, now: datetime) -> None:
+    """Write that a project was served in a lane.
 
     Two that are served within one tick of the clock keep their order: the second is noted a moment later.
     """
-    lane = INSPECTION if job.state == JobState.SUBMITTED else job.device
     last = session.scalar(select(func.max(Turn.served_at)).where(Turn.lane == lane))
     served_at = now if last is None else max(now, last + timedelta(microseconds=1))
-    insert_if_absent(session, Turn, lane=lane, project_id=job.project_id, served_at=served_at)
-    session.get_one(Turn, (lane, job.project_id)).served_at = served_at
+    insert_if_absent(session, Turn, lane=lane, project_id=project_id, served_at=served_at)
+    session.get_one(Turn, (lane, project_id)).served_at = served_at
 
 
 def queue_position(all_of: ColumnElement[str] | None = None) -> ColumnElement[Any]:

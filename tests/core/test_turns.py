@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from core import jobs
+from core import examinations, jobs
 from core.db import Database, insert_if_absent, utc_now
 from core.ids import new_id
 from core.queries import job_statement, jobs_page_statement
-from core.tables import Blob, Job, Project, StoredModel
+from core.tables import Blob, Examination, Job, Project, StoredModel
 
 SEEDS = range(6)
 
@@ -113,6 +113,32 @@ def test_behind_a_thousand_models_to_look_at_anothers_is_looked_at_next(sqlite: 
 
     assert claim is not None
     assert claim.job_id == first
+
+
+def test_behind_a_thousand_uploads_anothers_is_examined_next(database: Database) -> None:
+    for project_id in ("prj_many", "prj_one"):
+        add_project(database, project_id)
+    ask_for(database, "prj_many", 1000)
+    assert examined_next(database) == "mod_prj_many"
+    ask_for(database, "prj_one", 2)
+
+    assert [examined_next(database) for _ in range(4)] == ["mod_prj_one", "mod_prj_many", "mod_prj_one", "mod_prj_many"]
+
+
+def ask_for(database: Database, project_id: str, count: int) -> None:
+    """Have a project's model examined, as often as if there were so many of them."""
+    with database.transaction() as session:
+        shared = {"project_id": project_id, "model_id": f"mod_{project_id}", "kind": "model", "state": "waiting"}
+        shared |= {"recipe": {}, "attempt": 0, "trouble_count": 0, "created_at": utc_now(session)}
+        rows = [{"id": new_id("exm"), "question": str(number), **shared} for number in range(count)]
+        session.execute(insert(Examination), rows)
+
+
+def examined_next(database: Database) -> str | None:
+    with database.transaction() as session:
+        claim = examinations.claim(session, worker_id="wrk", kinds=("model",), lease_seconds=60)
+        assert claim is not None
+        return session.get_one(Examination, claim.examination_id).model_id
 
 
 def a_situation(database: Database, seed: int) -> None:
