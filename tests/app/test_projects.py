@@ -9,8 +9,9 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
+from app.projects.service import GOES_ALONG, HELD
 from core.db import Database
-from core.tables import Attempt, Job
+from core.tables import Attempt, Job, Row
 from tests.app.running import (
     Service,
     assert_problem,
@@ -215,3 +216,12 @@ def started_earlier(database: Database, job_id: str, seconds: float) -> None:
         this_attempt = update(Attempt).where(Attempt.job_id == job_id, Attempt.attempt == job.attempt)
         session.execute(this_attempt.values(started_at=began))
         job.running_at = began
+
+
+def test_whatever_is_of_a_project_is_thought_of_when_it_is_deleted() -> None:
+    """A new table of a project's things must be deleted first, go along, or go with something that is deleted first."""
+    gone_before = {"job_labels", "artifacts", "webhook_deliveries", "examinations"}
+    kept = {"audit"}
+    known = {table.__tablename__ for table in (*HELD.values(), *GOES_ALONG)} | gone_before | kept
+
+    assert {table.name for table in Row.metadata.tables.values() if "project_id" in table.c} == known
