@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
+from engine.errors import RecipeInvalid
 from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.readings import grain, likeness, nodes_around
 from engine.graph.cuts import Narrowing
@@ -43,7 +44,7 @@ from engine.pricing.narrowing import Ladder, make_ladder, on_grid, rank_and_judg
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.progress import Progress, Tell
-from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto
+from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto, Recipe, Units
 from engine.recovery.reference import Reference
 from engine.search import Priced
 from engine.subject import Subject
@@ -124,12 +125,26 @@ def _possible(
     method = subject.recipe.method
     require_known(method.keep, _names(found, groups))
     groups = normed(subject.plain, groups) if method.needs_norms else groups
-    free = removable(found, method.keep) if "units" in method.cuts else []
-    narrow = narrowable(subject.model, groups, method.keep) if "channels" in method.cuts else []
+    cuts = _allowed(subject.recipe)
+    free = removable(found, method.keep) if "units" in cuts else []
+    narrow = narrowable(subject.model, groups, method.keep) if "channels" in cuts else []
     ladders = _ladders(subject.model, narrow, times) if narrow else []
-    require_some(method.cuts, free, [ladder.group for ladder in ladders], method.keep)
+    require_some(cuts, free, [ladder.group for ladder in ladders], method.keep)
     units = _worth_a_look(subject, free, times)
     return units, ladders
+
+
+def _allowed(recipe: Recipe) -> frozenset[str]:
+    """Return what may go at all: where so many units are asked for, no channels, for they are no unit."""
+    if not isinstance(recipe.target, Units):
+        return recipe.method.cuts
+    if "units" not in recipe.method.cuts:
+        raise RecipeInvalid(
+            f"The target asks for whole units to go, and method {recipe.method.name} takes channels alone. Ask for a "
+            'latency_ratio, or for method "auto" or "practise".',
+            where="target.units",
+        )
+    return recipe.method.cuts - {"channels"}
 
 
 def _names(units: Sequence[Unit], groups: Sequence[Group]) -> list[str]:

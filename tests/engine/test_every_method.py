@@ -14,7 +14,7 @@ import pytest
 from engine import deciding, teaching
 from engine.compress import Delivery, compress
 from engine.data import ladder
-from engine.errors import NothingToCut, TargetInfeasible
+from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
 from engine.graph.channels.groups import find_groups
 from engine.graph.cuts import Cut, Narrowing, remove
 from engine.graph.model import Model
@@ -187,6 +187,18 @@ def test_where_every_group_is_too_narrow_a_method_of_channels_has_nothing_to_tak
 
     with pytest.raises(NothingToCut, match="wider than what this machine"):
         run(tmp_path / "model.onnx", None, method={"name": "l1"})
+
+
+def test_channels_are_no_unit(files: tuple[Path, Path]) -> None:
+    """Where so many units are asked for no width is looked at, and a method that takes widths alone is refused."""
+    report = run(*files, target={"units": 1}).report
+
+    assert [unit.decision for unit in report.units].count("cut") == 1
+    assert report.groups == ()
+    assert report.latency_table is not None
+    assert report.latency_table.width_multiple is None
+    with pytest.raises(RecipeInvalid, match="method thinet takes channels alone"):
+        run(*files, target={"units": 1}, method={"name": "thinet"})
 
 
 def test_a_front_of_widths_and_blocks_is_delivered(files: tuple[Path, Path]) -> None:
