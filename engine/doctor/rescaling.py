@@ -18,8 +18,8 @@ GAIN_LEAST: Final = 0.03
 """And by how much its clarity must grow: with many images small differences are sure, too, and no matter."""
 
 VARIETY_LEAST: Final = 0.5
-"""How much of the variety of the answers another scaling must keep: a network that is shown almost nothing says the
-same of all images, and that very clearly."""
+"""How much of the greatest variety of answers a scaling must have: a network that is shown almost nothing says the same
+of all images, and that very clearly."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,19 @@ def find_scaling(case: Case) -> Rescaling:
     """Try the usual scalings on the images as they are mended so far. Raises NotExamined."""
     pixels, given = case.ready()
     before = case.answer()
-    best, figures = given, {"surer": 0.0, "gain": 0.0}
-    for way in known_ways(pixels.shape[-1]):
-        if _is_like(way, given):
-            continue
-        answer = case.ask(f"scaled to {way.name}", pixels, way)
-        if answer.variety < VARIETY_LEAST * before.variety:
-            continue
-        sure, gain = surer(answer, before), float(answer.clarity.mean() / before.clarity.mean()) - 1
-        if gain > figures["gain"] or figures["surer"] == 0.0:
-            best, figures = way, {"surer": round(sure, 2), "gain": round(gain, 4)}
-    return Rescaling(best, figures["surer"] > SURER and figures["gain"] > GAIN_LEAST, figures)
+    ways = [way for way in known_ways(pixels.shape[-1]) if not _is_like(way, given)]
+    answers = [case.ask(f"scaled to {way.name}", pixels, way) for way in ways]
+    varied = VARIETY_LEAST * max(answer.variety for answer in (before, *answers))
+    able = [row for row, answer in enumerate(answers) if answer.variety >= varied]
+    is_mute = before.variety < varied
+    figures = {"surer": 0.0, "gain": 0.0, "variety": round(before.variety, 4)}
+    if not able:
+        return Rescaling(given, is_clear=False, figures=figures)
+    best = max(able, key=lambda row: float(answers[row].clarity.mean()))
+    figures["surer"] = round(surer(answers[best], before), 2)
+    figures["gain"] = round(float(answers[best].clarity.mean() / before.clarity.mean()) - 1, 4)
+    is_clear = is_mute or (figures["surer"] > SURER and figures["gain"] > GAIN_LEAST)
+    return Rescaling(ways[best], is_clear, figures)
 
 
 def explain(case: Case, best: Scaling) -> tuple[str, dict[str, Any] | None]:
