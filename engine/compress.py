@@ -16,6 +16,7 @@ from engine.controls.scratch import Found, time_share, train_controls
 from engine.deciding import Decided, decide
 from engine.front import ONE, Choice, Measured, choose_front
 from engine.graph.model import Model
+from engine.labels.sparsity import sparsified
 from engine.measure.cost import cost
 from engine.measure.environment import describe
 from engine.outcome import Verdict, judge, judge_front
@@ -60,6 +61,7 @@ def compress(
     clock = Clock(recipe.budget_seconds)
     subject = prepare(source, calibration, recipe, progress)
     checkpoint = Checkpoint(checkpoint_folder, subject.parts())
+    subject = sparsified(subject, progress, clock, checkpoint)
     reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
     if isinstance(recipe.method, Magnitude):
         return _thinned(subject, reference, progress, clock)

@@ -80,6 +80,12 @@ class Progress:
         """Put the making of further files at the end of the agenda."""
         self._agenda["outputs"] = OUTPUTS_WEIGHT
 
+    def expect_sparsity(self, share: float) -> None:
+        """Put training for sparsity before anything is measured; `share`, 0 to 1, is its part of the whole time."""
+        later = list(self._agenda)[list(self._agenda).index("measure") :]
+        weight = sum(self._agenda.values()) * share / (1 - share)
+        self._agenda |= {"sparsify": weight} | {name: self._agenda.pop(name) for name in later}
+
     def expect_controls(self, share: float) -> None:
         """Put the training of controls at the end of the agenda; `share`, 0 to 1, is its part of the whole time."""
         self._agenda["controls"] = sum(self._agenda.values()) * share / (1 - share)

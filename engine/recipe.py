@@ -221,7 +221,14 @@ class Slimming(MethodOptions):
 
     cuts: ClassVar[frozenset[str]] = frozenset({"channels"})
     needs_norms: ClassVar[bool] = True
+    uses_labels: ClassVar[bool] = True
     name: Literal["slimming"] = "slimming"
+    sparsity_steps: int = Field(
+        default=0, ge=0, le=1_000_000, description="Steps of training the upload for sparsity first; needs labels."
+    )
+    sparsity: float = Field(
+        default=1e-3, gt=0, le=1, description="How hard such training pulls each scale, in loss for each unit of it."
+    )
 
 
 class Sss(MethodOptions):

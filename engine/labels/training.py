@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,6 +50,14 @@ class Lessons:
 
 
 @dataclass(frozen=True)
+class Pull:
+    """What pulls weights, named as in the graph, towards zero: `strength` times the sum of their absolute values."""
+
+    names: Collection[str]
+    strength: float
+
+
+@dataclass(frozen=True)
 class Trained:
     """How far it came; `is_finite` is False where the weights ran away."""
 
@@ -69,12 +77,13 @@ def train(
     seconds: float,
     tell: Tell,
     checkpoint: Checkpoint,
+    pull: Pull | None = None,
 ) -> Trained:
     """Train a model's weights in place, batch norms with the statistics of each batch, and leave them at the last step.
 
     The learning rate falls along a cosine over the steps or the seconds, whichever end sooner.
     """
-    learner, pace = Learner(model, lessons, schedule, device, seed), Pace(schedule, seconds)
+    learner, pace = Learner(model, lessons, schedule, device, seed, pull), Pace(schedule, seconds)
     learner.resume(checkpoint.read_tensors("training"))
     started = saved = time.monotonic()
     stopped_by: StoppedBy = "schedule"
@@ -95,12 +104,23 @@ def train(
 class Learner:
     """A network in training with labels."""
 
-    def __init__(self, model: Model, lessons: Lessons, schedule: Schedule, device: str, seed: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        lessons: Lessons,
+        schedule: Schedule,
+        device: str,
+        seed: int,
+        pull: Pull | None = None,
+    ) -> None:
         self._network, self._device = Executor(model, device).train(), torch.device(device)
         self._lessons, self._labels, self._seed = lessons, lessons.labels, seed
         self._image, self._inputs = model.inputs[0].name, torch.from_numpy(lessons.images.inputs)
         self._learning: list[nn.Parameter] = list(self._network.parameters())
         self._optimiser = FROM_NOTHING[schedule.optimiser](self._learning)
+        names, parameters = self._network.weight_names, dict(self._network.named_parameters())
+        self._pulled = [parameters[names[name]] for name in pull.names] if pull is not None else []
+        self._strength = 0.0 if pull is None else pull.strength
         self._portion = portion(model, schedule.batch)
         self._rows = rows(len(lessons.images), schedule.batch, fixed_batch(model) or 1, seed)
         self.step = 0
@@ -116,6 +136,9 @@ class Learner:
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no types here
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self._learning, GRADIENT_MOST)
+        for parameter in self._pulled:
+            assert parameter.grad is not None
+            parameter.grad.add_(parameter.detach().sign(), alpha=self._strength)
         self._optimiser.step(learning_rate)
         self.step += 1
         return total
