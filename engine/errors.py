@@ -5,7 +5,7 @@ EngineError
 │   ├── ModelUnreadable       not a valid file of any format that is taken
 │   ├── ModelUnsafe           refused before it is opened: external data, size, nesting
 │   ├── OperatorUnsupported   an operator or domain that the engine does not run
-│   └── NothingToCut          no unit can be removed
+│   └── NothingToCut          nothing that the method could take away
 ├── CalibrationError      the images
 │   ├── CalibrationUnreadable not an image set: broken zip, no images, pickled array
 │   │   └── CalibrationWrongType  an array of numbers that are neither pixels nor floating point
