@@ -62,7 +62,7 @@ def plan_cuts(
             break
         predicted = ledger.saving_of(names)
         tried[names] = saved = measured_saving(ledger.named(names)) if measured_saving else predicted
-        if ledger.needed <= saved <= ledger.needed * (1 + CLOSE):
+        if not predicted or ledger.needed <= saved <= ledger.needed * (1 + CLOSE):
             break
         needed = ledger.needed * predicted / max(saved, 0.1 * predicted)
     best = _best(tried, ledger, priced)

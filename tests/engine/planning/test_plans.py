@@ -105,6 +105,16 @@ def test_the_best_effort_is_the_plan_that_saves_most() -> None:
     assert names(plan.units) == ["a", "b", "c"]
 
 
+def test_where_no_cut_of_a_kind_saves_anything_its_plan_is_empty() -> None:
+    """On a busy machine no whole block may surely save time, where a narrowed group does."""
+    nothing = dict.fromkeys(HARM, 0.0)
+    ledger = Ledger(tuple(UNITS), HARM, SHARES, nothing, needed=0.1)
+
+    plan = plan_for(ledger, lambda cuts: 0.0)
+
+    assert (plan.cuts, plan.predicted_latency_ratio) == ((), 1.0)
+
+
 def test_a_kept_unit_stays_and_a_wrong_name_is_refused() -> None:
     assert names(removable(UNITS, ["b"])) == ["a", "c", "d"]
     require_known(["b", "group"], [*names(UNITS), "group"])
