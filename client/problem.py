@@ -16,7 +16,7 @@ WHAT_TO_DO = {
     "storage-unavailable": "Run the same command again in a minute.",
     "internal-error": "Run the same command again. If it happens again, report the request id to the operator.",
     "target-infeasible": "Ask for no more than the network can give: the message names the furthest that it can go.",
-    "nothing-to-cut": "Send a network with removable residual branches (equal shapes in and out).",
+    "nothing-to-cut": "Send a network with blocks of equal shapes in and out or wide layers, or ask for method auto.",
 }
 
 
