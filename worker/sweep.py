@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from core.blobs import delete_unused
 from core.db import utc_now
@@ -16,7 +16,7 @@ from core.jobs import LEASED, TERMINAL
 from core.processes import this_process
 from core.queue import Bell
 from core.sweep import Sweeper
-from core.tables import Job, Worker
+from core.tables import Examination, Job, Worker
 from worker.workplace import Workplace
 
 FORGET_SECONDS: Final = 600
@@ -70,12 +70,15 @@ class Caretaker:
             session.execute(update(Worker).where(Worker.id == me).values(seen_at=utc_now(session), job_id=running))
 
     def _clear_scratch(self) -> None:
-        """Delete the folders of jobs that have ended, their checkpoints with them."""
-        folders = {path.name: path for path in self._place.scratch.glob("job_*")}
+        """Delete the folders of jobs and examinations that have ended, their checkpoints with them."""
+        self._clear("job_*", Job, Job.state.not_in(TERMINAL))
+        self._clear("exm_*", Examination, Examination.state == "running")
+
+    def _clear(self, pattern: str, table: type[Job] | type[Examination], alive: ColumnElement[bool]) -> None:
+        folders = {path.name: path for path in self._place.scratch.glob(pattern)}
         if not folders:
             return
         with self._place.database.transaction() as session:
-            alive = select(Job.id).where(Job.id.in_(folders), Job.state.not_in(TERMINAL))
-            kept = set(session.scalars(alive))
-        for job_id in folders.keys() - kept:
-            shutil.rmtree(folders[job_id], ignore_errors=True)
+            kept = set(session.scalars(select(table.id).where(table.id.in_(folders), alive)))
+        for name in folders.keys() - kept:
+            shutil.rmtree(folders[name], ignore_errors=True)

@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 
 from core import examinations
 from core.db import utc_now
+from core.queue import SilentBell
 from core.tables import Dataset, Examination, FileState, Job, StoredModel
 from engine.recipe import METHODS
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
 from tests.worker.conftest import submit
 from worker.examine import examine_next
 from worker.run_job import run_next
+from worker.sweep import Caretaker
 from worker.workplace import Workplace
 
 
@@ -122,6 +124,19 @@ def test_a_draining_worker_gives_the_examination_back(place: Workplace) -> None:
     with place.database.transaction() as session:
         row = session.scalars(select(Examination)).one()
         assert (row.state, row.trouble_count) == ("waiting", 0)
+
+
+def test_what_a_lost_worker_left_of_an_examination_is_cleared_away(place: Workplace) -> None:
+    bring_model(place)
+    with place.database.transaction() as session:
+        held = examinations.claim(session, worker_id="wrk_1", kinds=("model",), lease_seconds=60)
+    assert held is not None
+    for name in (held.examination_id, "exm_gone"):
+        (place.scratch / name).mkdir(parents=True)
+
+    Caretaker(place, SilentBell(), ["cpu"]).sweep()
+
+    assert [path.name for path in place.scratch.iterdir()] == [held.examination_id]
 
 
 def test_a_job_that_waited_for_a_bad_model_is_rejected_without_another_look(place: Workplace) -> None:
