@@ -227,7 +227,7 @@ class Slimming(MethodOptions):
         default=0, ge=0, le=1_000_000, description="Steps of training the upload for sparsity first; needs labels."
     )
     sparsity: float = Field(
-        default=1e-3, gt=0, le=1, description="How hard such training pulls each scale, in loss for each unit of it."
+        default=1e-2, gt=0, le=1, description="How hard such training pulls each scale, in loss for each unit of it."
     )
 
 
