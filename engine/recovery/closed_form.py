@@ -65,7 +65,7 @@ def cut_and_repair(
         questions(model, plain, holes, found_in.values, left) if start is None else at_cuts(model, plain, holes, left)
     )
     repaired = plain.copy()
-    few = affordable(model, plain, asked, repair)
+    few = affordable(model, plain, [step for question in asked for step in _steps(question)], repair)
     refit_in_order(model, repaired, asked, images_for(few, selection), compute, seed, on_layer, in_two_steps=True)
     judge = Reference(model, features, selection if len(selection) else repair, compute)
     tried = (_on_the_way(plain, repaired, part) for part in PARTS)  # one by one: each may be a large network
@@ -129,6 +129,7 @@ def refit_in_order(
 
 
 def _steps(question: Question) -> list[Question]:
+    """Ask for all of a layer's sum first where it is clipped, then as it is asked."""
     return [question] if question.bounds is None else [dataclasses.replace(question, bounds=None), question]
 
 
