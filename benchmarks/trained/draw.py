@@ -19,6 +19,16 @@ def draw(pictures: Pictures, data: Path, target: Path, count: int, seed: int) ->
     return _copy(archive, target, random.Random(seed).sample(free_names(pictures, archive), count))
 
 
+def draw_unlabelled(pictures: Pictures, data: Path, target: Path, count: int, seed: int) -> Path:
+    """Write the pictures that `draw` would, in no folders, so that nothing tells their classes."""
+    archive = data / pictures.file
+    names = random.Random(seed).sample(free_names(pictures, archive), count)
+    with zipfile.ZipFile(archive) as labelled, zipfile.ZipFile(target, "w") as chosen:
+        for number, name in enumerate(names):
+            chosen.writestr(f"{number:06}{Path(name).suffix}", labelled.read(name))
+    return target
+
+
 def draw_imbalanced(pictures: Pictures, data: Path, target: Path, count: int, seed: int) -> Path:
     """Write `count` pictures of which half of the classes, drawn by seed, have ten times as many as the others."""
     archive = data / pictures.file
