@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.message import Message
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,6 +31,7 @@ from core.db import Record
 
 PART_TYPE = "application/partial-upload"
 EXACT_NAME = re.compile(r"filename\*\s*=\s*UTF-8'[^']*'([^;\s]+)", re.IGNORECASE)
+PLAIN_NAME = re.compile(r'(?:^|;)\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";\s]+))', re.IGNORECASE)
 
 
 async def begin(tenant: Tenant, request: Request, asked: UploadRequest) -> Response:
@@ -167,6 +167,6 @@ def _filename(request: Request) -> str:
     exact = EXACT_NAME.search(header)
     if exact:
         return unquote(exact.group(1))
-    told = Message()
-    told["Content-Disposition"] = header or "inline"
-    return told.get_filename() or request.query_params.get("filename") or "upload.bin"
+    plain = PLAIN_NAME.search(header)  # the standard library's parser raises on charsets and numbers that it is sent
+    told = re.sub(r"\\(.)", r"\1", plain.group(1) or plain.group(2) or "") if plain else ""
+    return told or request.query_params.get("filename") or "upload.bin"

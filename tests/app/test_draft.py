@@ -61,6 +61,21 @@ def test_an_upload_may_come_whole(client: httpx2.Client) -> None:
     assert (response.json()["sha256"], response.json()["filename"]) == (SHA256, "nät.onnx")
 
 
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ('attachment; filename="a \\"b\\".onnx"', 'a "b".onnx'),
+        ("attachment; filename=net.onnx", "net.onnx"),
+        ('inline; FileName = "../../etc/net.onnx"', "net.onnx"),
+        ("attachment; filename*=idna''%ff", "upload.bin"),
+        ("attachment; filename*" + 5000 * "9" + "*=net.onnx", "upload.bin"),
+        ("attachment; filename*0=net; filename*=.onnx", "upload.bin"),
+    ],
+)
+def test_a_name_is_read_from_whatever_a_client_sends(client: httpx2.Client, disposition: str, filename: str) -> None:
+    assert begin(client, Content_Disposition=disposition).json()["filename"] == filename
+
+
 def test_bytes_of_unknown_number_are_taken_until_their_end(client: httpx2.Client) -> None:
     upload_id = begin(client).headers["Location"].rpartition("/")[2]
     unknown = client.head(f"/v1/uploads/{upload_id}")
