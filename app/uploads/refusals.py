@@ -24,7 +24,7 @@ def too_large(limit_bytes: int) -> Problem:
 def no_room(left_bytes: int) -> Problem:
     """Say how much the project may still store."""
     detail = f"The project may store {left_bytes} bytes more. Delete models, datasets or jobs, or ask for more room."
-    return Problem("quota-exceeded", detail, limit="stored_bytes", left_bytes=left_bytes)
+    return Problem("quota-exceeded", detail, quota="stored_bytes", left_bytes=left_bytes)
 
 
 def bad_header(name: str, form: str) -> Problem:
