@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 from starlette.datastructures import Headers
 
 from app.deps import Tenant
@@ -59,8 +60,7 @@ async def append(tenant: Tenant, request: Request, upload_id: str, piece: Piece)
         length = content_length(request.headers)
         check_open(upload, piece.offset, length)
         size_bytes = _agreed_size(upload, piece, length)
-        await _check_size(tenant, upload, size_bytes)
-        writer = await tenant.services.database.write(lambda session: service.claim(session, upload, size_bytes))
+        writer = await _claimed(tenant, upload, size_bytes)
         if writer is None:
             raise refusals.other_offset((await service.upload_row(tenant, upload_id))["offset_bytes"], piece.offset)
         arrival = _Arrival(tenant, upload | {"size_bytes": size_bytes}, writer)
@@ -105,13 +105,22 @@ def _agreed_size(upload: Record, piece: Piece, length: int | None) -> int | None
     return sizes[0]
 
 
-async def _check_size(tenant: Tenant, upload: Record, size_bytes: int | None) -> None:
-    """Refuse a size that becomes known only now and is too large; one that was told before was looked at then."""
-    if size_bytes is None or upload["size_bytes"] is not None:
-        return
-    check_size(tenant, size_bytes)
-    more_bytes = size_bytes - upload["offset_bytes"]
-    await tenant.services.database.write(lambda session: check_room(session, tenant.project_id, more_bytes))
+async def _claimed(tenant: Tenant, upload: Record, size_bytes: int | None) -> str | None:
+    """Make the asker the only writer, or return None; refuse a size that is told only now and is too large.
+
+    Room is looked for and taken in one transaction: two uploads at once cannot both have the last of it.
+    """
+    more_bytes = 0
+    if size_bytes is not None and upload["size_bytes"] is None:
+        check_size(tenant, size_bytes)
+        more_bytes = size_bytes - upload["offset_bytes"]
+
+    def work(session: Session) -> str | None:
+        if more_bytes:
+            check_room(session, tenant.project_id, more_bytes)
+        return service.claim(session, upload, size_bytes)
+
+    return await tenant.services.database.write(work)
 
 
 class _Arrival:
@@ -122,6 +131,7 @@ class _Arrival:
         self._services: Services = tenant.services
         self._upload = upload
         self._writer = writer
+        self._noted_bytes: int = upload["offset_bytes"]
 
     async def take(self, request: Request, turn: Turn, piece: Piece) -> bool:
         """Append the body, publish the file if that makes it whole, and return whether it did."""
@@ -192,10 +202,19 @@ class _Arrival:
             raise
 
     def _checkpoint(self, offset: int) -> None:
-        self._services.database.do(self._noting(offset_bytes=offset))
+        """Note what is safe. Of an unknown size the room was not taken at the beginning: others may have had it."""
+        note, more_bytes = self._noting(offset_bytes=offset), offset - self._noted_bytes
+
+        def work(session: Session) -> None:
+            if self._upload["size_bytes"] is None:
+                check_room(session, self._tenant.project_id, more_bytes)
+            note(session)
+
+        self._services.database.do(work)
+        self._noted_bytes = offset
 
     async def _note(self, **values: Any) -> None:
         await self._services.database.write(self._noting(**values))
 
-    def _noting(self, **values: Any) -> Callable[..., None]:
+    def _noting(self, **values: Any) -> Callable[[Session], None]:
         return lambda session: service.note(session, self._upload["id"], self._writer, **values)

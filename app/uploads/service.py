@@ -118,6 +118,7 @@ def claim(session: Session, upload: Record, size_bytes: int | None) -> str | Non
         Upload.id == upload["id"],
         Upload.offset_bytes == upload["offset_bytes"],
         Upload.completed_at.is_(None),
+        Upload.error.is_(None),
         Upload.part_bytes.is_(None),
     )
     values = {"writer": writer, "size_bytes": size_bytes}

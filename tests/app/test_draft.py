@@ -6,12 +6,14 @@ import base64
 import hashlib
 import re
 import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from core.tables import Project
+from core.tables import Project, Upload
 from tests.app.running import Service, assert_problem, parts_of, put_file
 from tests.app.test_uploads import CONTENT, SHA256, append, assert_failed, create
 
@@ -227,6 +229,32 @@ def test_a_project_may_store_no_more_than_its_quota(service: Service) -> None:
         assert_problem(response, 403, "quota-exceeded", "may store 696 bytes more")
     assert again.status_code == 201
     assert fits.status_code == 201
+
+
+def test_uploads_side_by_side_share_what_room_there_is(service: Service) -> None:
+    """Each may store 2304 bytes when it begins, and both together may not."""
+    project_id = "prj_quota00000000000000000000b"
+    key = service.new_project(project_id)
+    with service.database.transaction() as session:
+        session.get_one(Project, project_id).max_stored_bytes = 3000
+    with service.client(key) as client, service.client(key) as other:
+        first, second = (begin(client).headers["Location"].rpartition("/")[2] for _ in range(2))
+
+        def while_another_one_comes() -> Iterator[bytes]:
+            yield CONTENT[:100]
+            while not has_writer(service, first):
+                time.sleep(0.01)
+            assert append(other, second, 0, iter([CONTENT[::-1]]), "?1").status_code == 200
+            yield CONTENT[100:]
+
+        refused = append(client, first, 0, while_another_one_comes(), "?1")
+
+    assert_problem(refused, 403, "quota-exceeded")
+
+
+def has_writer(service: Service, upload_id: str) -> bool:
+    with service.database.transaction() as session:
+        return session.get_one(Upload, upload_id).writer is not None
 
 
 def test_known_bytes_are_not_waited_for(service: Service, client: httpx2.Client) -> None:
