@@ -147,7 +147,7 @@ class Descent:
 
     def take(self, gradient: Tensor) -> Tensor:
         """Go one step by the gradient at the point that was returned last, and return the next such point."""
-        wished = self._ahead - (self._rates * gradient).clamp(-STRIDE, STRIDE)
+        wished = self._ahead - (self._rates * gradient).nan_to_num(0.0).clamp(-STRIDE, STRIDE)
         self.stands = (wished - self._shrinks_by).clamp_min(0)
         self._speed = self.stands - self._ahead + MOMENTUM * self._speed
         self._ahead = self.stands + MOMENTUM * self._speed
