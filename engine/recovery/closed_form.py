@@ -51,8 +51,8 @@ def cut_and_repair(
     A layer keeps its weights where no others answer better on the held-out images. Of the way from the plain cut to the
     repair as many quarters are gone as bring the features there closest: few images of many channels may overshoot.
 
-    `start` is a network that lacks the cuts `gone`, all of them among `cuts`, and has been trained since: its weights
-    are gone on from, and only the layers right before holes that it has not are refitted.
+    `start` is a network that lacks the cuts `gone`, all of them among `cuts` and all of its narrowings, and has been
+    trained since: its weights are gone on from, and only the layers right before holes that it has not are refitted.
     """
     units, left = units_in(cuts), remaining(model, channels_in(cuts))
     plain = remove(model, cuts)
@@ -61,9 +61,10 @@ def cut_and_repair(
     holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, units_in(gone))]
     features = find_features(model)
     found_in = features_after(model, units, features)
-    asked = (
-        questions(model, plain, holes, found_in.values, left) if start is None else at_cuts(model, plain, holes, left)
-    )
+    if start is None:
+        asked = questions(model, plain, holes, found_in.values, left)
+    else:
+        asked = at_cuts(model, plain, holes, dataclasses.replace(left, readers=frozenset()))
     repaired = plain.copy()
     in_two_steps = bool(left.readers)
     few = affordable(model, plain, [step for question in asked for step in _steps(question, in_two_steps)], repair)
