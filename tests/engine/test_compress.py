@@ -208,7 +208,7 @@ def test_where_no_unit_surely_saves_time_the_job_says_no_gain(
     monkeypatch.setattr(times, "measure_against_upload", as_fast)
     monkeypatch.setattr(candidates, "measure_against_upload", as_fast)
 
-    delivered, report = run(model_path, pictures, target=target)
+    delivered, report = run(model_path, pictures, target=target, method={"name": "practise"})
 
     assert report.outcome is Outcome.NO_GAIN
     assert "smaller than what could be told from noise" in report.summary
