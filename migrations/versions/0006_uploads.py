@@ -18,3 +18,8 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("part_bytes", sa.BigInteger(), nullable=True))
     op.add_column("uploads", sa.Column("tus_metadata", sa.Text(), nullable=True))
     op.add_column("uploads", sa.Column("error", sa.JSON(none_as_null=True), nullable=True))
+
+
+def downgrade() -> None:
+    for name in ("error", "tus_metadata", "part_bytes", "multipart_id", "writer", "kind"):
+        op.drop_column("uploads", name)
