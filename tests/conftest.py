@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
 
 from core.db import Database, open_database, upgrade
@@ -25,8 +26,8 @@ class FilesAndGroups(LoadGroupScheduling):
         return nodeid.partition("::")[0] if group == nodeid else group
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> FilesAndGroups:
-    return FilesAndGroups(config)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndGroups:
+    return FilesAndGroups(config, log)
 
 
 @pytest.fixture(scope="session")
