@@ -10,8 +10,18 @@ import pytest
 
 from engine import compress as story
 from engine import teaching
+from engine.checkpoint import Checkpoint
+from engine.clock import Clock
 from engine.compress import compress
-from engine.controls.scratch import EPOCHS, reason_against, schedule_for, untrained_copy
+from engine.controls.scratch import (
+    EPOCHS,
+    Found,
+    reason_against,
+    schedule_for,
+    time_share,
+    train_controls,
+    untrained_copy,
+)
 from engine.data import ladder
 from engine.data.images import ImageSet
 from engine.graph.model import Model
@@ -21,7 +31,7 @@ from engine.progress import Progress, Update
 from engine.recipe import Recipe
 from engine.recovery.schedule import Schedule
 from engine.report import Report
-from engine.subject import Subject
+from engine.subject import Subject, prepare
 from tests.engine.labels.test_training import coloured
 from tests.engine.test_compress import HurriedClock
 from tests.networks import CHANNELS, NETWORKS, Draft, half_precision, stem
@@ -82,16 +92,19 @@ def test_the_report_holds_both_controls_beside_the_inherited_weights(model_path:
     assert again.controls == report.controls  # the seconds, too: they were not trained again
 
 
-def test_without_labels_each_control_says_why_it_was_not_trained(model_path: Path) -> None:
-    images = coloured(12, seed=1)
+def test_without_labels_each_control_says_why_and_keeps_no_time(model_path: Path) -> None:
+    images = coloured(12, seed=1).inputs
+    np.save(model_path.with_name("images.npy"), images)
+    found = prepare(model_path, model_path.with_name("images.npy"), Recipe.model_validate(BOTH), Progress())
 
-    report, _ = run(model_path, ImageSet(images.inputs, None, images.names))
+    reports = train_controls(found, Found(found.model, 1.5), Clock(10), lambda *_: None, Checkpoint(None, []))
 
-    assert [(control.name, control.accuracy, control.epochs) for control in report.controls] == [
+    assert [(control.name, control.accuracy, control.epochs) for control in reports] == [
         ("scratch_e", None, 0.0),
         ("scratch_b", None, 0.0),
     ]
-    assert all("have no labels" in control.meaning for control in report.controls)
+    assert all("have no labels" in control.meaning for control in reports)
+    assert time_share(found) == 0.0
 
 
 def subject(images: ImageSet | None) -> Subject:
