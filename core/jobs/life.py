@@ -165,11 +165,16 @@ def request_pause(session: Session, project_id: str, job_id: str) -> Job:
 
 
 def resume(session: Session, project_id: str, job_id: str) -> Job:
-    """Let a paused job wait for a worker again, in the state that it would be in. Raises JobNotFound, StateConflict."""
+    """Let a paused job wait for a worker again, in the state that it would be in.
+
+    It is one more that waits: who could pause and resume past the quota had none. Raises JobNotFound, StateConflict,
+    QuotaExceeded.
+    """
     job = in_project(session, project_id, job_id)
     now = utc_now(session)
     if job.state != S.PAUSED:
         raise StateConflict(job_id, job.state, "resumed")
+    check_job(session, project_id)
     job.pause_requested = False
     move(session, job, S.SUBMITTED if job.queued_at is None else S.QUEUED, now)
     ring_later(session, job, now)

@@ -68,6 +68,21 @@ def test_those_who_submit_at_once_are_counted_one_by_one(database: Database) -> 
         assert len(session.scalars(select(Job)).all()) == 3
 
 
+def test_a_paused_job_waits_again_only_where_there_is_room(sqlite: Database) -> None:
+    limit(sqlite, max_jobs_waiting=1)
+    paused = submit_job(sqlite)
+    with sqlite.transaction() as session:
+        jobs.request_pause(session, PROJECT_ID, paused)
+    other = submit_job(sqlite)
+
+    with pytest.raises(QuotaExceeded, match="1 jobs of the project wait"), sqlite.transaction() as session:
+        jobs.resume(session, PROJECT_ID, paused)
+    with sqlite.transaction() as session:
+        jobs.request_cancel(session, PROJECT_ID, other)
+        session.flush()
+        assert jobs.resume(session, PROJECT_ID, paused).state == "submitted"
+
+
 def test_the_same_bytes_count_once_whoever_names_them(database: Database) -> None:
     """What a job delivered and what is on its way count as well; an upload that failed does not."""
     limit(database, max_stored_bytes=1000)
