@@ -11,6 +11,13 @@ from benchmarks.trained.child import Ended, run_module
 from benchmarks.trained.memory import Row
 from engine.recipe import METHODS, Recipe
 
+PROGRAMS = {
+    "onnxsim": ("benchmarks.peers.onnxsim_pruning",),
+    "torch-pruning-l1": ("benchmarks.peers.torch_pruning", "--importance", "l1"),
+    "torch-pruning-group": ("benchmarks.peers.torch_pruning", "--importance", "group"),
+}
+"""Peer -> the module that asks it, and with what."""
+
 CONTROLS = ("scratch_e", "scratch_b")
 
 
@@ -64,3 +71,20 @@ def account(work: Path) -> Row:
         "warnings": report["warnings"],
         "stages": {stage["name"]: stage["seconds"] for stage in report["stages"]},
     }
+
+
+def ended_row(ended: Ended) -> Row:
+    """Return what is known of every program that ran; of the engine's own refusals, the message."""
+    return {
+        "job_seconds": ended.seconds,
+        "cpu_seconds": ended.cpu_seconds,
+        "peak_bytes": ended.peak_bytes,
+        "error": None if ended.error is None else _message(ended.error),
+    }
+
+
+def _message(said: str) -> str:
+    try:
+        return str(json.loads(said)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return said

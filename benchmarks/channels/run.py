@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -9,12 +10,18 @@ from pathlib import Path
 
 from benchmarks.channels.anatomy import take_apart
 from benchmarks.channels.cases import Case
-from benchmarks.channels.job import account, compress, file_for, recipe_of
-from benchmarks.trained.child import Ended
+from benchmarks.channels.job import PROGRAMS, account, compress, ended_row, file_for, recipe_of
+from benchmarks.channels.untrained import sized, structure
+from benchmarks.channels.widths import one_step_wider
+from benchmarks.trained.child import run_module
 from benchmarks.trained.draw import draw, draw_unlabelled
-from benchmarks.trained.judge import judge
+from benchmarks.trained.judge import images_to_test_on, judge, top1_hits
 from benchmarks.trained.memory import Row
 from benchmarks.trained.sources import NETWORKS
+from engine.formats import load
+
+MOST_RATIO = 0.999
+"""A recipe asks for less than the upload's own time."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def _method(task: Task, work: Path) -> Row:
     recipe = recipe_of(case, pictures.preprocess)
     drawn = draw_unlabelled(pictures, task.data, work / "calibration.zip", case.images, case.seed)
     ended = compress(upload, drawn, recipe, work)
-    row = _ended(ended) | {"upload": upload.name}
+    row = ended_row(ended) | {"upload": upload.name}
     if ended.error is None:
         row |= account(work)
         row |= judge(case.model, upload, work / "model.onnx", task.data, recipe.deploy, case.seed)
@@ -57,17 +64,35 @@ def _scratch(task: Task, work: Path) -> Row:
     recipe = recipe_of(case, pictures.preprocess)
     drawn = draw(pictures, task.data, work / "calibration.zip", case.images, case.seed)
     ended = compress(task.network, drawn, recipe, work)
-    return _ended(ended) | (account(work) if ended.error is None else {})
+    return ended_row(ended) | (account(work) if ended.error is None else {})
 
 
-def _ended(ended: Ended) -> Row:
-    return {
-        "job_seconds": ended.seconds,
-        "cpu_seconds": ended.cpu_seconds,
-        "peak_bytes": ended.peak_bytes,
-        "error": ended.error,
-    }
+def _peer(task: Task, work: Path) -> Row:
+    """Run a peer until it measures what our own job did, and let it train for as long as that recovered."""
+    case, ours = task.case, task.parent
+    assert ours is not None
+    pictures = NETWORKS[case.model].source.train
+    recipe = recipe_of(case, pictures.preprocess, min(ours["measured_ratio"], MOST_RATIO))
+    (work / "recipe.json").write_text(recipe.model_dump_json())
+    drawn = draw_unlabelled(pictures, task.data, work / "calibration.zip", case.images, case.seed)
+    module, *options = PROGRAMS[case.what]
+    arguments = [str(task.network), "--calibration", str(drawn), "--recipe", str(work / "recipe.json"), *options]
+    arguments += ["--recovery-seconds", str(max(ours["stages"]["recover"], 1.0)), "--out", str(work)]
+    row = ended_row(run_module(module, arguments))
+    if row["error"] is None:
+        row |= json.loads((work / "report.json").read_text())
+        untrained = top1_hits(load(work / "untrained.onnx"), images_to_test_on(case.model, task.network, task.data))
+        row["top1_untrained"] = round(100 * float(untrained.mean()), 2)
+        row |= judge(case.model, task.network, work / "model.onnx", task.data, recipe.deploy, case.seed)
+    return row
 
 
-RUNNERS = {"methods": _method, "scratch": _scratch}
+RUNNERS = {
+    "methods": _method,
+    "peers": _peer,
+    "scratch": _scratch,
+    "widths": lambda task, work: one_step_wider(task.case, task.network, task.parent or {}),
+    "structure": lambda task, work: structure(task.case, task.network, work),
+    "size": lambda task, work: sized(task.case, task.network, task.data, work),
+}
 """Kind of a case -> what runs it, in a folder of its own."""

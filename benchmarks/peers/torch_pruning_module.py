@@ -24,8 +24,8 @@ def main() -> None:
         batch,
         importance=torch_pruning.importance.MagnitudeImportance(p=1),
         pruning_ratio=SPARSITY,
-        ignored_layers=_heads(network, classes),
-        num_heads=_attention_heads(network),
+        ignored_layers=heads(network, classes),
+        num_heads=attention_heads(network),
         round_to=8,
     )
     pruner.step()
@@ -46,7 +46,7 @@ def _classes(network: nn.Module, batch: Tensor) -> int:
         return int(network(batch).shape[1])
 
 
-def _heads(network: nn.Module, classes: int) -> list[nn.Module]:
+def heads(network: nn.Module, classes: int) -> list[nn.Module]:
     """Name the layers that make the scores, as the package's manual asks."""
     return [
         module
@@ -55,7 +55,7 @@ def _heads(network: nn.Module, classes: int) -> list[nn.Module]:
     ]
 
 
-def _attention_heads(network: nn.Module) -> dict[nn.Module, int]:
+def attention_heads(network: nn.Module) -> dict[nn.Module, int]:
     """Tell the number of heads of each packed projection, which the package does not find out."""
     heads: dict[nn.Module, int] = {}
     for module in network.modules():

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _KIBIBYTE = 1024
+_ERROR_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def run_module(module: str, arguments: Sequence[str]) -> Ended:
         said.seek(0)
         told.seek(0)
         lines = [line for line in (*told.read().splitlines(), *said.read().splitlines()) if line.strip()]
-    error = " ".join(lines[-1:])[-600:] or f"code {process.returncode}"
+    error = " ".join(lines[-1:])[-_ERROR_CHARACTERS:] or f"code {process.returncode}"
     return Ended(
         seconds=round(time.monotonic() - started, 1),
         cpu_seconds=round(used.ru_utime + used.ru_stime, 1),

@@ -32,7 +32,7 @@ def judge(name: str, before: Path, after: Path, data: Path, deploy: Deploy, seed
     """Return accuracy before and after with the paired difference in points, and the measured latency ratio."""
     delivered = load(after)
     hits = top1_hits(delivered, images_to_test_on(name, before, data))
-    return accuracy(hits_of_original(name, before, data), hits) | _latency(
+    return accuracy(hits_of_original(name, before, data), hits) | latency(
         load(before), delivered, deploy, seed, LATENCY_SECONDS
     )
 
@@ -46,7 +46,7 @@ def judge_front(
         after = load(path)
         hits = top1_hits(after, images_to_test_on(name, before, data))
         difference = paired_difference(hits_of_original(name, before, data), hits)
-        ratio = _latency(load(before), after, deploy, seed, LATENCY_SECONDS / len(front))["measured_ratio"]
+        ratio = latency(load(before), after, deploy, seed, LATENCY_SECONDS / len(front))["measured_ratio"]
         found.append({"measured_ratio": ratio, "points": _per_cent(difference.value)})
     return found
 
@@ -99,7 +99,8 @@ def unpack(text: str, count: int) -> Hits:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=count).astype(bool)
 
 
-def _latency(before: Model, after: Model, deploy: Deploy, seed: int, seconds: float) -> dict[str, Any]:
+def latency(before: Model, after: Model, deploy: Deploy, seed: int, seconds: float) -> dict[str, Any]:
+    """Return the measured latency of `after` over that of `before`, timed in turn, with its interval."""
     found = compare_latency(before, after, deploy, {}, seed=seed, budget_seconds=seconds, until_width=LATENCY_WIDTH)
     return {
         "measured_ratio": round(found.ratio.value, 4),

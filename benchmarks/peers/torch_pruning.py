@@ -1,0 +1,110 @@
+"""Torch-Pruning on the module of a network, exported again, cut to a measured latency and distilled as ours are.
+
+It reads no ONNX: a network's definition in `benchmarks.networks` is filled with its weights, or a family of the zoo is
+built. Widths stay multiples of 16, in which runtimes with AVX-512 compute; the package's advice is 4 or 8.
+Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023. arXiv:2301.12900
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+from benchmarks.networks import NETWORKS, load_network
+from benchmarks.networks.export import OPSET, export
+from benchmarks.peers.equal_latency import closest, parser, ready, teach_and_save, timer
+from benchmarks.peers.torch_pruning_module import attention_heads, heads
+from benchmarks.zoo.families import build, images
+from engine.data.calibration import load_images
+from engine.formats import load
+from engine.graph.folds import fold
+from engine.graph.merges import merge
+from engine.graph.model import Model
+from engine.graph.normalise import normalise
+from engine.progress import Progress
+from engine.recipe import Recipe
+from engine.subject import prepare
+
+ROUND_TO = 16
+IMPORTANCE = {
+    "l1": {"p": 1, "group_reduction": "first", "normalizer": None},
+    "group": {"p": 2, "group_reduction": "mean"},
+}
+"""L1 of the filters that write a channel, and the package's own norm over all weights of a group."""
+
+
+def main() -> None:
+    asks = parser("benchmarks.peers.torch_pruning", __doc__)
+    asks.add_argument("--importance", choices=IMPORTANCE, default="l1")
+    asks.add_argument("--family", help="of the zoo, in place of the model's own definition")
+    options = asks.parse_args()
+    if options.sparsity is not None:
+        network, batch = build(options.family), images(options.family, 1)
+        options.out.mkdir(parents=True, exist_ok=True)
+        export_fixed(pruned(network, batch, options.sparsity, options.importance), batch, options.out / "model.onnx")
+        return
+    recipe = Recipe.model_validate_json(options.recipe.read_text())
+    asked, name = ready(recipe), options.model.stem
+    if name not in NETWORKS:
+        raise SystemExit(f"Torch-Pruning takes modules, and there is no definition of {name}.")
+    upload = load(options.model)
+    drawn = load_images(options.calibration, upload.inputs[0], recipe.preprocess, seed=recipe.seed)
+    network, batch = load_network(name, options.model.parent, torch.from_numpy(drawn.inputs)), drawn.inputs[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, cut = Path(folder) / "whole.onnx", Path(folder) / "cut.onnx"
+        export(network, NETWORKS[name].side, whole)
+        subject = prepare(whole, options.calibration, recipe, Progress())
+
+        def without(part: float) -> Model:
+            smaller = pruned(network, torch.from_numpy(batch), part, options.importance)
+            export(smaller, NETWORKS[name].side, cut)
+            return merge(fold(normalise(load(cut))))
+
+        met = closest(asked, without, timer(upload, subject))
+    teach_and_save(subject, met, options.recovery_seconds, options.out)
+
+
+def pruned(network: nn.Module, batch: Tensor, part: float, importance: str) -> nn.Module:
+    """Return a copy without this part (0 to 1) of every layer's channels, the classes kept."""
+    smaller = copy.deepcopy(network).eval()
+    for parameter in smaller.parameters():
+        parameter.requires_grad_(True)  # the package follows the graph of gradients
+    with torch.inference_mode():
+        classes = int(smaller(batch).shape[1])
+    pruner = torch_pruning.pruner.BasePruner(
+        smaller,
+        batch,
+        importance=torch_pruning.importance.GroupMagnitudeImportance(**IMPORTANCE[importance]),
+        pruning_ratio=part,
+        ignored_layers=heads(smaller, classes),
+        num_heads=attention_heads(smaller),
+        round_to=ROUND_TO,
+    )
+    pruner.step()
+    return smaller
+
+
+def export_fixed(network: nn.Module, batch: Tensor, path: Path) -> None:
+    """Write the network for batches of this very size, as the zoo's exports are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter speaks of its own internals
+        torch.onnx.export(
+            network.eval().requires_grad_(False),
+            (batch,),
+            path,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["scores"],
+            external_data=False,
+            verbose=False,
+        )
+
+
+if __name__ == "__main__":
+    main()
