@@ -103,7 +103,7 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
 
     create.__annotations__["asked"] = kind.asked  # each kind has its own body, which FastAPI reads here
     made: Any = {"status_code": 201, "response_model": kind.view, "openapi_extra": IDEMPOTENT}
-    router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409), **made)(create)
+    router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409, 410), **made)(create)
     gone: Any = {"status_code": 204, "responses": problems(404, 409)}
     router.delete("/{file_id}", description=f"Delete a {kind.word}.", **gone)(remove)
 
@@ -147,8 +147,11 @@ def _create(session: Session, project_id: str, kind: Kind, asked: FromUpload) ->
     ).first()
     if upload is None:
         raise not_found("upload", asked.upload_id)
+    if upload.error is not None:
+        raise Problem("upload-failed", f"{upload.error['detail']} Make a new upload.", reason=upload.error)
     if upload.sha256 is None or upload.size_bytes is None:
-        found = f"Upload {upload.id} has {upload.offset_bytes} of {upload.size_bytes} bytes."
+        size = "an unknown number of" if upload.size_bytes is None else upload.size_bytes
+        found = f"Upload {upload.id} has {upload.offset_bytes} of {size} bytes."
         raise Problem("upload-incomplete", f"{found} Send the rest with PATCH first.", offset_bytes=upload.offset_bytes)
     file = kind.table(
         id=new_id(kind.prefix),

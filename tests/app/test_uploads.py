@@ -34,6 +34,7 @@ def assert_failed(client: httpx2.Client, upload_id: str, code: str) -> None:
     assert (shown["state"], shown["error"]["code"]) == ("failed", code)
     assert client.head(f"/v1/uploads/{upload_id}").status_code == 410
     assert_problem(append(client, upload_id, shown["offset_bytes"], b"x"), 410, "upload-failed", "new one")
+    assert_problem(client.post("/v1/models", json={"upload_id": upload_id}), 410, "upload-failed", "new upload")
 
 
 def append(client: httpx2.Client, upload_id: str, offset: int, part: Any, complete: str = "?0") -> httpx2.Response:
