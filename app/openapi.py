@@ -116,6 +116,8 @@ def complete_schema(schema: dict[str, Any]) -> dict[str, Any]:
             if path.startswith("/v1/") or path == "/metrics":
                 operation["security"] = [{"key": []}]
                 operation["responses"]["429"] = _described(429) | {"headers": RATE_HEADERS}
+                for status in (500, 503, *((400, 413) if "requestBody" in operation else ())):
+                    operation["responses"].setdefault(str(status), _described(status))
     for methods in schema.get("webhooks", {}).values():
         for operation in methods.values():  # what the receiver answers is its own affair
             operation["responses"].pop("422", None)
