@@ -1,13 +1,15 @@
 """Torch-Pruning on the module of a network, exported again, cut to a measured latency and distilled as ours are.
 
 It reads no ONNX: a network's definition in `benchmarks.networks` is filled with its weights, or a family of the zoo is
-built. Widths stay multiples of 16, in which runtimes with AVX-512 compute; the package's advice is 4 or 8.
+built. Widths stay multiples of 16, in which runtimes with AVX-512 compute, or where these meet no ratio, of 8: the
+package rounds down and leaves a layer whole of which nothing would stay, so that 16 may leave most layers as they are.
 Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023. arXiv:2301.12900
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.networks import NETWORKS, load_network
 from benchmarks.networks.export import OPSET, export
-from benchmarks.peers.equal_latency import closest, parser, ready, teach_and_save, timer
+from benchmarks.peers.equal_latency import closest_of, parser, ready, teach_and_save, timer
 from benchmarks.peers.torch_pruning_module import attention_heads, heads
 from benchmarks.zoo.families import build, images
 from engine.data.calibration import load_images
@@ -31,7 +33,7 @@ from engine.progress import Progress
 from engine.recipe import Recipe
 from engine.subject import prepare
 
-ROUND_TO = 16
+ROUND_TO = (16, 8)
 IMPORTANCE = {
     "l1": {"p": 1, "group_reduction": "first", "normalizer": None},
     "group": {"p": 2, "group_reduction": "mean"},
@@ -47,7 +49,9 @@ def main() -> None:
     if options.sparsity is not None:
         network, batch = build(options.family), images(options.family, 1)
         options.out.mkdir(parents=True, exist_ok=True)
-        export_fixed(pruned(network, batch, options.sparsity, options.importance), batch, options.out / "model.onnx")
+        export_fixed(
+            pruned(network, batch, options.sparsity, options.importance, ROUND_TO[0]), batch, options.out / "model.onnx"
+        )
         return
     recipe = Recipe.model_validate_json(options.recipe.read_text())
     asked, name = ready(recipe), options.model.stem
@@ -61,17 +65,18 @@ def main() -> None:
         export(network, NETWORKS[name].side, whole)
         subject = prepare(whole, options.calibration, recipe, Progress())
 
-        def without(part: float) -> Model:
-            smaller = pruned(network, torch.from_numpy(batch), part, options.importance)
+        def without(multiple: int, part: float) -> Model:
+            smaller = pruned(network, torch.from_numpy(batch), part, options.importance, multiple)
             export(smaller, NETWORKS[name].side, cut)
             return merge(fold(normalise(load(cut))))
 
-        met = closest(asked, without, timer(upload, subject))
+        ways = [functools.partial(without, multiple) for multiple in ROUND_TO]
+        met = closest_of(asked, ways, timer(upload, subject))
     teach_and_save(subject, met, options.recovery_seconds, options.out)
 
 
-def pruned(network: nn.Module, batch: Tensor, part: float, importance: str) -> nn.Module:
-    """Return a copy without this part (0 to 1) of every layer's channels, the classes kept."""
+def pruned(network: nn.Module, batch: Tensor, part: float, importance: str, multiple: int) -> nn.Module:
+    """Return a copy without this part (0 to 1) of every layer's channels, the classes kept; widths are multiples."""
     smaller = copy.deepcopy(network).eval()
     for parameter in smaller.parameters():
         parameter.requires_grad_(True)  # the package follows the graph of gradients
@@ -84,7 +89,7 @@ def pruned(network: nn.Module, batch: Tensor, part: float, importance: str) -> n
         pruning_ratio=part,
         ignored_layers=heads(smaller, classes),
         num_heads=attention_heads(smaller),
-        round_to=ROUND_TO,
+        round_to=multiple,
     )
     pruner.step()
     return smaller

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.networks import build
-from benchmarks.peers.equal_latency import TRIES, WITHIN, closest, shared_features, teach_and_save
+from benchmarks.peers.equal_latency import TRIES, WITHIN, closest, closest_of, shared_features, teach_and_save
 from benchmarks.peers.onnxsim_pruning import batches, pruned, repaired
 from benchmarks.peers.torch_pruning import IMPORTANCE
 from benchmarks.peers.torch_pruning import pruned as pruned_module
@@ -66,6 +66,26 @@ def test_what_never_gets_there_is_as_fast_as_it_gets() -> None:
     assert ratio == pytest.approx(1 - 0.1 * max(tried))
 
 
+def test_of_two_ways_to_cut_the_first_that_fits_is_taken() -> None:
+    tried: list[str] = []
+
+    def way(name: str, least: float) -> Any:
+        def cut(part: float) -> Any:
+            tried.append(name)
+            return SimpleNamespace(part=part, name=name, least=least)
+
+        return cut
+
+    def ratio_of(model: Any) -> float:
+        return float(max(1 - 0.8 * model.part, model.least))
+
+    ways = [way("coarse", 0.8), way("fine", 0.2), way("finer", 0.1)]
+    _, ratio, model = closest_of(0.6, ways, ratio_of)
+
+    assert (model.name, abs(ratio / 0.6 - 1) <= WITHIN) == ("fine", True)
+    assert set(tried) == {"coarse", "fine"}
+
+
 def test_features_of_another_width_are_not_compared(tmp_path: Path) -> None:
     subject = a_subject(tmp_path)
     groups = find_groups(subject.model).groups
@@ -99,7 +119,7 @@ def test_torch_pruning_keeps_the_classes_and_widths_of_sixteen(importance: str) 
     torch.manual_seed(0)
     network, batch = build("vgg-like").eval(), torch.randn(2, 3, 32, 32)
 
-    smaller = pruned_module(network, batch, 0.5, importance)
+    smaller = pruned_module(network, batch, 0.5, importance, 16)
 
     widths = [module.out_channels for module in smaller.modules() if isinstance(module, torch.nn.Conv2d)]
     before = [module.out_channels for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
