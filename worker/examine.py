@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core import examinations, jobs
 from core.problems import Problem, from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing
+from worker.endings import limit_exceeded
 from worker.engine_lines import Conversation, clean_text
 from worker.files import MustStop, bring, patiently
 from worker.heart import Heart, StopReason
@@ -83,7 +84,7 @@ def _ask_the_engine(place: Workplace, claim: examinations.Claim, heart: Heart, f
         return partial(examinations.answered, claim=claim, answer=None, error=_refusal(claim, from_engine(talk.error)))
     if ending.exit_code == 0 and talk.answer is not None:
         return partial(examinations.answered, claim=claim, answer=talk.answer, error=_blocking(claim, talk.answer))
-    return partial(examinations.troubled, claim=claim, error=_broken(ending, limits))
+    return partial(examinations.troubled, claim=claim, error=limit_exceeded(ending, limits) or _broken(ending))
 
 
 def _command(place: Workplace, claim: examinations.Claim, heart: Heart, folder: Path) -> list[str]:
@@ -113,12 +114,7 @@ def _blocking(claim: examinations.Claim, answer: dict[str, object]) -> Problem |
     return from_engine({"title": "No job can run on this model", **blocking[0]})
 
 
-def _broken(ending: Ending, limits: ChildLimits) -> Problem:
-    if ending.stopped_for == "timeout":
-        return job_problem("job-timeout", f"The engine was stopped when its {limits.wall_seconds:.0f} s were over.")
-    if ending.out_of_memory and limits.memory_bytes is not None:
-        limit = f"{limits.memory_bytes / 1024**3:.1f} GiB"
-        return job_problem("out-of-memory", f"The engine asked for more than the {limit} it may use.")
+def _broken(ending: Ending) -> Problem:
     tail = clean_text(ending.log_tail.decode(errors="replace"))[-1000:]
     return job_problem("poison", f"The engine ended with {ending}. {tail}".strip())
 

@@ -18,11 +18,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from core import jobs
-from core.problems import Problem, from_engine, job_problem
+from core.problems import from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
 from core.tables import FileState, JobState, StoredModel
 from engine.recipe import METHODS, Recipe
 from worker.deliveries import expected
+from worker.endings import limit_exceeded
 from worker.engine_lines import Conversation, clean_text, parse_object
 from worker.files import (
     AgreementBroken,
@@ -195,26 +196,11 @@ def _broken(
 ) -> Outcome:
     """The child did not end as agreed: say what killed it; only what may go better another time is tried again."""
     tail = clean_text(ending.log_tail.decode(errors="replace"))
-    error = _limit_exceeded(ending, limits)
+    error = limit_exceeded(ending, limits)
     if error is not None:
         return partial(jobs.fail, claim=claim, error=error, detail=tail, delivered=delivered)
     detail = f"The engine ended with {ending}. {tail[-1000:]}".strip()
     return partial(jobs.crashed, claim=claim, limits=_limits(place), detail=detail, delivered=delivered)
-
-
-def _limit_exceeded(ending: Ending, limits: ChildLimits) -> Problem | None:
-    """Return what to say of a child that went over its limits, or None if it kept them."""
-    if ending.stopped_for == "timeout":
-        return job_problem("job-timeout", f"The engine was stopped when its {limits.wall_seconds:.0f} s were over.")
-    if ending.stopped_for == "disk":
-        limit = f"{limits.disk_bytes / 1024**3:.1f} GiB"
-        return job_problem("disk-limit", f"The engine wrote more than the {limit} it may have on the disk.")
-    if not ending.out_of_memory:
-        return None
-    if limits.memory_bytes is None:
-        return job_problem("out-of-memory", "The engine asked for more memory than the GPU or the machine has left.")
-    limit = f"{limits.memory_bytes / 1024**3:.1f} GiB"
-    return job_problem("out-of-memory", f"The engine asked for more than the {limit} it may use.")
 
 
 def _deliver(
