@@ -81,7 +81,7 @@ async def _lines(tenant: Tenant, job_id: str, after: int) -> AsyncIterator[bytes
 
 async def _may_still_read(tenant: Tenant) -> bool:
     identity = await still_known(tenant.services, tenant.identity.public_id)
-    return identity is not None and identity.may("read")
+    return identity is not None and identity.may("jobs:read")
 
 
 def _event(event: Record) -> bytes:
