@@ -166,7 +166,7 @@ class Upload(Row):
 
 
 class StoredModel(Row):
-    """An uploaded network, as a file. `analysis` is what the engine's inspection said of it; `error` why it is no use."""
+    """An uploaded network, as a file. `analysis` is what the engine's inspection found; `error` why it is no use."""
 
     __tablename__ = "models"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)

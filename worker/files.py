@@ -99,7 +99,6 @@ def patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped: 
         wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 
 
-
 def _suffix(name: str) -> str:
     """Return what a file's name says about its form, if it is harmless: `.onnx`, `.zip`."""
     found = re.search(r"\.[a-z0-9]{1,12}$", name.lower())

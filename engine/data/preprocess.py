@@ -179,7 +179,7 @@ def _normalise(pixels: Pixels, form: InputForm) -> Inputs:
 
 
 def mean_and_std(form: InputForm, channels: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return one value of each for all channels, or one a channel. Raises RecipeInvalid where the recipe's do not fit."""
+    """Return one value of each for all channels, or one a channel. Raises RecipeInvalid where they do not fit."""
     imagenet = channels == 3
     mean = form.preprocess.mean or (_in_order(IMAGENET_MEAN, form) if imagenet else (0.0,))
     std = form.preprocess.std or (_in_order(IMAGENET_STD, form) if imagenet else (1.0,))

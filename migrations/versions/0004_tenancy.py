@@ -73,7 +73,7 @@ def downgrade() -> None:
 
 
 def _make_organizations() -> None:
-    op.create_table(
+    organizations = op.create_table(
         "organizations",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -84,10 +84,9 @@ def _make_organizations() -> None:
         *(sa.Column(name, kind, nullable=True) for name, kind in LIMITS),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.execute(
-        "INSERT INTO organizations (id, name, created_at, audit_seq, audit_hash, audit_seal) "
-        f"VALUES ('{DEFAULT_ORGANIZATION_ID}', 'default', CURRENT_TIMESTAMP, 0, '', '')"
-    )
+    made = {"id": DEFAULT_ORGANIZATION_ID, "name": "default", "created_at": sa.func.current_timestamp()}
+    nothing_noted = {"audit_seq": 0, "audit_hash": "", "audit_seal": ""}
+    op.execute(sa.insert(organizations).values(**made, **nothing_noted))
     theirs = sa.Column("organization_id", sa.String(length=64), nullable=False, server_default=DEFAULT_ORGANIZATION_ID)
     op.add_column("projects", theirs)
     for name, kind in LIMITS:
