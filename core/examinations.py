@@ -21,6 +21,7 @@ from core.db import insert_if_absent, utc_now
 from core.ids import new_id
 from core.jobs import BeatAnswer, LeaseLost, Progress
 from core.jobs.order import NEVER, note_served
+from core.limits import QuotaExceeded
 from core.problems import Problem, job_problem
 from core.tables import Dataset, Examination, FileState, Outbox, StoredModel, Turn
 
@@ -31,6 +32,7 @@ EXAMINATION: Final = "examine"
 
 TROUBLE_LIMIT: Final = 3
 RETRY_SECONDS: Final = 5.0
+REPORTS_WAITING: Final = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ def ask(
     dataset_id: str | None = None,
     recipe: dict[str, Any] | None = None,
 ) -> Examination:
-    """Return the examination of this question, new or old; a new one has its bell."""
+    """Return the examination of this question, new or old; a new one has its bell.
+
+    Raises QuotaExceeded where a project has asked for more reports than workers have got round to.
+    """
     question = digest_of(recipe or {})
     old = select(Examination).where(
         Examination.project_id == project_id,
@@ -75,6 +80,8 @@ def ask(
     found = session.scalars(old).first()
     if found is not None:
         return found
+    if kind == "report":
+        _check_waiting(session, project_id)
     now, identifier = utc_now(session), new_id("exm")
     insert_if_absent(  # somebody else may ask the same at this moment
         session,
@@ -95,6 +102,16 @@ def ask(
     if row.id == identifier:
         _ring_later(session, row, now)
     return row
+
+
+def _check_waiting(session: Session, project_id: str) -> None:
+    """A report can be asked for in as many ways as there are numbers, by whoever may read."""
+    waiting = select(func.count()).where(
+        Examination.state == "waiting", Examination.kind == "report", Examination.project_id == project_id
+    )
+    if (session.scalar(waiting) or 0) >= REPORTS_WAITING:
+        detail = f"{REPORTS_WAITING} reports of the project wait for a worker. Wait until one is made."
+        raise QuotaExceeded("reports_waiting", REPORTS_WAITING, detail)
 
 
 def digest_of(recipe: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core import examinations, jobs
 from core.db import Database, utc_now
+from core.limits import QuotaExceeded
 from core.problems import job_problem
 from core.tables import Dataset, Examination, FileState, StoredModel
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, submit_job
@@ -172,3 +173,17 @@ def test_two_who_ask_at_once_ask_once(database: Database) -> None:
 
     assert len(answers) == 2
     assert len(set(answers)) == 1
+
+
+def test_a_project_asks_for_no_more_reports_than_may_wait(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked before is told again, and other questions are taken."""
+    monkeypatch.setattr(examinations, "REPORTS_WAITING", 2)
+    about = {"model_id": MODEL_ID, "dataset_id": "dat_test"}
+    first, _ = (ask(sqlite, "report", recipe={"preprocess": {"resize": size}}, **about) for size in (1, 2))
+
+    with pytest.raises(QuotaExceeded, match="2 reports of the project wait"):
+        ask(sqlite, "report", recipe={"preprocess": {"resize": 3}}, **about)
+    assert ask(sqlite, "report", recipe={"preprocess": {"resize": 1}}, **about) == first
+    assert ask(sqlite, "dataset", dataset_id="dat_test") != first
+    held(sqlite, kind="report")
+    ask(sqlite, "report", recipe={"preprocess": {"resize": 3}}, **about)
