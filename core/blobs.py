@@ -36,6 +36,8 @@ from core.tables import Artifact, Blob, Dataset, StoredModel, Upload
 GRACE: Final = timedelta(days=3)
 """Longer than an attempt can last: a recipe's longest budget is one day."""
 
+DELETED_AT_ONCE: Final = 100
+
 log = structlog.get_logger()
 
 
@@ -61,8 +63,8 @@ def touch(session: Session, sha256: str, size_bytes: int) -> None:
     session.execute(update(Blob).where(Blob.sha256 == sha256).values(touched_at=now))
 
 
-def delete_unused(database: Database, storage: Storage, limit: int = 100) -> int:
-    """Delete up to `limit` blobs that nobody names, row and bytes; return how many."""
+def delete_unused(database: Database, storage: Storage, limit: int = DELETED_AT_ONCE) -> int:
+    """Delete up to `limit` blobs that nobody names, row and bytes; return how many: as many may mean that more wait."""
     with database.transaction() as session:
         unused = session.scalars(select(Blob.sha256).where(*_is_unused(session)).limit(limit)).all()
     return sum(_delete(database, storage, sha256) for sha256 in unused)

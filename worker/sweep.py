@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import socket
 import time
@@ -10,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, delete, select, update
 
-from core.blobs import delete_unused
+from core.blobs import DELETED_AT_ONCE, delete_unused
 from core.db import utc_now
 from core.jobs import LEASED, TERMINAL
 from core.processes import this_process
@@ -26,7 +27,7 @@ class Caretaker:
     def __init__(self, place: Workplace, bell: Bell, devices: Sequence[str]) -> None:
         self._place, self._devices = place, devices
         self._sweeper = Sweeper(place.database, bell, place.settings)
-        self._forgot_at = 0.0
+        self._forgot_at = -math.inf
 
     def enlist(self) -> None:
         """Write this process's row: by it, others on this machine know at once when the process is gone."""
@@ -60,7 +61,8 @@ class Caretaker:
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             self._sweeper.forget_the_old()
-            delete_unused(self._place.database, self._place.storage)
+            if delete_unused(self._place.database, self._place.storage) >= DELETED_AT_ONCE:
+                self._forgot_at = -math.inf  # the rest with the next sweep: receipts say by when bytes are gone
 
     def _show_life(self) -> None:
         me = self._place.worker_id
