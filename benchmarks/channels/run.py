@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _peer(task: Task, work: Path) -> Row:
     return row
 
 
-RUNNERS = {
+RUNNERS: Mapping[str, Callable[[Task, Path], Row]] = {
     "methods": _method,
     "peers": _peer,
     "scratch": _scratch,

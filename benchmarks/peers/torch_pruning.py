@@ -59,14 +59,15 @@ def main() -> None:
         raise SystemExit(f"Torch-Pruning takes modules, and there is no definition of {name}.")
     upload = load(options.model)
     drawn = load_images(options.calibration, upload.inputs[0], recipe.preprocess, seed=recipe.seed)
-    network, batch = load_network(name, options.model.parent, torch.from_numpy(drawn.inputs)), drawn.inputs[:2]
+    seen = torch.from_numpy(drawn.inputs)
+    module = load_network(name, options.model.parent, seen)
     with tempfile.TemporaryDirectory() as folder:
         whole, cut = Path(folder) / "whole.onnx", Path(folder) / "cut.onnx"
-        export(network, NETWORKS[name].side, whole)
+        export(module, NETWORKS[name].side, whole)
         subject = prepare(whole, options.calibration, recipe, Progress())
 
         def without(multiple: int, part: float) -> Model:
-            smaller = pruned(network, torch.from_numpy(batch), part, options.importance, multiple)
+            smaller = pruned(module, seen[:2], part, options.importance, multiple)
             export(smaller, NETWORKS[name].side, cut)
             return merge(fold(normalise(load(cut))))
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.channels.anatomy import without_repair
 from benchmarks.channels.cases import Grid
-from benchmarks.channels.cuts import counted, cuts_of, told_by
+from benchmarks.channels.cuts import Told, counted, cuts_of, told_by
 from benchmarks.channels.widths import one_step_wider, widened
 from engine.execution.runtime import open_session, run
 from engine.formats import load, save
@@ -42,7 +42,7 @@ def test_what_a_job_cut_is_found_in_its_checkpoint(tmp_path: Path) -> None:
 def test_cuts_are_told_and_found_again() -> None:
     model = normalise(residual())
     unit, group = find_units(model)[0], find_groups(model).groups[-1]
-    told = {"units": [unit.name], "channels": {group.name: [0, 2, 5]}}
+    told: Told = {"units": [unit.name], "channels": {group.name: [0, 2, 5]}}
 
     cuts = cuts_of(model, told)
 
@@ -58,7 +58,7 @@ def test_strangers_are_refused() -> None:
 
 def test_the_cuts_alone_are_the_network_that_ignores_the_channels() -> None:
     model = merge(fold(normalise(plain())))
-    told = {"units": [], "channels": {group.name: [1, 4] for group in find_groups(model).groups}}
+    told: Told = {"units": [], "channels": {group.name: [1, 4] for group in find_groups(model).groups}}
     feed = images(model)
 
     found = run(open_session(without_repair(model, told)), feed)
@@ -69,7 +69,7 @@ def test_the_cuts_alone_are_the_network_that_ignores_the_channels() -> None:
 
 @pytest.mark.parametrize(("multiple", "left"), [(1, [2, 5, 6]), (2, [5, 6]), (4, None), (16, None)])
 def test_one_group_gets_wider_and_no_other(multiple: int, left: list[int] | None) -> None:
-    told = {"units": ["add"], "channels": {"a": [0, 2, 5, 6], "b": [1]}}
+    told: Told = {"units": ["add"], "channels": {"a": [0, 2, 5, 6], "b": [1]}}
 
     found = widened(told, "a", multiple)
 
@@ -81,7 +81,7 @@ def test_each_narrowed_group_is_timed_one_step_wider(tmp_path: Path, monkeypatch
     monkeypatch.setattr("benchmarks.channels.widths.SECONDS", 0.05)
     save(plain(), tmp_path / "net.onnx")
     groups = find_groups(merge(fold(normalise(load(tmp_path / "net.onnx"))))).groups
-    told = {"units": [], "channels": {group.name: [0, 1, 2, 3] for group in groups}}
+    told: Told = {"units": [], "channels": {group.name: [0, 1, 2, 3] for group in groups}}
 
     row = one_step_wider(CASE, tmp_path / "net.onnx", {"cuts": told, "width_multiple": 2})
 

@@ -95,7 +95,7 @@ def test_a_refusal_is_shown_with_its_reason() -> None:
 
 
 def test_structures_and_controls_have_their_tables() -> None:
-    control = {"name": "scratch_e", "accuracy": {"value": 0.4}, "inherited_accuracy": None}
+    control: Row = {"name": "scratch_e", "accuracy": {"value": 0.4}, "inherited_accuracy": None}
     control |= {"epochs": 3.0, "epochs_planned": 160, "meaning": "stopped by the budget"}
     rows = [row(model="vit_b_16", kind="structure", measured_ratio=0.5), row(kind="scratch", controls=[control])]
 
