@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from core.db import Query
 from core.jobs.order import queue_position
+from core.limits import RUNNING
 from core.tables import (
     ApiKey,
     Artifact,
@@ -158,9 +159,7 @@ key_statement: Final = Query(
 )
 
 busy_statement: Final = Query(
-    select(Job.device, func.count().label("jobs"))
-    .where(Job.state.in_(("running", "pausing", "finalizing", "cancelling")))
-    .group_by(Job.device)
+    select(Job.device, func.count().label("jobs")).where(Job.state.in_(RUNNING)).group_by(Job.device)
 )
 """How many jobs each device has in hand, whoever's they are: what a waiting job's estimate needs to know of others."""
 

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from app.jobs.view import NOBODY, loads
 from core.jobs.forecast import forecast_for, kind_of, waiting
+from core.limits import WAITING
 from core.queries import busy_statement, workers_statement
 from core.tables import Job, JobState, StoredModel
 from engine.recipe import Recipe
 
 REPORTS_READ: Final = 10
-WAITING: Final = (JobState.SUBMITTED, JobState.VALIDATING, JobState.QUEUED)
 
 
 class Past(NamedTuple):
