@@ -14,8 +14,10 @@ from core.settings import Settings
 
 SECRET_NAMES: Final = re.compile(r"key|secret|token|password|authorization|cookie|pepper|_url$", re.IGNORECASE)
 HARMLESS_NAMES: Final = frozenset({"key_id", "page_token"})
-SECRET_TEXTS: Final = re.compile(r"sct_[0-9a-z]{12}_[0-9a-z]+|whsec_[0-9A-Za-z+/=]+|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)")
-"""Our keys, webhooks' secrets, and the user and password of a URL, wherever they stand in a text."""
+SECRET_TEXTS: Final = re.compile(
+    r"sct_[0-9a-z]{12}_[0-9a-z]+|whsec_[0-9A-Za-z+/=]+|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)|(?<=X-Amz-Signature=)[0-9a-f]+"
+)
+"""Our keys, webhooks' secrets, user and password of a URL, and what signs an address in the store, in any text."""
 
 HIDDEN: Final = "[hidden]"
 

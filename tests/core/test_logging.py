@@ -36,11 +36,13 @@ def test_secrets_are_hidden_by_name_and_by_shape(capsys: pytest.CaptureFixture[s
     except ValueError:
         structlog.get_logger().exception("fell")
 
+    logging.getLogger("library").warning("PUT http://s3/part?partNumber=1&X-Amz-Signature=%s failed", "deadbeef" * 8)
     secret = shown(secret_of(b"pepper", "whk_1", new_salt()))
     structlog.get_logger().info("rotated", text=f"signed with {secret}, once")
 
     written = capsys.readouterr().err
     assert "canary" not in written
+    assert "deadbeef" not in written
     assert key not in written
     assert secret.removeprefix("whsec_") not in written
     assert json.loads(written.splitlines()[0])["size_bytes"] == 3
