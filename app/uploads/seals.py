@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -59,5 +58,5 @@ def tus_seal(headers: Mapping[str, str]) -> Seal | None:
 def _bytes_of(encoded: str, header: str) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # no base64, or not even ASCII
         raise Problem("bad-request", f"{header}: the digest is not base64.") from error

@@ -29,7 +29,7 @@ def begin(client: httpx2.Client, content: bytes = b"", **headers: str) -> httpx2
 def append(client: httpx2.Client, address: str, offset: int, part: Any, **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     told = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
-    return client.patch(address, content=part, headers=TUS | told | named)
+    return client.patch(address, content=part, headers=httpx2.Headers(TUS | told | named, encoding="utf-8"))
 
 
 def checksum(content: bytes, algorithm: str = "sha1") -> str:
@@ -157,6 +157,7 @@ REFUSED: dict[str, tuple[dict[str, str], int, str]] = {
     "too long": ({"Upload-Length": str(2**45)}, 413, "upload-too-large"),
     "empty": ({"Upload-Length": "0"}, 422, "upload-empty"),
     "no base64": ({"Upload-Metadata": "filename ???"}, 422, "validation-failed"),
+    "no ASCII": ({"Upload-Metadata": "filename é"}, 422, "validation-failed"),
     "bad kind": ({"Upload-Metadata": metadata(kind="picture")}, 422, "validation-failed"),
     "bad digest": ({"Upload-Metadata": metadata(sha256="abc")}, 422, "validation-failed"),
 }
@@ -166,7 +167,8 @@ REFUSED: dict[str, tuple[dict[str, str], int, str]] = {
 def test_a_creation_that_cannot_be_understood_is_refused(client: httpx2.Client, name: str) -> None:
     headers, status, code = REFUSED[name]
 
-    response = client.post("/v1/uploads", headers=TUS | {"Upload-Length": "5"} | headers)
+    told = httpx2.Headers(TUS | {"Upload-Length": "5"} | headers, encoding="utf-8")
+    response = client.post("/v1/uploads", headers=told)
 
     assert_problem(response, status, code)
     assert response.headers["Tus-Resumable"] == "1.0.0"
@@ -177,9 +179,11 @@ def test_bytes_of_another_type_or_unknown_checksum_are_refused(client: httpx2.Cl
 
     plain = append(client, address, 0, b"x", Content_Type="application/octet-stream")
     unknown = append(client, address, 0, b"x", Upload_Checksum="crc32 AAAA")
+    strange = append(client, address, 0, b"x", Upload_Checksum="sha1 é")
 
     assert_problem(plain, 415, "unsupported-media-type", "offset+octet-stream")
     assert_problem(unknown, 400, "bad-request", "sha1")
+    assert_problem(strange, 400, "bad-request", "base64")
 
 
 def test_another_projects_uploads_are_unknown(service: Service, client: httpx2.Client) -> None:
