@@ -7,7 +7,6 @@ https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +62,7 @@ def read_public_keys(text: str) -> dict[str, bytes]:
     try:
         texts = [str(entry["public_key"]) for entry in found["signing_keys"]]
         keys = [base64.b64decode(entry, validate=True) for entry in texts]
-    except (KeyError, TypeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _no_key("This is no public key, nor a list of them.") from error
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise _no_key(f"A public key has {KEY_BYTES} bytes.")
@@ -82,7 +81,7 @@ def _opened(envelope: bytes) -> tuple[bytes, Sequence[Any]]:
     try:
         payload = base64.b64decode(str(found["payload"]), validate=True)
         signatures = list(found["signatures"])
-    except (KeyError, TypeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _refused("The envelope of the manifest is damaged.", "Fetch it again: secateur manifest.") from error
     return payload, signatures
 
@@ -93,7 +92,7 @@ def _signer(payload: bytes, signatures: Sequence[Any], public_keys: Mapping[str,
     for signature in signatures:
         try:
             made = base64.b64decode(str(signature["sig"]), validate=True)
-        except (KeyError, TypeError, binascii.Error):
+        except (KeyError, TypeError, ValueError):
             continue
         for key_id, key in public_keys.items():  # the id that the envelope names is a hint, and not believed
             if _is_signed(Ed25519PublicKey.from_public_bytes(key), made, signed):
