@@ -167,7 +167,9 @@ def test_a_file_may_have_a_name_of_its_own(evidence: Evidence) -> None:
     assert match.name == "model.onnx"
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "{}", '{"signing_keys": []}', '{"signing_keys": [1]}', "not base64", "né"])
+@pytest.mark.parametrize(
+    "text", ["", "AAAA", "{}", '{"signing_keys": []}', '{"signing_keys": [1]}', "not base64", "né"]
+)
 def test_what_is_no_key_is_told_as_such(text: str) -> None:
     with pytest.raises(UsageError):
         read_public_keys(text)
