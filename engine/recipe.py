@@ -18,6 +18,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -152,6 +153,16 @@ class MethodOptions(Strict):
     uses_labels: ClassVar[bool] = False
     keep: tuple[str, ...] = Field(default=(), description="Names of units and groups that must stay.")
 
+    @field_validator("name", mode="before", check_fields=False)
+    @classmethod
+    def _name_the_nearest_known_method(cls, value: Any) -> Any:
+        if value in METHODS:
+            return value
+        nearest = difflib.get_close_matches(str(value), METHODS, n=1, cutoff=0.5)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known methods: {', '.join(METHODS)}."
+        name = str(value).encode(errors="replace").decode()[:100]
+        raise PydanticCustomError("unknown_method", "Unknown method '{name}': {hint}", {"name": name, "hint": hint})
+
 
 class Auto(MethodOptions):
     """Let whole units and channels compete: whatever saves the asked time with the least harm after repair goes.
@@ -280,9 +291,10 @@ METHODS: dict[str, type[MethodOptions]] = {
 
 
 def _method_kind(value: Any) -> str | None:
-    """Tell which method is meant by its name, the default where there is none."""
+    """Tell which method is meant by its name, the default where there is none, or none of METHODS."""
     if isinstance(value, dict):
-        return str(value.get("name", "auto"))
+        name = value.get("name")
+        return name if isinstance(name, str) and name in METHODS else "auto"
     return next((kind for kind, method in METHODS.items() if isinstance(value, method)), None)
 
 

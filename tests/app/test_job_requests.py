@@ -33,7 +33,7 @@ BAD_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"recipe": {"budget_second": 60}}, "unknown-field", "/recipe/budget_second", "'budget_seconds'"),
     ({"recipe": {"budget_seconds": 1}}, "validation-failed", "/recipe/budget_seconds", "10"),
-    ({"recipe": {"method": {"name": "magic"}}}, "validation-failed", "/recipe/method/name", "practise"),
+    ({"recipe": {"method": {"name": "magic"}}}, "validation-failed", "/recipe/method/name", "'magnitude'"),
     ({"recipe": {"deploy": {"thread": 2}}}, "unknown-field", "/recipe/deploy/thread", "'threads'"),
     ({"recipe": []}, "validation-failed", "/recipe", ""),
     ({"recipe": None}, "validation-failed", "/recipe", ""),

@@ -11,7 +11,7 @@ import pytest
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units
-from engine.measure import unit_table
+from engine.measure import savings
 from engine.measure.unit_table import latency_shares
 from engine.planning import whole_blocks
 from engine.recipe import Deploy
@@ -61,7 +61,7 @@ class MadeUpMachine:
 
 def on(monkeypatch: pytest.MonkeyPatch, model: Model, block_ms: list[float], noise: float = 0.01) -> MadeUpMachine:
     machine = MadeUpMachine(model, block_ms, noise)
-    monkeypatch.setattr(unit_table, "time_models", machine.time_models)
+    monkeypatch.setattr(savings, "time_models", machine.time_models)
     return machine
 
 
@@ -93,7 +93,7 @@ def test_the_figures_lie_between_what_kinds_and_what_halves_save(monkeypatch: py
     """All six together save 4.8 ms, and any fewer a tenth less than their part of it."""
     model = chain(6)
     machine = MadeUpMachine(model, [0.8] * 6, 0.005, part=0.9)
-    monkeypatch.setattr(unit_table, "time_models", machine.time_models)
+    monkeypatch.setattr(savings, "time_models", machine.time_models)
 
     shares = machine.shares(model, machine.units)
 
@@ -104,7 +104,7 @@ def test_a_quiet_machine_is_asked_less_than_a_busy_one(monkeypatch: pytest.Monke
     model = chain(3)
     quiet, busy = MadeUpMachine(model, [0.8] * 3, 0.005), MadeUpMachine(model, [0.8] * 3, 0.2)
     for machine in (quiet, busy):
-        monkeypatch.setattr(unit_table, "time_models", machine.time_models)
+        monkeypatch.setattr(savings, "time_models", machine.time_models)
         machine.shares(model, machine.units)
 
     assert sum(quiet.rounds) < sum(busy.rounds)
@@ -135,8 +135,8 @@ def test_no_more_networks_are_open_than_the_memory_holds(monkeypatch: pytest.Mon
     """Two networks and the whole fit; the kinds and their outer members are timed two by two."""
     model = chain(3)
     machine = on(monkeypatch, model, [0.8] * 3)
-    size_bytes = len(model.to_bytes()) * unit_table.BYTES_OF_A_SESSION
-    monkeypatch.setattr(unit_table, "SESSIONS_BYTES_MAX", 2 * size_bytes)
+    size_bytes = len(model.to_bytes()) * savings.BYTES_OF_A_SESSION
+    monkeypatch.setattr(savings, "SESSIONS_BYTES_MAX", 2 * size_bytes)
 
     shares = machine.shares(model, machine.units)
 
