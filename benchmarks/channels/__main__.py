@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +21,8 @@ from benchmarks.channels.plot import plot
 from benchmarks.channels.schedule import Files, run_all
 from benchmarks.channels.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, digest, engine_tree
-from benchmarks.trained.sources import CACHE, NETWORKS, find_network
+from benchmarks.trained.memory import Memory, Row, engine_tree
+from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 from benchmarks.zoo.export import default_cache
 from engine.recipe import METHODS
 
@@ -37,7 +36,7 @@ LONG = ("hits", "hits_before", "cuts")
 
 def main() -> None:
     options = _parser().parse_args()
-    models = _models(options)
+    models = networks_there(options.models, options.data, options.networks)
     asked = cases(_grid(options, list(models)))
     made = {case.model for case in asked} - models.keys()
     files = models | {name: (options.exports, f"random, torchvision {version('torchvision')}") for name in made}
@@ -78,14 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=Path, default=CACHE / "channels.jsonl", help="where finished cases are kept")
     parser.add_argument("--name", default="channels", help="of the result files")
     return parser
-
-
-def _models(options: argparse.Namespace) -> dict[str, tuple[Path, str]]:
-    """Return the trained networks that there are; say which are not."""
-    found = {name: find_network(name, options.data, options.networks) for name in options.models}
-    for name in (name for name, path in found.items() if path is None):
-        print(f"{name} is left out: no {name}.onnx. Give its folder by --data or --networks.", file=sys.stderr)
-    return {name: (path, digest(path)) for name, path in found.items() if path is not None}
 
 
 def _grid(options: argparse.Namespace, models: Sequence[str]) -> Grid:

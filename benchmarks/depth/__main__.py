@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +21,8 @@ from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, digest, engine_tree
-from benchmarks.trained.sources import CACHE, NETWORKS, find_network
+from benchmarks.trained.memory import Memory, Row, engine_tree
+from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 
 JUDGED_SECONDS = 90
 """What drawing and judging take beside a job, where nothing is known of its like."""
@@ -34,7 +33,7 @@ LONG = ("hits", "hits_before", "latency_table")
 
 def main() -> None:
     options = _parser().parse_args()
-    files = _files(options)
+    files = networks_there(options.models, options.data, options.networks)
     asked = cases(_grid(options, list(files)))
     memory = Memory(options.rows, engine_tree())
     if options.plan:
@@ -75,14 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=Path, default=CACHE / "rows.jsonl", help="where finished cases are remembered")
     parser.add_argument("--name", default="depth", help="of the result files")
     return parser
-
-
-def _files(options: argparse.Namespace) -> Files:
-    """Return the networks that there are; say which are not."""
-    found = {name: find_network(name, options.data, options.networks) for name in options.models}
-    for name in (name for name, path in found.items() if path is None):
-        print(f"{name} is left out: no {name}.onnx. Give its folder by --data or --networks.", file=sys.stderr)
-    return {name: (path, digest(path)) for name, path in found.items() if path is not None}
 
 
 def _grid(options: argparse.Namespace, models: Sequence[str]) -> Grid:

@@ -18,24 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.checkpoint import Checkpoint
-from engine.clock import Clock
+from benchmarks.peers.equal_latency import taught
 from engine.execution.cores import usable_cores
 from engine.formats import save
 from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.remove import remove_channels
-from engine.graph.features import Features
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.measure.cost import count
 from engine.planning.times import measure_against_upload
 from engine.progress import Progress
 from engine.recipe import LatencyRatio, Recipe
-from engine.recovery.distil import distil
-from engine.recovery.reference import Reference
-from engine.recovery.schedule import schedule_for
-from engine.recovery.views import draw_views
-from engine.report import Recovery
 from engine.subject import Subject, prepare
 
 WIDTH_STEPS = (8, 16)
@@ -56,7 +49,7 @@ def main() -> None:
     subject = prepare(options.model, options.calibration, recipe, Progress())
     tried = [meet(_ratio_asked(recipe), _cutter(subject, step), _timer(subject)) for step in WIDTH_STEPS]
     part, ratio, cut = best(tried, _ratio_asked(recipe))
-    recovery = _distilled(subject, cut, options.recovery_seconds)
+    recovery = taught(subject, cut, options.recovery_seconds)
     options.out.mkdir(parents=True, exist_ok=True)
     save(merge(cut), options.out / "model.onnx")
     report = {
@@ -156,36 +149,6 @@ def _timer(subject: Subject) -> Callable[[Model], float]:
         return measure_against_upload(subject, merge(cut), seconds=10, until_width=0.008).ratio.value
 
     return ratio_of
-
-
-def _distilled(subject: Subject, cut: Model, seconds: float) -> Recovery:
-    """Train the cut network in place as ours are, for as long: the only place that knows how."""
-    reference = Reference(subject.model, subject.features, subject.split.selection, subject.compute)
-    features: Features = subject.features
-    before = reference.error_of(cut, features)
-    clock = Clock(seconds)
-    views = draw_views(
-        subject.model,
-        features,
-        subject.split.repair,
-        subject.compute,
-        layout=subject.recipe.preprocess.layout,
-        seed=subject.recipe.seed,
-        seconds=0.2 * seconds,
-    )
-    training = distil(
-        cut,
-        features,
-        views,
-        reference,
-        schedule=schedule_for(cut),
-        device=subject.device,
-        seed=subject.recipe.seed,
-        seconds=clock.left(),
-        tell=lambda fraction, message: None,
-        checkpoint=Checkpoint(None, ()),
-    )
-    return training.account(before, before)
 
 
 def _filter_norms(weight: NDArray[Any]) -> NDArray[np.float64]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.trained.memory import digest
 from engine.recipe import Preprocess
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "secateur-depth"
@@ -92,6 +94,14 @@ def find_network(name: str, data: Path, networks: Path | None) -> Path | None:
     folder = networks if NETWORKS[name].trained_here else data
     path = folder / f"{name}.onnx" if folder else None
     return path if path and path.exists() else None
+
+
+def networks_there(names: Sequence[str], data: Path, networks: Path | None) -> dict[str, tuple[Path, str]]:
+    """Return the files of the networks that there are, with their digests; say which are not."""
+    found = {name: find_network(name, data, networks) for name in names}
+    for name in (name for name, path in found.items() if path is None):
+        print(f"{name} is left out: no {name}.onnx. Give its folder by --data or --networks.", file=sys.stderr)
+    return {name: (path, digest(path)) for name, path in found.items() if path is not None}
 
 
 def reserved(names: Sequence[str], count: int) -> list[str]:
