@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from core.limits import QuotaExceeded
 from core.problems import problem
 from core.storage.base import StorageFull, StorageUnavailable
-from engine.recipe import METHODS, TARGETS
+from engine.recipe import in_document
 
 MEDIA_TYPE = "application/problem+json"
 FOREIGN_KEY_VIOLATION = "23503"  # SQLSTATE
@@ -226,20 +226,8 @@ _SOURCES = {"query": "parameter", "path": "parameter", "header": "header", "cook
 
 
 def _pointer(path: Sequence[str | int]) -> str:
-    """Join a path as RFC 6901 says.
-
-    Behind `target` and `method` pydantic puts the tag of the union's branch, which is not in the document.
-    """
-    last = len(path) - 1
-    steps = [
-        str(step)
-        for index, step in enumerate(path)
-        if not (0 < index < last and step in _TAGS.get(path[index - 1], ()))
-    ]
-    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-
-
-_TAGS: dict[str | int, Collection[str]] = {"target": TARGETS, "method": METHODS}
+    """Join a path as RFC 6901 says."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in in_document(path))
 
 
 def _sentence(errors: Sequence[Mapping[str, str]]) -> str:

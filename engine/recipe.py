@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -478,3 +479,16 @@ class Recipe(Strict):
     latency_table: LatencyTable | None = Field(
         default=None, description="A report's `latency_table`: nothing is timed anew to choose, so the same is chosen."
     )
+
+
+_TAGS: dict[str | int, Collection[str]] = {"target": TARGETS, "method": METHODS}
+
+
+def in_document(path: Sequence[str | int]) -> list[str]:
+    """Return a path of pydantic's as it stands in a recipe: behind `target` and `method` it puts the branch's tag."""
+    last = len(path) - 1
+    return [
+        str(step)
+        for index, step in enumerate(path)
+        if not (0 < index < last and step in _TAGS.get(path[index - 1], ()))
+    ]

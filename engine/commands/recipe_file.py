@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.errors import RecipeInvalid
-from engine.recipe import Recipe
+from engine.recipe import Recipe, in_document
 
 
 def read_recipe(path: Path | None) -> Recipe:
@@ -27,7 +27,8 @@ def read_recipe(path: Path | None) -> Recipe:
 
 def _invalid(error: ValidationError) -> RecipeInvalid:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    key = (first["ctx"]["key"],) if first["type"] == "unknown_key" else ()
+    where = ".".join(in_document((*first["loc"], *key)))
     message = str(first["msg"]).rstrip(".")
     message += "" if message.endswith("?") else "."
     more = f" {error.error_count() - 1} more keys are wrong." if error.error_count() > 1 else ""

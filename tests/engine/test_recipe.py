@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from engine.commands.recipe_file import read_recipe
 from engine.errors import RecipeInvalid
-from engine.recipe import METHODS, TARGETS, LatencyRatio, Recipe
+from engine.recipe import METHODS, TARGETS, LatencyRatio, Recipe, in_document
 
 EXAMPLE = {
     "target": {"latency_ratio": 0.7},
@@ -149,3 +149,18 @@ def test_the_tables_name_what_the_schema_takes() -> None:
     schema = json.dumps(Recipe.model_json_schema())
 
     assert all(name in schema for name in [*TARGETS, *METHODS])
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        (["target", "latency_ratio", "latency_ratio"], "target.latency_ratio"),
+        (["target", "latency_ratio"], "target.latency_ratio"),
+        (["method", "sss", "steps"], "method.steps"),
+        (["recipe", "method", "auto", "keep", 0], "recipe.method.keep.0"),
+        (["deploy", "batch"], "deploy.batch"),
+        ([], ""),
+    ],
+)
+def test_a_path_is_told_as_it_stands_in_the_recipe(path: list[str | int], there: str) -> None:
+    assert ".".join(in_document(path)) == there
