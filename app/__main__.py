@@ -8,10 +8,9 @@ import socket
 import uvicorn
 
 from app.main import create_app
+from app.server import LAST_ANSWERS_SECONDS, DrainingServer
 from core.logging import configure_logging
 from core.settings import settings
-
-STREAMS_END_SECONDS = 3
 
 
 def main() -> None:
@@ -21,17 +20,18 @@ def main() -> None:
     descriptor: int | None = parser.parse_args().listen_descriptor
     chosen = settings()
     configure_logging(chosen)
+    app = create_app(chosen)
     config = uvicorn.Config(
-        create_app(chosen),
+        app,
         host=chosen.host,
         port=chosen.port,
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=STREAMS_END_SECONDS,
+        timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
     )
     sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
-    uvicorn.Server(config).run(sockets)
+    DrainingServer(config, app.state.services).run(sockets)
 
 
 if __name__ == "__main__":

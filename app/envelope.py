@@ -12,6 +12,7 @@ import structlog
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.drain import Drain
 from app.errors import Problem, problem_of, problem_response
 from app.metrics import count_request
 
@@ -36,9 +37,10 @@ def lift_body_limit(request: Request) -> None:
 class Envelope:
     """The outermost layer; `request_id` and `body_limit_bytes` in the scope are its gifts to the layers inside."""
 
-    def __init__(self, app: ASGIApp, *, max_request_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_request_bytes: int, drain: Drain) -> None:
         self.app = app
         self.max_request_bytes = max_request_bytes
+        self.drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,14 +48,15 @@ class Envelope:
             return
         scope["request_id"] = f"req_{secrets.token_hex(12)}"
         scope["body_limit_bytes"] = self.max_request_bytes
-        await _Exchange(self.app, scope, receive, send).run()
+        await _Exchange(self.app, scope, receive, send, self.drain).run()
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, drain: Drain) -> None:
         self.app = app
+        self.drain = drain
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -93,6 +96,8 @@ class _Exchange:
             said = {name for name, _ in message["headers"]}
             safe = [header for header in SAFE_HEADERS if header[0] not in said]
             ours = [*self.scope.get("rate_headers", ()), (b"request-id", self.scope["request_id"].encode())]
+            if self.drain.is_begun:  # the next request is better sent elsewhere
+                ours.append((b"connection", b"close"))
             message["headers"] = [*message["headers"], *safe, *ours]
         await self.send(message)
 

@@ -78,6 +78,7 @@ PROBLEMS: dict[str, Kind] = {
     "checksum-mismatch": Kind(460, "The bytes of the request were damaged on their way", retryable=True),
     "internal-error": Kind(500, "Something broke on our side", retryable=True),
     "not-ready": Kind(503, "The service is not ready", retryable=True),
+    "server-stopping": Kind(503, "The server is about to stop", retryable=True),
     "database-unavailable": Kind(503, "The database does not answer", retryable=True),
     "storage-unavailable": Kind(503, "The store of files does not answer", retryable=True),
     "storage-full": Kind(507, "There is no room left for the file", retryable=True),

@@ -84,7 +84,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
         app.include_router(router)
     dashboard.install(app)
     errors.install(app)
-    app.add_middleware(Envelope, max_request_bytes=services.settings.max_request_bytes)
+    app.add_middleware(Envelope, max_request_bytes=services.settings.max_request_bytes, drain=services.drain)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 

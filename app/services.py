@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from app.drain import Drain
 from app.memory.joins import Joins
 from app.memory.key_uses import KeyUses
 from app.memory.paces import Paces
@@ -41,6 +42,7 @@ class Services:
     paces: Paces = field(default_factory=Paces)
     key_uses: KeyUses = field(default_factory=KeyUses)
     job_written: asyncio.Event = field(default_factory=asyncio.Event)
+    drain: Drain = field(default_factory=Drain)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -50,6 +52,11 @@ class Services:
     def pace_of(self, requests_per_minute: int | None) -> int | None:
         """Return how often a key may ask in a minute: as its project says, and no more than the settings do."""
         return stricter(requests_per_minute, self.settings.requests_per_minute)
+
+    def end_what_lasts(self) -> None:
+        """Send streams, waits and uploads elsewhere: this process closes."""
+        self.drain.is_begun = self.drain.is_over = True
+        self.turns.stop()
 
     async def close(self) -> None:
         """Close the database when nobody uses it any more: who is cancelled leaves a thread behind, and that goes on.

@@ -95,6 +95,18 @@ class Settings(BaseSettings):
 
     stop_grace_seconds: float = Field(default=10, description="Between asking the child to end and killing it.")
 
+    web_drain_seconds: float = Field(
+        default=5,
+        ge=0,
+        description="So long a web process that is told to stop still answers, unready; secateur-server: 0.",
+    )
+    worker_drain_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="So long a worker that is told to stop lets jobs run on before it gives them back; "
+        "secateur-server: 0.",
+    )
+
     log_format: Literal["json", "text"] = "text"
 
 

@@ -15,20 +15,20 @@ from sender.sending import Sender
 
 
 def main() -> None:
-    """Deliver until a signal comes, then end what is under way."""
+    """Deliver until a signal comes, then end what is under way; at the second signal, give it back."""
     chosen = settings()
     configure_logging(chosen)
     asyncio.run(_send(chosen))
 
 
 async def _send(chosen: Settings) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     database = open_database(chosen)
     try:
         structlog.get_logger("sender").info("sender.starts")
-        await Sender(database, chosen, load_pepper(chosen)).run(stop)
+        await Sender(database, chosen, load_pepper(chosen)).run(stop, hurry)
     finally:
         await database.aclose()
 

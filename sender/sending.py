@@ -48,10 +48,14 @@ class Sender:
         self._lease_seconds = settings.webhook_timeout_seconds + LEASE_MARGIN_SECONDS
         self._disable_after = timedelta(days=settings.webhook_disable_days)
         tls = trusted(settings.webhook_ca_file)
+        self._posts: set[asyncio.Task[Answer]] = set()
         self._post = Post(settings.webhook_private_networks, tls, settings.webhook_timeout_seconds)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until `stop` is set, then wait for what is under way; each try's own limit makes that short."""
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
+        """Deliver until `stop` is set, then wait for what is under way; each try's own limit makes that short.
+
+        With `hurry` not even that is waited for: what has no answer yet is given back, for another sender to send.
+        """
         stopped = asyncio.create_task(stop.wait())
         under_way: set[asyncio.Task[None]] = set()
         while not stop.is_set():
@@ -62,6 +66,15 @@ class Sender:
                 continue
             pause = self._poll_seconds * random.uniform(0.75, 1.25)
             await asyncio.wait({stopped, *under_way}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        await self._end(under_way, hurry or asyncio.Event())
+
+    async def _end(self, under_way: set[asyncio.Task[None]], hurry: asyncio.Event) -> None:
+        hurried = asyncio.create_task(hurry.wait())
+        while under_way and not hurry.is_set():
+            await asyncio.wait({hurried, *under_way}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        for post in self._posts:
+            post.cancel()
         await asyncio.gather(*under_way)
 
     async def send_due(self) -> int:
@@ -93,7 +106,7 @@ class Sender:
         """Send and write down what came of it; what cannot be written down is sent again when the lease is over."""
         try:
             if errand.pepper_id == pepper_id(self._pepper):
-                await self._settle(errand, await self._sent(errand))
+                await self._take_down(errand, await self._sent(errand))
             else:
                 await self._give_up_unsigned(errand)
         except SQLAlchemyError as error:
@@ -101,14 +114,27 @@ class Sender:
         except Exception:
             log.exception("sender.unsettled", delivery_id=errand.delivery_id)
 
-    async def _sent(self, errand: Errand) -> Answer:
+    async def _sent(self, errand: Errand) -> Answer | None:
+        """Return what came back; None where this sender could not wait for it."""
         signing = [secret_of(self._pepper, errand.webhook_id, salt) for salt in errand.salts]
         headers = signed_headers(signing, errand.message_id, errand.at, errand.payload)
+        post = asyncio.create_task(self._post(errand.url, headers, errand.payload))
+        self._posts.add(post)
+        post.add_done_callback(self._posts.discard)
+        await asyncio.wait({post})
+        if post.cancelled():
+            return None
         try:
-            return await self._post(errand.url, headers, errand.payload)
+            return post.result()
         except Exception as error:  # a message that breaks the sender must be given up in the end like any other
             log.exception("sender.failed", webhook_id=errand.webhook_id, delivery_id=errand.delivery_id)
             return Answer(error=f"The sender itself failed: {type(error).__name__}.")
+
+    async def _take_down(self, errand: Errand, answer: Answer | None) -> None:
+        if answer is not None:
+            await self._settle(errand, answer)
+            return
+        await self._database.write(lambda session: deliveries.give_back(session, errand, self._now(session)))
 
     async def _settle(self, errand: Errand, answer: Answer) -> None:
         ruling = Ruling(self._disable_after, self._chance())

@@ -66,7 +66,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_settings(folder: Path, **changes: object) -> Settings:
     """Return the embedded default in `folder`, with short times, deaf to the environment."""
-    quick = {"lease_seconds": 2.0, "poll_seconds": 0.1, "job_grace_seconds": 5.0}
+    quick = {"lease_seconds": 2.0, "poll_seconds": 0.1, "job_grace_seconds": 5.0, "worker_drain_seconds": 0.0}
     return Settings.model_validate({"data_dir": folder, **quick, **changes})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import FrameType
 
 from core.db import upgrade
 from core.settings import settings
@@ -12,12 +13,16 @@ from worker.shift import Shift
 
 
 def main(engine: Program | None = None) -> None:
-    """Work until a signal comes, then give back what runs. `engine` is our own, unless a test brings a smaller one."""
+    """Work until a signal comes, then drain. `engine` is our own, unless a test brings a smaller one."""
     upgrade(settings())
-    ended = threading.Event()
+    ended, shift = threading.Event(), Shift(engine)
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        shift.told_to_stop()
+        ended.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: ended.set())
-    shift = Shift(engine)
+        signal.signal(number, told)
     shift.start(settings())
     ended.wait()
     shift.stop()

@@ -47,7 +47,7 @@ def examine_next(place: Workplace, kinds: tuple[examinations.Kind, ...]) -> bool
         return False
     with structlog.contextvars.bound_contextvars(examination_id=claim.examination_id, attempt=claim.attempt):
         log.info("examination.claimed", kind=claim.kind)
-        with Heart(place.database, claim, place.draining, examinations.beat) as heart:
+        with Heart(place.database, claim, place.drain, examinations.beat) as heart:
             _write(place, heart, _examine(place, claim, heart))
     return True
 
@@ -73,7 +73,7 @@ def _ask_the_engine(place: Workplace, claim: examinations.Claim, heart: Heart, f
     )
     command = _command(place, claim, heart, folder)
     child = Child(place.engine, command, folder=folder, shared={}, limits=limits, sandbox=place.sandbox, gpu=None)
-    with closing(child.lines(heart.why_stop)) as lines:
+    with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
         for line in lines:
             talk.hear(line)
     ending = child.ending()

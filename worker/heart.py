@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core import jobs
 from core.db import Database
+from worker.drain import Drain
 
 StopReason = Literal["fenced", "cancelled", "paused", "drained"]
 
@@ -43,9 +44,9 @@ class Held(Protocol):
 class Heart:
     """Beats from `with` to the end of the block. A worker that cannot beat for a lease holds the job no more."""
 
-    def __init__(self, database: Database, claim: Held, draining: threading.Event, beat: Beat = jobs.beat) -> None:
+    def __init__(self, database: Database, claim: Held, drain: Drain, beat: Beat = jobs.beat) -> None:
         """Hold what `claim` claims; `beat` is how its kind of work says that it is alive."""
-        self._database, self._claim, self._draining = database, claim, draining
+        self._database, self._claim, self._drain = database, claim, drain
         self._renew = beat
         self._period = claim.lease_seconds / BEATS_PER_LEASE
         self._progress: jobs.Progress | None = None
@@ -66,12 +67,16 @@ class Heart:
         """Return why the work must stop now, or None: the loss of the job counts before its user's wish."""
         if self._answer == "fenced" or time.monotonic() - self._beaten_at > self._claim.lease_seconds - self._period:
             return "fenced"
-        return self._answer or ("drained" if self._draining.is_set() else None)
+        return self._answer or ("drained" if self._drain.is_over else None)
+
+    def is_hurried(self) -> bool:
+        """Whether what has to stop is not waited for."""
+        return self._drain.is_hurried
 
     def wait(self, seconds: float, *, even_when_stopped: bool = False) -> bool:
         """Sleep, but no longer than the work may go on; False when it must stop.
 
-        `even_when_stopped` is for writing an outcome: then only the loss of the job ends the sleep.
+        `even_when_stopped` is for writing an outcome: then only the loss of the job ends the sleep, or hurry.
         """
         deadline = time.monotonic() + seconds
         while not self._must_stop(even_when_stopped) and (left := deadline - time.monotonic()) > 0:
@@ -79,7 +84,9 @@ class Heart:
         return not self._must_stop(even_when_stopped)
 
     def _must_stop(self, even_when_stopped: bool) -> bool:
-        return self.why_stop() == "fenced" if even_when_stopped else self.why_stop() is not None
+        if even_when_stopped:
+            return self.is_hurried() or self.why_stop() == "fenced"
+        return self.why_stop() is not None
 
     def __enter__(self) -> Self:
         self._thread.start()

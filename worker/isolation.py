@@ -69,6 +69,7 @@ class Child:
         self._deadline = time.monotonic() + limits.wall_seconds
         self._kill_at: float | None = None
         self._stopped_for: str | None = None
+        self._is_hurried: Callable[[], bool] = lambda: False
         self._started = False
         self._tail = b""
         self._oom_kills = _oom_kills()
@@ -86,11 +87,15 @@ class Child:
             start_new_session=True,
         )
 
-    def lines(self, why_stop: Callable[[], str | None] = lambda: None) -> Generator[bytes, None, None]:
+    def lines(
+        self, why_stop: Callable[[], str | None] = lambda: None, is_hurried: Callable[[], bool] = lambda: False
+    ) -> Generator[bytes, None, None]:
         """Give the lines of its standard output; `why_stop` is asked all the time, and a reason ends the child.
 
+        Its grace is then waited for unless `is_hurried`.
         Nothing of it runs any more when the lines are over, however that comes: by an error in the caller, too.
         """
+        self._is_hurried = is_hurried
         try:
             yield from self._read(why_stop)
             while self._process.poll() is None:  # it may have closed its pipes and gone on
@@ -158,7 +163,7 @@ class Child:
         if self._kill_at is None:
             self._kill_at = now + self._limits.grace_seconds
             self._ask_to_end()
-        elif now > self._kill_at:
+        elif now > self._kill_at or self._is_hurried():
             self._kill_group()
 
     def _exceeded(self, now: float) -> str | None:

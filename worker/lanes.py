@@ -32,6 +32,7 @@ class Lanes:
     def __init__(self, place: Workplace, slots: Sequence[Slot], caretaker: Caretaker) -> None:
         self._place, self._caretaker = place, caretaker
         self._wakes: list[threading.Event] = []
+        self._quiet = threading.Event()
         self._threads = [
             self._thread("inspect", lambda: self._look_for_examinations("model") or self._look_for_submitted()),
             self._thread("images", lambda: self._look_for_examinations("dataset", "report")),
@@ -51,11 +52,16 @@ class Lanes:
             event.set()
 
     def drain(self) -> None:
-        """Take no more jobs, give back those that run, and wait until all is quiet."""
-        self._place.draining.set()
+        """Take no more jobs, give back those that outlast their grace, and wait until all is quiet.
+
+        The sweeping goes on until then: a worker that still works has to be seen to live.
+        """
+        self._place.drain.begin()
         self.wake()
-        for thread in (*self._threads, self._sweeping):
+        for thread in self._threads:
             thread.join()
+        self._quiet.set()
+        self._sweeping.join()
         self._caretaker.leave()
 
     def _thread(self, name: str, look: Callable[[], bool]) -> threading.Thread:
@@ -64,7 +70,7 @@ class Lanes:
         return threading.Thread(target=self._work, args=(look, wake), name=name, daemon=True)
 
     def _work(self, look: Callable[[], bool], wake: threading.Event) -> None:
-        while not self._place.draining.is_set():
+        while not self._place.drain.is_begun:
             wake.clear()
             try:
                 found = look()
@@ -74,7 +80,7 @@ class Lanes:
             except WorkerFault as fault:
                 found = False
                 log.error("lane.rests", reason=str(fault))
-                self._place.draining.wait(self._place.settings.lease_seconds / 4)  # no bell makes this shorter
+                self._place.drain.wait(self._place.settings.lease_seconds / 4)  # no bell makes this shorter
             except Exception:
                 found = False
                 log.exception("lane.error")
@@ -101,7 +107,12 @@ class Lanes:
 
     def _sweep(self) -> None:
         pause_seconds = min(5.0, self._place.settings.lease_seconds / 6)
-        while not self._place.draining.wait(pause_seconds * random.uniform(0.75, 1.25)):
+        while not self._quiet.is_set():
+            # The drain's beginning is told at once: from then on nothing is served here.
+            awaited = self._quiet if self._place.drain.is_begun else self._place.drain
+            awaited.wait(pause_seconds * random.uniform(0.75, 1.25))
+            if self._quiet.is_set():
+                return
             try:
                 self._caretaker.sweep()
             except DBAPIError as error:

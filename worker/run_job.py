@@ -79,7 +79,7 @@ def run(place: Workplace, claim: jobs.Claim, gpu: str | None = None) -> None:
     Raises WorkerFault, when that is written, if it was not the job that failed but this worker.
     """
     fault: Exception | None = None
-    with Heart(place.database, claim, place.draining) as heart:
+    with Heart(place.database, claim, place.drain) as heart:
         try:
             outcome = _work(place, claim, heart, gpu)
         except Exception as error:
@@ -181,7 +181,7 @@ def _run_engine(
 ) -> Ending:
     shared = {"checkpoint": folder.parent / "checkpoint"}
     child = Child(place.engine, command, folder=folder, shared=shared, limits=limits, sandbox=place.sandbox, gpu=gpu)
-    with closing(child.lines(heart.why_stop)) as lines:
+    with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
         for line in lines:
             talk.hear(line)
     ending = child.ending()

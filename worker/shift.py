@@ -9,6 +9,7 @@ import structlog
 from core.logging import configure_logging
 from core.queue import DEVICES, open_bell
 from core.settings import Settings
+from worker.drain import Drain
 from worker.lanes import Lanes
 from worker.sandbox import Program
 from worker.slots import find_slots
@@ -24,13 +25,15 @@ class Shift:
     def __init__(self, engine: Program | None = None) -> None:
         """`engine` is our own, unless a test brings a smaller one."""
         self.engine = engine or engine_program()
+        self._drain = Drain()
         self._place: Workplace | None = None
         self._lanes: Lanes | None = None
 
     def start(self, settings: Settings, *, devices: Collection[str] = DEVICES) -> None:
         """Open what the settings name and begin to work on `devices`, as far as they are there."""
         configure_logging(settings)
-        place = Workplace.open(settings, self.engine)
+        self._drain.grace_seconds = settings.worker_drain_seconds
+        place = Workplace.open(settings, self.engine, self._drain)
         slots = [slot for slot in find_slots(settings) if slot.device in devices]
         found = sorted({slot.device for slot in slots})
         log.info("worker.starts", worker_id=place.worker_id, devices=found, sandbox=place.sandbox)
@@ -41,13 +44,15 @@ class Shift:
         if self._lanes is not None:
             self._lanes.wake()
 
-    def stop_soon(self) -> None:
-        """Let the lanes give their jobs back; only sets a flag, as a signal's handler may."""
-        if self._place is not None:
-            self._place.draining.set()
+    def told_to_stop(self) -> None:
+        """Take no more jobs; told again, give those that run back at once. Only sets flags, as a signal's handler may."""
+        if self._drain.is_begun:
+            self._drain.hurry()
+        else:
+            self._drain.begin()
 
     def stop(self) -> None:
-        """Wait until the lanes are quiet."""
+        """Wait until the lanes are quiet: what runs has its grace."""
         if self._place is not None and self._lanes is not None:
             self._lanes.drain()
             self._place.close()

@@ -69,7 +69,10 @@ class Caretaker:
         with self._place.database.transaction() as session:
             held = select(Job.id).where(Job.state.in_(LEASED), Job.lease_owner == me)
             running = held.order_by(Job.id.desc()).limit(1).scalar_subquery()
-            session.execute(update(Worker).where(Worker.id == me).values(seen_at=utc_now(session), job_id=running))
+            life = {"seen_at": utc_now(session), "job_id": running}
+            if self._place.drain.is_begun:
+                life["devices"] = []  # none is served any more: others are to know
+            session.execute(update(Worker).where(Worker.id == me).values(life))
 
     def _clear_scratch(self) -> None:
         """Delete the folders of jobs and examinations that have ended, their checkpoints with them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -12,6 +11,7 @@ from core.db import Database, open_database
 from core.ids import new_id
 from core.settings import Settings
 from core.storage import Storage, open_storage
+from worker.drain import Drain
 from worker.sandbox import Program, Sandbox, choose_sandbox
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -30,11 +30,14 @@ class Workplace:
     sandbox: Sandbox
     engine: Program
     worker_id: str = field(default_factory=lambda: new_id("wrk"))
-    draining: threading.Event = field(default_factory=threading.Event)
+    drain: Drain = field(default_factory=Drain)
 
     @classmethod
-    def open(cls, settings: Settings, engine: Program) -> Self:
-        return cls(settings, open_database(settings), open_storage(settings), choose_sandbox(settings.sandbox), engine)
+    def open(cls, settings: Settings, engine: Program, drain: Drain | None = None) -> Self:
+        """Open what the settings name; `drain` is the caller's where it may have begun already."""
+        sandbox = choose_sandbox(settings.sandbox)
+        database, storage = open_database(settings), open_storage(settings)
+        return cls(settings, database, storage, sandbox, engine, drain=drain or Drain())
 
     @property
     def scratch(self) -> Path:

@@ -36,7 +36,10 @@ async def _changes(visit: Visit, job_id: str) -> AsyncIterator[bytes]:
     known: tuple[object, ...] = ()
     sent: dict[str, str] = {}
     born = spoke = time.monotonic()
+    drain = visit.services.drain
     while (now := time.monotonic()) - born < LIFE_SECONDS and await is_signed_in(visit.services, visit.session):
+        if drain.is_over:  # the browser comes back to another process
+            return
         row = await visit.database.fetch_one(queries.version(job_id))
         if row is None or row["state"] in TERMINAL:
             yield format_sse_event(event="end", data_str="{}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from app.health.schemas import Alive, Ready
 from app.metrics import show_oldest_due
 from app.openapi import problems
 from app.services import Services
-from core.db import Query
+from core.db import Query as Statement
 from core.queries import webhook_oldest_due_statement, workers_statement
 from core.storage.base import StorageError
 
@@ -27,7 +28,7 @@ router = APIRouter(tags=["health"])
 
 NO_BLOB: Final = "0" * 64
 ALIVE: Final = b'{"status":"ok"}'
-alive_statement: Final = Query(select(literal(1).label("alive")))
+alive_statement: Final = Statement(select(literal(1).label("alive")))
 
 
 @router.get("/healthz", response_model=Alive)
@@ -36,15 +37,17 @@ async def healthz() -> Response:
     return Response(ALIVE, media_type="application/json")
 
 
+Excluded = Annotated[
+    list[Literal["database", "storage", "workers"]] | None,
+    Query(description="Checks to leave out: who spreads requests over web processes cannot mend a want of workers."),
+]
+
+
 @router.get("/readyz", response_model=Ready, responses=problems(503))
-async def readyz(request: Request) -> Response:
-    """Tell whether a job that is sent now would be done: database, store of files, a worker."""
+async def readyz(request: Request, exclude: Excluded = None) -> Response:
+    """Tell whether a job that is sent now would be done: this process stays, and there are database, files, workers."""
     services = services_of(request)
-    checks = {
-        "database": await _check_database(services),
-        "storage": await _check_storage(services),
-        "workers": await _check_workers(services),
-    }
+    checks = {name: await check(services) for name, check in CHECKS.items() if name not in (exclude or ())}
     missing = [name for name, check in checks.items() if not check["ok"]]
     if missing:
         reasons = "; ".join(f"{name}: {checks[name]['detail']}" for name in missing)
@@ -70,6 +73,12 @@ async def _oldest_due_seconds(services: Services) -> float:
     return (now - due_at).total_seconds() if due_at else 0.0
 
 
+async def _check_process(services: Services) -> dict[str, Any]:
+    """Say from the first signal on that this process is about to stop, so that requests are sent to others."""
+    is_stopping = services.drain.is_begun
+    return _check(not is_stopping, "it is about to stop" if is_stopping else "it stays")
+
+
 async def _check_database(services: Services) -> dict[str, Any]:
     try:
         await services.database.fetch_one(alive_statement())
@@ -92,7 +101,8 @@ async def _check_workers(services: Services) -> dict[str, Any]:
     except (SQLAlchemyError, OSError):
         return _check(False, "the database that knows them does not answer")
     since = datetime.now(UTC) - timedelta(seconds=services.settings.lease_seconds)
-    alive = [worker for worker in workers if worker["seen_at"] >= since]
+    # One that is about to stop serves no device any more.
+    alive = [worker for worker in workers if worker["seen_at"] >= since and worker["devices"]]
     if not alive:
         return _check(False, f"none was seen for {services.settings.lease_seconds:.0f} s")
     wanted = services.settings.sandbox
@@ -100,6 +110,14 @@ async def _check_workers(services: Services) -> dict[str, Any]:
     if weak:
         return _check(False, f"{', '.join(weak)} cannot run the sandbox that the settings ask for")
     return _check(True, f"{len(alive)} seen, sandbox: {', '.join(sorted({worker['sandbox'] for worker in alive}))}")
+
+
+CHECKS: Final[Mapping[str, Callable[[Services], Awaitable[dict[str, Any]]]]] = {
+    "process": _check_process,
+    "database": _check_database,
+    "storage": _check_storage,
+    "workers": _check_workers,
+}
 
 
 def _check(is_ok: bool, detail: str) -> dict[str, Any]:

@@ -127,7 +127,10 @@ async def get_receipt(job_id: str, tenant: Reader) -> Response:
 
 @router.get("/{job_id}/events", response_model=EventsPage, responses=problems(404) | EVENT_STREAM)
 async def get_events(request: Request, job_id: str, tenant: Reader, after: After = None) -> Response:
-    """Show a job's history; with `Accept: text/event-stream`, follow it to its end."""
+    """Show a job's history; with `Accept: text/event-stream`, follow it to its end.
+
+    A stream without `event: end` was cut, or its server stops: come back with `Last-Event-ID`, and nothing is lost.
+    """
     await service.job_row(tenant, job_id)
     start = events.start_of(request, after)
     if events.wants_stream(request):

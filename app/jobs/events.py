@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import orjson
@@ -21,7 +22,7 @@ PAGE_EVENTS = 500
 LOOK_SECONDS = 0.25
 PING_SECONDS = 15.0
 KEY_SECONDS = 5.0  # a revoked key's stream lasts no longer than this
-RETRY_MILLISECONDS = 1000
+RETRY_MILLISECONDS = 1000  # of a server that stops up to twice as many: not all shall come back at once
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -45,7 +46,8 @@ def start_of(request: Request, after: int | None) -> int:
 def stream(tenant: Tenant, job_id: str, after: int) -> StreamingResponse:
     """Send every event behind `after` once and in order, then `event: end` when the job has ended.
 
-    A stream whose key is taken back just stops; coming back, the client is told why.
+    A stream whose key is taken back just stops; coming back, the client is told why. So does every stream of a process
+    that stops: another one goes on behind the last id.
     """
     return StreamingResponse(_lines(tenant, job_id, after), media_type="text/event-stream", headers=HEADERS)
 
@@ -73,6 +75,9 @@ async def _lines(tenant: Tenant, job_id: str, after: int) -> AsyncIterator[bytes
         if seen["state"] in TERMINAL:
             yield _end(after, seen["state"])
             return
+        if tenant.services.drain.is_over:
+            yield _farewell()
+            return
         if clock() - spoke_at >= PING_SECONDS:
             yield b": ping\n\n"
             spoke_at = clock()
@@ -92,6 +97,11 @@ def _event(event: Record) -> bytes:
             {"seq": event["seq"], "at": event["at"], "type": event["type"], "data": event["data"]}, option=OPTIONS
         ),
     )
+
+
+def _farewell() -> bytes:
+    """Say when to come back; no event, so that the last id stays the client's."""
+    return b": this server stops\nretry: %d\n\n" % int(RETRY_MILLISECONDS * random.uniform(1, 2))
 
 
 def _end(after: int, state: str) -> bytes:

@@ -65,7 +65,13 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     look_seconds = FIRST_LOOK_SECONDS
-    while not shown.is_terminal and (etag is None or shown.etag in etag) and loop.time() < deadline:
+    drain = tenant.services.drain
+    while (
+        not shown.is_terminal
+        and (etag is None or shown.etag in etag)
+        and loop.time() < deadline
+        and not drain.is_over  # it is the next server's to wait
+    ):
         await asyncio.sleep(min(look_seconds, max(0.0, deadline - loop.time())))
         look_seconds = min(look_seconds * 1.5, LAST_LOOK_SECONDS)
         shown = await show(tenant, job_id)

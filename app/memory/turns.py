@@ -1,4 +1,4 @@
-"""Whose turn it is to write to an upload: one request at a time, which a newcomer or silence ends."""
+"""Whose turn it is to write to an upload: one request at a time, which a newcomer, silence or the server's end ends."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ class Turn:
             self._is_finishing = True
             self._patience.reschedule(None)
 
+    def stop(self) -> None:
+        """Stop waiting for bytes at once."""
+        if not self._is_finishing and not self._patience.expired():
+            self._give_up_at = asyncio.get_running_loop().time()
+            self._patience.reschedule(self._give_up_at)
+
     def yield_to_newcomer(self) -> None:
         """Stop waiting for bytes, but take what a dead connection has left in the system's buffers."""
         if self._give_up_at is None and not self._is_finishing:
@@ -51,10 +57,13 @@ class Turns:
 
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
+        self._is_stopping = False
 
     @asynccontextmanager
     async def alone(self, upload_id: str) -> AsyncIterator[Turn]:
-        """Hold the only turn; a body that stands still for 30 s, or a newcomer, ends it with a problem."""
+        """Hold the only turn; a body that stands still for 30 s, a newcomer or `stop` ends it with a problem."""
+        if self._is_stopping:
+            raise _stopping()
         await self.interrupt(upload_id)
         turn = None
         try:
@@ -62,6 +71,8 @@ class Turns:
                 turn = self._turns[upload_id] = Turn(patience)
                 yield turn
         except TimeoutError as error:
+            if self._is_stopping:
+                raise _stopping() from error
             if turn is not None and turn.is_taken_over:
                 message = "Another request went on with this upload. Ask HEAD for the offset."
                 raise Problem("upload-taken-over", message) from error
@@ -77,7 +88,18 @@ class Turns:
             turn.yield_to_newcomer()
             await turn.ended.wait()
 
+    def stop(self) -> None:
+        """End every turn, and give none any more."""
+        self._is_stopping = True
+        for turn in self._turns.values():
+            turn.stop()
+
     async def over(self) -> None:
         """Return when nobody writes, and all that was received is safe."""
         while self._turns:
             await next(iter(self._turns.values())).ended.wait()
+
+
+def _stopping() -> Problem:
+    detail = "This server stops. Send it again; an upload in pieces goes on from the offset that HEAD tells."
+    return Problem("server-stopping", detail, headers={"Retry-After": "1"})

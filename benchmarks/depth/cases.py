@@ -10,7 +10,8 @@ from benchmarks.trained.sources import NETWORKS
 
 KINDS = {
     "job": "a job as a user would send it",
-    "recovered": "no images at the cuts of the job with 50, for the share of accuracy that is won back",
+    "units": "a job that takes whole units alone, no channels beside them",
+    "recovered": "no images at the cuts of such a job with 50, for the share of accuracy that is won back",
     "foreign": "500 images of another domain",
     "imbalanced": "500 images of which half of the classes have ten times as many",
     "front": "a whole front of at least eight networks from one job, for its time and its size",
@@ -69,7 +70,7 @@ def parent(case: Case) -> Case | None:
     """Return the job that a case starts from: whose cuts it makes, or whose time for recovery it gets."""
     match case.kind:
         case "recovered":
-            return replace(case, kind="job", images=FEW_IMAGES)
+            return replace(case, kind="units", images=FEW_IMAGES)
         case "l1-filters" | "again":
             return replace(case, kind="job")
     return None
@@ -77,9 +78,9 @@ def parent(case: Case) -> Case | None:
 
 def _of_one_seed(grid: Grid, seed: int) -> Iterator[Case]:
     for kind, ratio, model in product(grid.kinds, grid.ratios, grid.models):
-        if kind in ("job", "l1-filters"):
+        if kind in ("job", "units", "l1-filters"):
             for images in grid.images:
-                if kind == "job" or (images and not NETWORKS[model].residual):
+                if kind != "l1-filters" or (images and not NETWORKS[model].residual):
                     yield grid.case(model, kind, images, ratio, seed)
     for kind, ratio, model in product(grid.kinds, grid.extra_ratios, grid.models):
         match kind:

@@ -55,7 +55,7 @@ def recipe_of(case: Case, parent: Row | None = None) -> Recipe:
     return Recipe.model_validate(
         {
             "target": target,
-            "method": {"name": "practise"},  # whole units alone; channels beside them are another benchmark's matter
+            "method": {"name": "practise" if case.kind in ("units", "recovered") else "auto"},
             "preprocess": _pictures(case).preprocess,
             "deploy": {"batch": case.batch, "threads": case.threads},
             "budget_seconds": case.budget_seconds,
@@ -84,13 +84,15 @@ def _account(task: Task, work: Path) -> Row:
     report = json.loads((work / "report.json").read_text())
     if task.case.kind in ("l1-filters", "recovered"):
         return dict(report)
-    cut = [unit["name"] for unit in report["units"] if unit["decision"] == "cut"]
+    units = [unit["name"] for unit in report["units"] if unit["decision"] == "cut"]
+    groups = [f"{each['name']} to {each['kept']}" for each in report["groups"] if each["kept"] < each["channels"]]
     return {
         "outcome": report["outcome"],
         "reported_ratio": round(report["latency"]["ratio"]["value"], 4),
         "predicted_ratio": report["predicted_latency_ratio"],
-        "units_cut": len(cut),
-        "cut": cut,
+        "units_cut": len(units),
+        "groups_cut": len(groups),
+        "cut": [*units, *groups],
         "latency_table": report["latency_table"],
         "sha256": report["sha256"],
         "recovery": report["recovery"],

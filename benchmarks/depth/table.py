@@ -20,7 +20,8 @@ def tables(rows: Sequence[Row]) -> str:
     found = cells(rows)
     parts = {
         "What must be shown": lines(["what", "bar", "found", ""], (line.texts() for line in bars(rows, found))),
-        "Jobs": _jobs(found),
+        "Jobs": _jobs(found, "job"),
+        "Whole units alone": _jobs(found, "units"),
         "Beside peers": _peers(found),
         "Without images, at the cuts of the job with 50": _recovered(found),
         "Strange images": _strange(found),
@@ -30,16 +31,18 @@ def tables(rows: Sequence[Row]) -> str:
     return "\n\n".join(f"## {title}\n\n" + "\n".join(part) for title, part in parts.items() if len(part) > 2)
 
 
-def _jobs(found: Mapping[Key, Cell]) -> Lines:
-    head = ["model", "images", "asked", "seeds", "measured ratio", "units", "top-1 before", "after"]
+def _jobs(found: Mapping[Key, Cell], kind: str) -> Lines:
+    head = ["model", "images", "asked", "seeds", "measured ratio", "units", "groups", "top-1 before", "after"]
     head += ["points (95 %, paired)", "job", "processor", "outcome"]
-    return lines(head, ([*name_of(cell), *_job(cell)] for cell in found.values() if cell.kind == "job" and cell.rows))
+    chosen = [cell for cell in found.values() if cell.kind == kind and cell.rows]
+    return lines(head, ([*name_of(cell), *_job(cell)] for cell in chosen))
 
 
 def _job(cell: Cell) -> Iterator[str]:
     yield _seeds(cell)
     yield spread(cell, "measured_ratio", 3)
     yield spread(cell, "units_cut", 0)
+    yield spread(cell, "groups_cut", 0)
     yield f"{cell.mean('top1_before'):.1f}"
     yield spread(cell, "top1_after", 1)
     yield signed(cell.points())

@@ -29,6 +29,7 @@ AT_ONCE_PROJECT: Final = 8
 GONE: Final = 410
 SWITCHED_OFF: Final = "The webhook was switched off before this could be delivered."
 SENDER_LOST: Final = "The sender was lost before it could tell what came of this."
+SENDER_STOPPED: Final = "The sender was stopped before an answer came. Another one sends it again."
 FAILING, SAID_GONE, SECRET_LOST = "failing", "gone", "secret-lost"
 """Why a webhook was switched off by us; null where its owner did it."""
 
@@ -90,6 +91,17 @@ def settle(session: Session, errand: Errand, answer: Answer, ruling: Ruling, now
     reason = None if delivery.type == TEST_EVENT else _judge(session, webhook, answer, ruling, now)
     _wait_or_give_up(delivery, webhook, answer, ruling, now)
     return reason
+
+
+def give_back(session: Session, errand: Errand, now: datetime) -> None:
+    """Let a message be due again whose sender stops before an answer: none of its tries, and no failure of anybody's."""
+    delivery = session.get(WebhookDelivery, errand.delivery_id, with_for_update=True)
+    if delivery is None:
+        return
+    _end_attempt(session, errand, Answer(error=SENDER_STOPPED), now)
+    if (delivery.lease_owner, delivery.attempt) == (errand.sender_id, errand.attempt):
+        delivery.lease_owner = delivery.lease_expires_at = None
+        delivery.tries -= 1
 
 
 def disable(session: Session, webhook_id: str, reason: str, now: datetime) -> bool:

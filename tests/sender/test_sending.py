@@ -229,3 +229,31 @@ def test_a_running_sender_finds_what_is_written_and_ends_what_is_under_way(local
 
     assert the_delivery(database).state == "delivered"
     assert len(receiver.received) == 1
+
+
+def test_a_hurried_sender_gives_back_what_it_waits_for(local: Settings, database: Database) -> None:
+    """At once, and as if the message had not been tried: another sender's is the first try that counts."""
+
+    async def run(receiver: Receiver) -> None:
+        stop, hurry, own = asyncio.Event(), asyncio.Event(), open_database(local)
+        running = asyncio.create_task(Sender(own, local, PEPPER).run(stop, hurry))
+        async with asyncio.timeout(30):
+            while not receiver.received:
+                await asyncio.sleep(0.01)
+            stop.set()
+            hurry.set()
+            await running
+        await own.aclose()
+
+    running_claim(database)
+    with receiving(Receiver([Reply(wait_seconds=3), Reply()])) as receiver:
+        add_webhook(database, receiver.url, events=["job.running"])
+        running_claim(database)
+        asyncio.run(run(receiver))
+        given_back = the_delivery(database)
+        assert (given_back.state, given_back.lease_owner, given_back.tries) == ("pending", None, 0)
+
+        assert asyncio.run(Sender(database, local, PEPPER).send_due()) == 1
+
+    assert (the_delivery(database).state, the_delivery(database).tries) == ("delivered", 1)
+    assert len(set(receiver.ids)) == 1

@@ -117,7 +117,7 @@ def test_a_report_is_kept_with_its_question(place: Workplace) -> None:
 
 def test_a_draining_worker_gives_the_examination_back(place: Workplace) -> None:
     bring_model(place, inspect="sleep")
-    place.draining.set()
+    place.drain.begin()
 
     assert examine_next(place, ("model",))
 

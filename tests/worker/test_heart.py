@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from core import jobs
 from core.db import Database
 from tests.core.samples import PROJECT_ID, read_job, running_claim
 from tests.worker.conftest import until
+from worker.drain import Drain
 from worker.heart import Heart
 
 
@@ -30,7 +30,7 @@ class Unreachable(Database):
 def test_a_beating_worker_keeps_its_job_longer_than_one_lease(sqlite: Database) -> None:
     claim = running_claim(sqlite, lease_seconds=0.6)
 
-    with Heart(sqlite, claim, threading.Event()) as heart:
+    with Heart(sqlite, claim, Drain()) as heart:
         time.sleep(1.0)
         assert heart.why_stop() is None
 
@@ -41,7 +41,7 @@ def test_a_beating_worker_keeps_its_job_longer_than_one_lease(sqlite: Database) 
 def test_progress_reaches_the_row(sqlite: Database) -> None:
     claim = running_claim(sqlite, lease_seconds=3)
 
-    with Heart(sqlite, claim, threading.Event()) as heart:
+    with Heart(sqlite, claim, Drain()) as heart:
         heart.tell(jobs.Progress("score", 0.25))
         until(lambda: read_job(sqlite, claim.job_id).fraction == 0.25)
 
@@ -50,7 +50,7 @@ def test_a_worker_that_cannot_beat_gives_the_job_up_before_its_lease_ends(sqlite
     claim = replace(running_claim(sqlite), lease_seconds=1.2)
     began = time.monotonic()
 
-    with Heart(Unreachable(sqlite.url), claim, threading.Event()) as heart:
+    with Heart(Unreachable(sqlite.url), claim, Drain()) as heart:
         until(lambda: heart.why_stop() == "fenced")
 
         assert time.monotonic() - began >= 0.9
@@ -62,32 +62,32 @@ def test_the_wish_to_cancel_comes_with_the_beat(sqlite: Database) -> None:
     with sqlite.transaction() as session:
         jobs.request_cancel(session, PROJECT_ID, claim.job_id)
 
-    with Heart(sqlite, claim, threading.Event()) as heart:
+    with Heart(sqlite, claim, Drain()) as heart:
         until(lambda: heart.why_stop() == "cancelled")
 
 
 def test_a_job_that_was_given_to_another_is_known_by_the_next_beat(sqlite: Database) -> None:
     claim = running_claim(sqlite, lease_seconds=1)
 
-    with Heart(sqlite, replace(claim, attempt=claim.attempt - 1), threading.Event()) as heart:
+    with Heart(sqlite, replace(claim, attempt=claim.attempt - 1), Drain()) as heart:
         until(lambda: heart.why_stop() == "fenced")
 
 
 def test_a_worker_that_drains_says_so(sqlite: Database) -> None:
-    draining = threading.Event()
+    drain = Drain()
 
-    with Heart(sqlite, running_claim(sqlite), draining) as heart:
+    with Heart(sqlite, running_claim(sqlite), drain) as heart:
         assert heart.wait(0.01)
-        draining.set()
+        drain.begin()
         assert heart.why_stop() == "drained"
 
 
 def test_a_worker_that_drains_still_waits_between_its_tries_to_write(sqlite: Database) -> None:
-    draining = threading.Event()
-    draining.set()
+    drain = Drain()
+    drain.begin()
     tries = 0
 
-    with Heart(Unreachable(sqlite.url), replace(running_claim(sqlite), lease_seconds=1.2), draining) as heart:
+    with Heart(Unreachable(sqlite.url), replace(running_claim(sqlite), lease_seconds=1.2), drain) as heart:
         while heart.wait(0.25, even_when_stopped=True):
             tries += 1
 
@@ -98,7 +98,7 @@ def test_a_worker_that_drains_still_waits_between_its_tries_to_write(sqlite: Dat
 def test_stages_that_were_over_between_two_beats_are_told_too(sqlite: Database) -> None:
     claim = running_claim(sqlite, lease_seconds=3)
 
-    with Heart(sqlite, claim, threading.Event()) as heart:
+    with Heart(sqlite, claim, Drain()) as heart:
         for stage in ("load", "normalise", "units", "score"):
             heart.tell(jobs.Progress(stage, 0.1, stage_fraction=0.5))
         until(lambda: read_job(sqlite, claim.job_id).stage == "score")

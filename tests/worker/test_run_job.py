@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from core.queries import artifacts_statement, events_statement
 from core.tables import Attempt, Job, StoredModel
 from tests.core.samples import MODEL_ID, PROJECT_ID, read_job
 from tests.worker.conftest import is_over, submit, until, work_through
+from worker.drain import Drain
 from worker.run_job import WorkerFault, run_next
 from worker.slots import Slot
 from worker.workplace import Workplace
@@ -186,14 +188,32 @@ def test_a_drained_worker_gives_its_job_back(place: Workplace, slot: Slot) -> No
     worker.start()
     until(lambda: read_job(place.database, job_id).fraction > 0)
 
-    place.draining.set()
+    place.drain.begin()
     worker.join()
 
     job = read_job(place.database, job_id)
     assert (job.state, job.interrupt_count, job.crash_count) == ("queued", 1, 0)
-    place.draining.clear()
-    until(lambda: run_next(place, slot=slot) and is_over(place.database, job_id))  # a slow machine may lose a lease
+    another = replace(place, drain=Drain())
+    until(lambda: run_next(another, slot=slot) and is_over(place.database, job_id))  # a slow machine may lose a lease
     assert read_job(place.database, job_id).state == "succeeded"
+
+
+def test_a_hurried_worker_waits_for_no_child_and_gives_its_job_back(place: Workplace, slot: Slot) -> None:
+    deaf = place.settings.model_copy(update={"stop_grace_seconds": 600.0})
+    patient = replace(place, settings=deaf, drain=Drain(grace_seconds=600))
+    job_id = submit(place.database, place.storage, place.settings.data_dir, compress="ignore_term")
+    run_next(patient)
+    worker = threading.Thread(target=run_next, args=(patient,), kwargs={"slot": slot})
+    worker.start()
+    until(lambda: read_job(place.database, job_id).fraction > 0)
+
+    patient.drain.begin()
+    patient.drain.hurry()
+    worker.join(60)
+
+    assert not worker.is_alive()
+    job = read_job(place.database, job_id)
+    assert (job.state, job.interrupt_count, job.crash_count) == ("queued", 1, 0)
 
 
 def test_a_worker_that_lost_its_job_stops_its_child_and_writes_nothing(place: Workplace, slot: Slot) -> None:

@@ -28,6 +28,7 @@ def row(before: float = 0.9, after: float = 0.88, **changes: Any) -> dict[str, A
         "error": None,
         "outcome": "target_met",
         "units_cut": 8,
+        "groups_cut": 2,
         "measured_ratio": 0.69,
         "measured_ratio_low": 0.68,
         "job_seconds": 100.0,

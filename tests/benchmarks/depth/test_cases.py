@@ -33,7 +33,8 @@ def test_a_kind_alone_brings_the_jobs_that_it_starts_from(kind: str) -> None:
     asked = cases(Grid(list(NETWORKS), [kind], [50], [0.7], [0.7], [0]))
 
     assert any(case.kind == kind for case in asked)
-    assert {case.kind for case in asked} <= {kind, "job"}
+    starters = {first.kind for case in asked if (first := parent(case)) is not None}
+    assert {case.kind for case in asked} == {kind, *starters}
 
 
 def test_the_filter_peer_is_for_networks_without_skips_and_with_images() -> None:

@@ -30,6 +30,11 @@ def test_a_case_becomes_what_a_user_would_write() -> None:
     assert (recipe.seed, recipe.budget_seconds, recipe.deploy.batch) == (3, 285.0, 8)
 
 
+@pytest.mark.parametrize(("kind", "method"), [("job", "auto"), ("units", "practise"), ("recovered", "practise")])
+def test_only_jobs_of_whole_units_leave_channels_alone(kind: str, method: str) -> None:
+    assert recipe_of(replace(CASE, kind=kind)).method.name == method
+
+
 def test_foreign_pictures_are_brought_to_the_networks_size() -> None:
     assert recipe_of(replace(CASE, kind="foreign")).preprocess.crop == 32
     assert recipe_of(replace(CASE, kind="imbalanced")).preprocess.crop is None
