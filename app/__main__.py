@@ -7,8 +7,9 @@ import socket
 
 import uvicorn
 
+from app.drain import LAST_ANSWERS_SECONDS
 from app.main import create_app
-from app.server import LAST_ANSWERS_SECONDS, DrainingServer
+from app.server import DrainingServer
 from core.logging import configure_logging
 from core.settings import settings
 

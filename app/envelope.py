@@ -10,11 +10,12 @@ import time
 
 import structlog
 from fastapi import Request
+from opentelemetry.trace import get_current_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.drain import Drain
 from app.errors import Problem, problem_of, problem_response
-from app.metrics import count_request
+from app.metrics.requests import count_request
 
 log = structlog.get_logger("app.access")
 
@@ -37,8 +38,9 @@ def lift_body_limit(request: Request) -> None:
 class Envelope:
     """The outermost layer; `request_id` and `body_limit_bytes` in the scope are its gifts to the layers inside."""
 
-    def __init__(self, app: ASGIApp, *, max_request_bytes: int, drain: Drain) -> None:
+    def __init__(self, app: ASGIApp, *, max_request_bytes: int, drain: Drain, is_traced: bool) -> None:
         self.app = app
+        self.is_traced = is_traced
         self.max_request_bytes = max_request_bytes
         self.drain = drain
 
@@ -48,6 +50,8 @@ class Envelope:
             return
         scope["request_id"] = f"req_{secrets.token_hex(12)}"
         scope["body_limit_bytes"] = self.max_request_bytes
+        if self.is_traced:
+            get_current_span().set_attribute("secateur.request_id", scope["request_id"])
         await _Exchange(self.app, scope, receive, send, self.drain).run()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 
 from app import background, dashboard, errors
 from app.artifacts.endpoints import router as artifacts
@@ -34,6 +35,7 @@ from app.services import Services
 from app.uploads.endpoints import router as uploads
 from app.webhooks.endpoints import router as webhooks
 from app.webhooks.outgoing import outgoing
+from core.metrics.admin import admin_port
 from core.settings import Settings, settings
 
 # Routes are tried in this order, each for a price: what is polled stands first.
@@ -58,6 +60,9 @@ ROUTERS = (
     audit,
 )
 
+UNTRACED = {"/healthz", "/readyz", "/metrics"}
+"""Asked every few seconds by whoever looks after this process: nobody's work, and no trace."""
+
 VERSION = "0.1.0"
 DESCRIPTION = (
     "Pruning as a service: a trained vision network goes in, a smaller and measurably faster ONNX file comes out."
@@ -71,12 +76,20 @@ def create_app(given: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with background.running(services):
-                yield
+            with admin_port(services.settings, services.metrics_text):
+                async with background.running(services):
+                    yield
         finally:
             await services.close()
 
-    app = FastAPI(title="Secateur", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Secateur",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_telemetry(services),
+    )
     app.state.services = services
     app.state.key_cache = KeyCache()
     app.state.in_flight = InFlight()
@@ -84,9 +97,27 @@ def create_app(given: Settings | None = None) -> FastAPI:
         app.include_router(router)
     dashboard.install(app)
     errors.install(app)
-    app.add_middleware(Envelope, max_request_bytes=services.settings.max_request_bytes, drain=services.drain)
+    app.add_middleware(
+        Envelope,
+        max_request_bytes=services.settings.max_request_bytes,
+        drain=services.drain,
+        is_traced=services.tracing.is_on,
+    )
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
+
+
+def _telemetry(services: Services) -> TelemetryConfig:
+    """Let FastAPI make a span of each request where traces are on, and ask and tell the environment nothing."""
+    return {
+        "tracing": services.tracing.is_on,
+        "tracer_provider": services.tracing.provider,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in UNTRACED,
+    }
 
 
 def _schema(app: FastAPI) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from app.drain import longest_end_seconds
 from core.db import open_database, upgrade
 from core.keys import ensure_admin_key
 from core.settings import Settings
@@ -25,28 +26,54 @@ from core.settings import Settings
 LOOK_SECONDS: Final = 0.1
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 0.5, 30.0
 STEADY_SECONDS: Final = 60.0  # who has run so long starts again with the shortest back-off
-STOP_SECONDS: Final = 30.0
+SPARE_SECONDS: Final = 10.0  # beyond what a child says that its end may take; then it is killed
+HURRIED_SECONDS: Final = 5.0
+DRAINS: Final = ("web_drain_seconds", "worker_drain_seconds")
 PR_SET_PDEATHSIG: Final = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGINT or SIGTERM; return 0 when every child has ended, 1 when it could not start."""
+    """Run until SIGINT or SIGTERM; return 0 when every child has ended, 1 when it could not start.
+
+    The second signal makes it hurry.
+    """
     settings = _settings_of(_parse(arguments))
     try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
         print(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
         return 1
-    stop = threading.Event()
+    stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.tell())
     upgrade(settings)
     key = _ensure_key(settings)
     children = _children(settings, listener)
     _announce(settings, listener, key)
     _keep_alive(children, stop)
-    _stop(children)
+    listener.close()  # the web process has it, and who comes after its end is refused at once
+    _stop(children, stop, settings)
     return 0
+
+
+class Stop:
+    """How often this process was told to stop: once is a wish, twice an order."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._told = threading.Event()
+
+    def tell(self) -> None:
+        self.times += 1
+        if self.times == 1:
+            self._told.set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._told.wait(seconds)
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.times > 1
 
 
 class Child:
@@ -103,7 +130,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _settings_of(options: argparse.Namespace) -> Settings:
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = Settings(**given)
-    return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+    # Nobody stands before this one machine to send requests or jobs elsewhere: by itself it waits for nobody.
+    drains = {name: 0.0 for name in DRAINS if name not in settings.model_fields_set}
+    return settings.model_copy(update={"data_dir": settings.data_dir.resolve(), **drains})
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -120,7 +149,8 @@ def _ensure_key(settings: Settings) -> str | None:
 
 
 def _children(settings: Settings, listener: socket.socket) -> list[Child]:
-    environment = os.environ | {"SECATEUR_DATA_DIR": str(settings.data_dir)}
+    drains = {f"SECATEUR_{name.upper()}": str(getattr(settings, name)) for name in DRAINS}
+    environment = os.environ | {"SECATEUR_DATA_DIR": str(settings.data_dir), **drains}
     web = [sys.executable, "-m", "app", "--listen-descriptor", str(listener.fileno())]
     return [
         Child("web process", web, environment, [listener.fileno()]),
@@ -137,24 +167,37 @@ def _announce(settings: Settings, listener: socket.socket, key: str | None) -> N
         print(f"Admin key, shown this once: {key}", flush=True)
 
 
-def _keep_alive(children: Sequence[Child], stop: threading.Event) -> None:
+def _keep_alive(children: Sequence[Child], stop: Stop) -> None:
     while not stop.wait(LOOK_SECONDS):
         for child in children:
             child.look_after()
 
 
-def _stop(children: Sequence[Child]) -> None:
-    """Ask every child to end; one that does not is killed."""
+def _stop(children: Sequence[Child], stop: Stop, settings: Settings) -> None:
+    """End web process and worker, who take nothing new from now on, and then the sender, who tells what they did."""
+    web, worker, sender = children
+    worker_seconds = settings.worker_drain_seconds + settings.stop_grace_seconds
+    _end([web, worker], stop, max(longest_end_seconds(settings), worker_seconds) + SPARE_SECONDS)
+    _end([sender], stop, settings.webhook_timeout_seconds + SPARE_SECONDS)
+
+
+def _end(children: Sequence[Child], stop: Stop, patience_seconds: float) -> None:
+    """Ask every child to end, once more where that is urgent; one that does not is killed."""
     for child in children:
         child.send(signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    for child in children:
-        try:
-            child.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            print(f"The {child.name} did not end in {STOP_SECONDS:.0f} s and is killed.", file=sys.stderr)
-            child.send(signal.SIGKILL)
-            child.process.wait()
+    deadline, is_hurried = time.monotonic() + patience_seconds, False
+    while running := [child for child in children if child.process.poll() is None]:
+        time.sleep(LOOK_SECONDS)
+        now = time.monotonic()
+        if stop.is_urgent and not is_hurried:
+            is_hurried, deadline = True, min(deadline, now + HURRIED_SECONDS)
+            for child in running:
+                child.send(signal.SIGTERM)
+        if now > deadline:
+            for child in running:
+                print(f"The {child.name} did not end in time and is killed.", file=sys.stderr)
+                child.send(signal.SIGKILL)
+                child.process.wait()
 
 
 _libc = ctypes.CDLL(None)

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import structlog
 
-from app.drain import Drain
+from app.drain import CLOSE_SECONDS, Drain
 from app.memory.joins import Joins
 from app.memory.key_uses import KeyUses
 from app.memory.paces import Paces
 from app.memory.running_hashes import RunningHashes
 from app.memory.shown_jobs import ShownJobs
 from app.memory.turns import Turns
+from app.metrics.rows import RowsPage
 from core.db import Database, open_database
 from core.keys import load_pepper
 from core.limits import stricter
+from core.metrics.admin import own_text
 from core.settings import Settings
 from core.storage import open_storage
 from core.storage.base import Storage
+from core.tracing.opening import NO_TRACING, Tracing, open_tracing
 
 log = structlog.get_logger("app.services")
-
-CLOSE_SECONDS = 20.0
-"""Supervisors wait for some thirty before they kill a process."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,21 @@ class Services:
     key_uses: KeyUses = field(default_factory=KeyUses)
     job_written: asyncio.Event = field(default_factory=asyncio.Event)
     drain: Drain = field(default_factory=Drain)
+    tracing: Tracing = NO_TRACING
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Open what the settings name; the tables are there already (`core.db.upgrade`)."""
-        return cls(settings, open_database(settings), open_storage(settings), load_pepper(settings))
+        tracing = open_tracing(settings, "web")
+        return cls(settings, open_database(settings), open_storage(settings), load_pepper(settings), tracing=tracing)
+
+    def metrics_text(self) -> bytes:
+        """Return what this process has counted and what the rows say, in Prometheus' format; reads the database."""
+        return own_text() + self._rows_page.text()
+
+    @cached_property
+    def _rows_page(self) -> RowsPage:
+        return RowsPage(self.database, self.settings)
 
     def pace_of(self, requests_per_minute: int | None) -> int | None:
         """Return how often a key may ask in a minute: as its project says, and no more than the settings do."""
@@ -72,6 +83,7 @@ class Services:
                 log.warning("close.late", waited_seconds=CLOSE_SECONDS)
         finally:
             await self.database.aclose()
+            self.tracing.close()
 
     async def _over(self) -> None:
         await self.turns.over()

@@ -107,6 +107,17 @@ class Settings(BaseSettings):
         "secateur-server: 0.",
     )
 
+    admin_host: str = "127.0.0.1"
+    admin_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Where a process shows its metrics, without a key; absent: nowhere. secateur-server: the web "
+        "process here, the worker one port further, the sender two.",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None, description="http://collector:4318, to which traces are sent; absent: none are made."
+    )
     log_format: Literal["json", "text"] = "text"
 
 

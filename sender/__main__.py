@@ -10,7 +10,9 @@ import structlog
 from core.db import open_database
 from core.keys import load_pepper
 from core.logging import configure_logging
+from core.metrics.admin import admin_port
 from core.settings import Settings, settings
+from core.tracing.opening import open_tracing
 from sender.sending import Sender
 
 
@@ -23,14 +25,20 @@ def main() -> None:
 
 async def _send(chosen: Settings) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
-    database = open_database(chosen)
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    database, tracing = open_database(chosen), open_tracing(chosen, "sender")
     try:
         structlog.get_logger("sender").info("sender.starts")
-        await Sender(database, chosen, load_pepper(chosen)).run(stop, hurry)
+        with admin_port(chosen):
+            await Sender(database, chosen, load_pepper(chosen), tracing=tracing).run(stop, hurry)
     finally:
         await database.aclose()
+        tracing.close()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,10 +18,12 @@ from core.ids import new_id
 from core.keys import pepper_id
 from core.queries import webhook_due_statement
 from core.settings import Settings
+from core.tracing.opening import NO_TRACING, Tracing
 from core.webhooks import deliveries
 from core.webhooks.deliveries import SECRET_LOST, Ruling
 from core.webhooks.signing import secret_of, signed_headers
 from core.webhooks.words import Answer, Errand
+from sender.accounts import errand_told, tell_answer, trace_headers
 from sender.post import Post, trusted
 
 AT_ONCE: Final = 32
@@ -41,7 +44,9 @@ class Sender:
         *,
         now: Callable[[Session], datetime] = utc_now,
         chance: Callable[[], float] = random.random,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
+        self._tracing = tracing
         self._database, self._pepper, self._now, self._chance = database, pepper, now, chance
         self._sender_id = new_id("snd")
         self._poll_seconds = settings.poll_seconds
@@ -105,10 +110,14 @@ class Sender:
     async def _deliver(self, errand: Errand) -> None:
         """Send and write down what came of it; what cannot be written down is sent again when the lease is over."""
         try:
-            if errand.pepper_id == pepper_id(self._pepper):
-                await self._take_down(errand, await self._sent(errand))
-            else:
-                await self._give_up_unsigned(errand)
+            with errand_told(self._tracing, errand):
+                if errand.pepper_id == pepper_id(self._pepper):
+                    began = time.monotonic()
+                    answer = await self._sent(errand)
+                    tell_answer(answer, time.monotonic() - began)
+                    await self._take_down(errand, answer)
+                else:
+                    await self._give_up_unsigned(errand)
         except SQLAlchemyError as error:
             log.warning("sender.unsettled", delivery_id=errand.delivery_id, reason=type(error).__name__)
         except Exception:
@@ -117,7 +126,7 @@ class Sender:
     async def _sent(self, errand: Errand) -> Answer | None:
         """Return what came back; None where this sender could not wait for it."""
         signing = [secret_of(self._pepper, errand.webhook_id, salt) for salt in errand.salts]
-        headers = signed_headers(signing, errand.message_id, errand.at, errand.payload)
+        headers = signed_headers(signing, errand.message_id, errand.at, errand.payload) | trace_headers()
         post = asyncio.create_task(self._post(errand.url, headers, errand.payload))
         self._posts.add(post)
         post.add_done_callback(self._posts.discard)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from core.jobs import Progress
 
+STAGES: Final = 60
+"""So many are remembered: an engine that makes up names without end fills no memory of ours."""
+
 
 class Conversation:
-    """Hears the engine out: progress as it comes; at the end `done`, an `error`, or the `answer` to an inspection."""
+    """Hears the engine out: progress as it comes; at the end `done`, an `error`, or the `answer` to an inspection.
+
+    `begun` are the stages that it has told of, each with the moment of its first word in nanoseconds of Unix time.
+    """
 
     def __init__(self, on_progress: Callable[[Progress], None] | None = None) -> None:
         self._on_progress = on_progress
+        self.begun: list[tuple[str, int]] = []
         self.done = False
         self.error: dict[str, Any] | None = None
         self.answer: dict[str, Any] | None = None
@@ -38,16 +46,22 @@ class Conversation:
         fraction, eta = _number(said.get("fraction")), _number(said.get("eta_seconds"))
         if self._on_progress is None or fraction is None:
             return
-        message = said.get("message")
+        message, stage = said.get("message"), str(said.get("stage", ""))
+        self._note(stage)
         self._on_progress(
             Progress(
-                str(said.get("stage", "")),
+                stage,
                 fraction,
                 None if eta is None else max(eta, 0.0),
                 str(message) if message else None,
                 _number(said.get("stage_fraction")),
             )
         )
+
+    def _note(self, stage: str) -> None:
+        name = stage[:32]
+        if len(self.begun) < STAGES and (not self.begun or self.begun[-1][0] != name):
+            self.begun.append((name, time.time_ns()))
 
 
 def _number(value: object) -> float | None:

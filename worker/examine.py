@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core import examinations, jobs
 from core.problems import Problem, from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing
+from worker.accounts import engine_told, examination_told, tell_lease_lost, tell_outcome
 from worker.endings import limit_exceeded
 from worker.engine_lines import Conversation, clean_text
 from worker.files import MustStop, bring, patiently
@@ -45,7 +46,10 @@ def examine_next(place: Workplace, kinds: tuple[examinations.Kind, ...]) -> bool
         )
     if claim is None:
         return False
-    with structlog.contextvars.bound_contextvars(examination_id=claim.examination_id, attempt=claim.attempt):
+    with (
+        structlog.contextvars.bound_contextvars(examination_id=claim.examination_id, attempt=claim.attempt),
+        examination_told(place.tracing, claim),
+    ):
         log.info("examination.claimed", kind=claim.kind)
         with Heart(place.database, claim, place.drain, examinations.beat) as heart:
             _write(place, heart, _examine(place, claim, heart))
@@ -72,11 +76,12 @@ def _ask_the_engine(place: Workplace, claim: examinations.Claim, heart: Heart, f
         settings.inspect_seconds, settings.inspect_memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds
     )
     command = _command(place, claim, heart, folder)
-    child = Child(place.engine, command, folder=folder, shared={}, limits=limits, sandbox=place.sandbox, gpu=None)
-    with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
-        for line in lines:
-            talk.hear(line)
-    ending = child.ending()
+    with engine_told(place.tracing, command[0], talk) as run:
+        child = Child(place.engine, command, folder=folder, shared={}, limits=limits, sandbox=place.sandbox, gpu=None)
+        with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
+            for line in lines:
+                talk.hear(line)
+        ending = run.ending = child.ending()
     log.info("engine.ended", command=command[0], ending=str(ending), stopped_for=ending.stopped_for)
     if ending.stopped_for in get_args(StopReason):
         raise MustStop
@@ -120,6 +125,8 @@ def _broken(ending: Ending) -> Problem:
 
 
 def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
+    tell_outcome(outcome)
+
     def write() -> None:
         with place.database.transaction() as session:
             outcome(session)
@@ -127,6 +134,7 @@ def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
     try:
         patiently(heart, write, even_when_stopped=True)
     except (jobs.LeaseLost, MustStop) as error:
+        tell_lease_lost()
         log.warning("examination.dropped", reason=str(error) or "the lease ran out")
 
 

@@ -48,6 +48,7 @@ class Heart:
         """Hold what `claim` claims; `beat` is how its kind of work says that it is alive."""
         self._database, self._claim, self._drain = database, claim, drain
         self._renew = beat
+        self.began_at = time.monotonic()
         self._period = claim.lease_seconds / BEATS_PER_LEASE
         self._progress: jobs.Progress | None = None
         self._begun: list[str] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -18,10 +19,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from core import jobs
+from core.metrics.counting import observe
+from core.metrics.table import START_SECONDS
 from core.problems import from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
 from core.tables import FileState, JobState, StoredModel
 from engine.recipe import METHODS, Recipe
+from worker.accounts import engine_told, job_told, step_told, tell_lease_lost, tell_outcome
 from worker.deliveries import expected
 from worker.endings import limit_exceeded
 from worker.engine_lines import Conversation, clean_text, parse_object
@@ -67,7 +71,10 @@ def run_next(place: Workplace, *, slot: Slot | None = None, job_id: str | None =
         )
     if claim is None:
         return False
-    with structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt):
+    with (
+        structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt),
+        job_told(place.tracing, claim),
+    ):
         log.info("job.claimed", state=claim.state, worker_id=place.worker_id)
         run(place, claim, slot.gpu if slot else None)
     return True
@@ -122,7 +129,8 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
     known = _known(place, claim)
     if known is not None:
         return known
-    model = bring_model(place, claim, heart, folder)
+    with step_told(place.tracing, "job.fetch"):
+        model = bring_model(place, claim, heart, folder)
     settings = place.settings
     limits = ChildLimits(
         settings.inspect_seconds, settings.inspect_memory_bytes, settings.job_disk_bytes, settings.stop_grace_seconds
@@ -156,9 +164,10 @@ def _known(place: Workplace, claim: jobs.Claim) -> Outcome | None:
 
 def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:
     """Let the engine do the job, and publish what it made."""
-    command = ["compress", bring_model(place, claim, heart, folder), "--recipe", "recipe.json", "--out", "out"]
-    if claim.dataset_sha256 is not None:
-        command += ["--calibration", bring_images(place, claim, heart, folder)]
+    with step_told(place.tracing, "job.fetch"):
+        command = ["compress", bring_model(place, claim, heart, folder), "--recipe", "recipe.json", "--out", "out"]
+        if claim.dataset_sha256 is not None:
+            command += ["--calibration", bring_images(place, claim, heart, folder)]
     talk = Conversation(on_progress=heart.tell)
     limits = _job_limits(place, claim, gpu)
     ending = _run_engine(place, heart, talk, [*command, "--checkpoint", "checkpoint"], folder, limits, gpu)
@@ -166,7 +175,8 @@ def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, g
     if ending.exit_code == 1 and talk.error is not None:
         return partial(jobs.fail, claim=claim, error=from_engine(talk.error), delivered=delivered)
     if ending.exit_code == 0 and talk.done:
-        return _deliver(place, claim, heart, folder, delivered)
+        with step_told(place.tracing, "job.deliver"):
+            return _deliver(place, claim, heart, folder, delivered)
     return _broken(place, claim, ending, limits, delivered)
 
 
@@ -180,11 +190,15 @@ def _run_engine(
     gpu: str | None,
 ) -> Ending:
     shared = {"checkpoint": folder.parent / "checkpoint"}
-    child = Child(place.engine, command, folder=folder, shared=shared, limits=limits, sandbox=place.sandbox, gpu=gpu)
-    with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
-        for line in lines:
-            talk.hear(line)
-    ending = child.ending()
+    observe(START_SECONDS, time.monotonic() - heart.began_at, command[0])
+    with engine_told(place.tracing, command[0], talk) as run:
+        child = Child(
+            place.engine, command, folder=folder, shared=shared, limits=limits, sandbox=place.sandbox, gpu=gpu
+        )
+        with closing(child.lines(heart.why_stop, heart.is_hurried)) as lines:
+            for line in lines:
+                talk.hear(line)
+        ending = run.ending = child.ending()
     log.info("engine.ended", command=command[0], ending=str(ending), stopped_for=ending.stopped_for)
     if ending.stopped_for in get_args(StopReason):
         raise MustStop
@@ -229,6 +243,8 @@ def _stopped(place: Workplace, claim: jobs.Claim, heart: Heart) -> Outcome:
 def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
     """Write the outcome, again while the database does not answer. Written twice, the second is refused: no harm."""
 
+    tell_outcome(outcome)
+
     def write() -> None:
         with place.database.transaction() as session:
             outcome(session)
@@ -236,6 +252,7 @@ def _write(place: Workplace, heart: Heart, outcome: Outcome) -> None:
     try:
         patiently(heart, write, even_when_stopped=True)
     except (jobs.LeaseLost, MustStop) as error:
+        tell_lease_lost()
         log.warning("job.outcome_dropped", reason=str(error) or "the lease ran out")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 
 import structlog
 
 from core.logging import configure_logging
+from core.metrics.admin import admin_port
 from core.queue import DEVICES, open_bell
 from core.settings import Settings
 from worker.drain import Drain
@@ -28,6 +30,7 @@ class Shift:
         self._drain = Drain()
         self._place: Workplace | None = None
         self._lanes: Lanes | None = None
+        self._open = ExitStack()
 
     def start(self, settings: Settings, *, devices: Collection[str] = DEVICES) -> None:
         """Open what the settings name and begin to work on `devices`, as far as they are there."""
@@ -37,6 +40,7 @@ class Shift:
         slots = [slot for slot in find_slots(settings) if slot.device in devices]
         found = sorted({slot.device for slot in slots})
         log.info("worker.starts", worker_id=place.worker_id, devices=found, sandbox=place.sandbox)
+        self._open.enter_context(admin_port(settings))
         self._place, self._lanes = place, Lanes(place, slots, Caretaker(place, open_bell(settings), found))
         self._lanes.start()
 
@@ -45,7 +49,7 @@ class Shift:
             self._lanes.wake()
 
     def told_to_stop(self) -> None:
-        """Take no more jobs; told again, give those that run back at once. Only sets flags, as a signal's handler may."""
+        """Take no more jobs; told again, give back at once those that run. A signal's handler may call it."""
         if self._drain.is_begun:
             self._drain.hurry()
         else:
@@ -55,4 +59,5 @@ class Shift:
         """Wait until the lanes are quiet: what runs has its grace."""
         if self._place is not None and self._lanes is not None:
             self._lanes.drain()
+            self._open.close()
             self._place.close()

@@ -11,6 +11,7 @@ from core.db import Database, open_database
 from core.ids import new_id
 from core.settings import Settings
 from core.storage import Storage, open_storage
+from core.tracing.opening import NO_TRACING, Tracing, open_tracing
 from worker.drain import Drain
 from worker.sandbox import Program, Sandbox, choose_sandbox
 
@@ -31,13 +32,15 @@ class Workplace:
     engine: Program
     worker_id: str = field(default_factory=lambda: new_id("wrk"))
     drain: Drain = field(default_factory=Drain)
+    tracing: Tracing = NO_TRACING
 
     @classmethod
     def open(cls, settings: Settings, engine: Program, drain: Drain | None = None) -> Self:
         """Open what the settings name; `drain` is the caller's where it may have begun already."""
         sandbox = choose_sandbox(settings.sandbox)
+        tracing = open_tracing(settings, "worker")
         database, storage = open_database(settings), open_storage(settings)
-        return cls(settings, database, storage, sandbox, engine, drain=drain or Drain())
+        return cls(settings, database, storage, sandbox, engine, drain=drain or Drain(), tracing=tracing)
 
     @property
     def scratch(self) -> Path:
@@ -46,3 +49,4 @@ class Workplace:
 
     def close(self) -> None:
         self.database.close()
+        self.tracing.close()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,11 +16,10 @@ from app.answers import json_answer
 from app.deps import Operator, services_of
 from app.errors import Problem
 from app.health.schemas import Alive, Ready
-from app.metrics import show_oldest_due
 from app.openapi import problems
 from app.services import Services
 from core.db import Query as Statement
-from core.queries import webhook_oldest_due_statement, workers_statement
+from core.queries import workers_statement
 from core.storage.base import StorageError
 
 router = APIRouter(tags=["health"])
@@ -57,20 +55,12 @@ async def readyz(request: Request, exclude: Excluded = None) -> Response:
 
 @router.get("/metrics", response_class=Response, responses=problems(401, 403))
 async def metrics(request: Request, _tenant: Operator) -> Response:
-    """Show this process's counters in Prometheus' format; they count all projects, so only the operator sees them."""
-    show_oldest_due(await _oldest_due_seconds(services_of(request)))
-    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    """Show this process's metrics in Prometheus' format; they count all projects, so only the operator sees them.
 
-
-async def _oldest_due_seconds(services: Services) -> float:
-    """Return how long the message that is due longest has waited, by this machine's clock."""
-    now = datetime.now(UTC)
-    try:
-        found = await services.database.fetch_one(webhook_oldest_due_statement(now=now))
-    except (SQLAlchemyError, OSError):
-        return math.nan
-    due_at = found["due_at"] if found else None
-    return (now - due_at).total_seconds() if due_at else 0.0
+    They are the same at the admin port, where there is one.
+    """
+    text = await asyncio.to_thread(services_of(request).metrics_text)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _check_process(services: Services) -> dict[str, Any]:

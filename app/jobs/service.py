@@ -33,6 +33,7 @@ from core.queries import (
     busy_statement,
     job_statement,
     job_version_statement,
+    jobs_in_state_statement,
     jobs_page_statement,
     labelled_jobs,
     workers_statement,
@@ -89,8 +90,10 @@ def _etag(row: Record, load: Loads) -> str:
 
 async def page(tenant: Tenant, *, before: str, state: str, labels: Mapping[str, str], limit: int) -> list[Record]:
     """Read a page of jobs; the way by labels is a statement of its own, because their number differs."""
+    if not labels and not state:
+        return await tenant.fetch_all(jobs_page_statement, before=before, limit=limit)
     if not labels:
-        return await tenant.fetch_all(jobs_page_statement, before=before, state=state, limit=limit)
+        return await tenant.fetch_all(jobs_in_state_statement, before=before, state=state, limit=limit)
     asked = labelled_jobs(tenant.project_id, labels=labels, before=before, state=state, limit=limit)
     return await tenant.services.database.fetch_all(asked)
 

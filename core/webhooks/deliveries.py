@@ -14,6 +14,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from core.metrics.counting import count_once_written
+from core.metrics.table import MESSAGES_ENDED, WEBHOOKS_DISABLED
 from core.tables import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
 from core.webhooks.outbox import listeners, write
 from core.webhooks.schedule import wait_seconds
@@ -86,15 +88,15 @@ def settle(session: Session, errand: Errand, answer: Answer, ruling: Ruling, now
     delivery.status, delivery.error = answer.status, answer.error
     if answer.is_welcome:
         webhook.failing_since = None
-        _end(delivery, S.DELIVERED, now)
+        _end(session, delivery, S.DELIVERED, now)
         return None
     reason = None if delivery.type == TEST_EVENT else _judge(session, webhook, answer, ruling, now)
-    _wait_or_give_up(delivery, webhook, answer, ruling, now)
+    _wait_or_give_up(session, delivery, webhook, answer, ruling, now)
     return reason
 
 
 def give_back(session: Session, errand: Errand, now: datetime) -> None:
-    """Let a message be due again whose sender stops before an answer: none of its tries, and no failure of anybody's."""
+    """Let a message be due again whose sender stops before an answer: that was none of its tries."""
     delivery = session.get(WebhookDelivery, errand.delivery_id, with_for_update=True)
     if delivery is None:
         return
@@ -109,6 +111,7 @@ def disable(session: Session, webhook_id: str, reason: str, now: datetime) -> bo
     webhook = _locked_webhook(session, webhook_id)
     if webhook is None or not webhook.active:
         return False
+    count_once_written(session, WEBHOOKS_DISABLED, reason)
     webhook.active, webhook.disabled_at, webhook.disabled_reason, webhook.updated_at = False, now, reason, now
     session.flush()
     give_up_waiting(session, webhook_id, now)
@@ -225,6 +228,7 @@ def _errand_of(delivery: WebhookDelivery, webhook: Webhook, sender_id: str, now:
         at=now,
         salts=tuple(salts),
         pepper_id=webhook.pepper_id,
+        traceparent=delivery.traceparent,
     )
 
 
@@ -233,8 +237,9 @@ def _end_attempt(session: Session, errand: Errand, answer: Answer, now: datetime
     line.ended_at, line.status, line.error, line.response = now, answer.status, answer.error, answer.body
 
 
-def _end(delivery: WebhookDelivery, state: DeliveryState, now: datetime) -> None:
+def _end(session: Session, delivery: WebhookDelivery, state: DeliveryState, now: datetime) -> None:
     delivery.state, delivery.next_attempt_at, delivery.finished_at = state, None, now
+    count_once_written(session, MESSAGES_ENDED, str(state))
 
 
 def _judge(session: Session, webhook: Webhook, answer: Answer, ruling: Ruling, now: datetime) -> str | None:
@@ -250,10 +255,10 @@ def _judge(session: Session, webhook: Webhook, answer: Answer, ruling: Ruling, n
 
 
 def _wait_or_give_up(
-    delivery: WebhookDelivery, webhook: Webhook, answer: Answer, ruling: Ruling, now: datetime
+    session: Session, delivery: WebhookDelivery, webhook: Webhook, answer: Answer, ruling: Ruling, now: datetime
 ) -> None:
     wait = wait_seconds(delivery.tries, ruling.chance, answer.retry_after_seconds)
     if wait is None or not webhook.active or delivery.type == TEST_EVENT:
-        _end(delivery, S.FAILED, now)
+        _end(session, delivery, S.FAILED, now)
     else:
         delivery.next_attempt_at = now + timedelta(seconds=wait)

@@ -26,9 +26,9 @@ class Running(NamedTuple):
     lines: list[str]
 
 
-def start(folder: Path) -> Running:
+def start(folder: Path, **settings: str) -> Running:
     """Start the server and read what it prints first."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SECATEUR_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SECATEUR_")} | settings
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [*COMMAND, "--data-dir", str(folder)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
@@ -50,12 +50,12 @@ def stop(running: Running, number: signal.Signals = signal.SIGTERM) -> int:
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Callable[[], Running]]:
+def servers(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts the server, each time over the same data; stops whatever still runs at the end."""
     started: list[Running] = []
 
-    def start_one() -> Running:
-        started.append(start(tmp_path))
+    def start_one(**settings: str) -> Running:
+        started.append(start(tmp_path, **settings))
         return started[-1]
 
     yield start_one
@@ -64,7 +64,7 @@ def servers(tmp_path: Path) -> Iterator[Callable[[], Running]]:
 
 
 @pytest.fixture
-def server(servers: Callable[[], Running]) -> Running:
+def server(servers: Callable[..., Running]) -> Running:
     return servers()
 
 
@@ -85,7 +85,7 @@ def is_up(url: str) -> bool:
         return False
 
 
-def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[[], Running], tmp_path: Path) -> None:
+def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[..., Running], tmp_path: Path) -> None:
     server = servers()
     key = server.lines[1].rpartition(" ")[2].strip()
 
@@ -96,11 +96,13 @@ def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[
     assert set(children_of(server.process.pid)) == {"app", "worker", "sender"}
     assert stop(server, signal.SIGINT) == 0
 
-    again = servers()
+    again = servers(SECATEUR_WEB_DRAIN_SECONDS="600", SECATEUR_WORKER_DRAIN_SECONDS="600")
 
     wait_until(lambda: is_up(again.url))
     assert httpx2.get(again.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code == 200
-    assert stop(again) == 0
+    again.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "about to stop" in httpx2.get(again.url + "/readyz", timeout=30).text)
+    assert stop(again) == 0  # the second signal waits for nobody
     assert key not in (tmp_path / "log").read_text()
 
 

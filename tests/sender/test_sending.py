@@ -245,7 +245,6 @@ def test_a_hurried_sender_gives_back_what_it_waits_for(local: Settings, database
             await running
         await own.aclose()
 
-    running_claim(database)
     with receiving(Receiver([Reply(wait_seconds=3), Reply()])) as receiver:
         add_webhook(database, receiver.url, events=["job.running"])
         running_claim(database)

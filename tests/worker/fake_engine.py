@@ -130,6 +130,14 @@ def sleep_once() -> None:
         sleep()
 
 
+def linger() -> None:
+    """Work until somebody from outside lets us end."""
+    progress("score", 0.3)
+    while not Path("checkpoint/go").exists():
+        time.sleep(0.02)
+    good()
+
+
 def eat_memory() -> None:
     eaten = []
     while True:

@@ -130,6 +130,42 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_and_leaves(settings: S
     assert pids_of(database) == {}
 
 
+def test_a_worker_that_is_told_to_stop_begins_nothing_and_lets_its_job_end(
+    sqlite_settings: Settings, sqlite: Database
+) -> None:
+    patient = sqlite_settings.model_copy(update={"worker_drain_seconds": 600.0})
+    ending = submit_to(patient, sqlite, compress="linger")
+    with working(patient) as process:
+        until(lambda: read_job(sqlite, ending).fraction > 0)
+
+        process.terminate()
+        until(lambda: devices_of(sqlite) == [[]])
+        waiting = submit_to(patient, sqlite)
+        (patient.data_dir / "scratch" / ending / "checkpoint" / "go").touch()
+        assert process.wait(30) == 0
+
+    assert read_job(sqlite, ending).state == "succeeded"
+    assert (read_job(sqlite, waiting).state, read_job(sqlite, waiting).attempt) == ("submitted", 0)
+    assert pids_of(sqlite) == {}
+
+
+def test_a_celery_worker_that_is_told_twice_waits_for_nobody(scale_out: Settings) -> None:
+    patient = scale_out.model_copy(update={"worker_drain_seconds": 600.0, "stop_grace_seconds": 600.0})
+    database = open_database(patient)
+    job_id = submit_to(patient, database, compress="ignore_term")
+    with celery_working(patient) as process:
+        until(lambda: read_job(database, job_id).fraction > 0)
+
+        process.terminate()
+        until(lambda: devices_of(database) == [[]])
+        process.terminate()
+        assert process.wait(30) == 0
+
+    job = read_job(database, job_id)
+    assert (job.state, job.interrupt_count, job.crash_count) == ("queued", 1, 0)
+    database.close()
+
+
 @pytest.fixture
 def scale_out(postgres_settings: Settings, broker_url: str) -> Settings:
     """PostgreSQL and a real broker; the worker polls so seldom that only a bell can wake it in time."""
@@ -199,6 +235,12 @@ def endings(database: Database, job_id: str) -> list[str | None]:
 def pids_of(database: Database) -> dict[str, int]:
     with database.transaction() as session:
         return {worker.id: worker.pid for worker in session.scalars(select(Worker))}
+
+
+def devices_of(database: Database) -> list[list[str]]:
+    """Return what each worker says that it serves."""
+    with database.transaction() as session:
+        return list(session.scalars(select(Worker.devices)))
 
 
 def descendants(pid: int) -> list[int]:
