@@ -8,6 +8,7 @@ from client.errors import ClientError, DownloadCorrupt, JobFailed, NotGenuine, R
 from client.manifests import Verified, read_public_keys, verify_manifest
 from client.resources import Artifact, Candidate, Job
 from client.signatures import verify_webhook
+from client.tenancy import Key, Project
 from client.webhooks import Delivery, Webhook
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "DownloadCorrupt",
     "Job",
     "JobFailed",
+    "Key",
     "NotGenuine",
+    "Project",
     "Refused",
     "ServerUnreachable",
     "UsageError",

@@ -20,6 +20,7 @@ from client.progress import choose_progress
 from client.recipes import recipe_of
 from client.resources import Job
 from client.tables import front_table, job_table, jobs_table, outputs_table, report_table
+from client.tenancy_commands import keys, projects, usage_commands
 from client.terminal import err, open_client, out, print_json, problems_shown
 from client.text import plain
 from client.webhook_commands import webhooks
@@ -37,6 +38,9 @@ main = typer.Typer(
 main.add_typer(job_commands)
 main.add_typer(checkup_commands)
 main.add_typer(webhooks, name="webhooks")
+main.add_typer(projects, name="projects")
+main.add_typer(keys, name="keys")
+main.add_typer(usage_commands)
 
 
 @main.command("compress")

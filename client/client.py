@@ -19,6 +19,7 @@ from client.downloads import download
 from client.errors import UsageError
 from client.packing import packed, packed_model
 from client.resources import Artifact, Candidate, Job, read_artifact, read_candidate, read_job
+from client.tenancy import Keys, Projects
 from client.uploads import Advance, upload
 from client.webhooks import Webhooks
 
@@ -57,6 +58,8 @@ class Client:
         )
         self.webhooks = Webhooks(self.connection)
         self.checkups = Checkups(self.connection)
+        self.projects = Projects(self.connection)
+        self.keys = Keys(self.connection)
 
     def __enter__(self) -> Self:
         return self
