@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, f
 from sqlalchemy.orm import aliased
 
 from core.db import Query
-from core.jobs.order import queue_position
+from core.jobs.order import numbered, queue_position
 from core.limits import RUNNING
 from core.tables import (
     ApiKey,
@@ -38,23 +38,23 @@ def _given(column: Any, name: str) -> ColumnElement[bool]:
     return column == bindparam(name)  # type: ignore[no-any-return]  # comparing columns is typed Any for a bare column
 
 
-def _given_or_any(column: Any, name: str) -> ColumnElement[bool]:
-    return or_(bindparam(name, type_=String) == "", _given(column, name))
-
-
 QUEUE_POSITION: Final = queue_position()
 """1 for the job of its device that is next; null once a job runs."""
 
-_UNSHOWN: Final = {"report", "last_seq", "eta_samples"}
+_UNSHOWN: Final = {"report", "last_seq", "eta_samples", "traceparent"}
 
 _PLAIN: Final = tuple(column for column in Job.__table__.columns if column.name not in _UNSHOWN)
 _JOB_COLUMNS: Final = (*_PLAIN, QUEUE_POSITION)
 """All that a status shows: everything but the report, which is big and has its own address."""
 
 
-def _in_pages(project_id: ColumnElement[str]) -> tuple[Any, ...]:
-    """Return the same for a list of one project's jobs, whose places are then found together."""
-    return (*_PLAIN, queue_position(project_id))
+def _page_of_jobs(project_id: ColumnElement[str], *wanted: ColumnElement[bool], limit: Any) -> Select[Any]:
+    """Select a page of one project's jobs, newest first; their places in the queue are found together."""
+    page = select(Job.id, Job.state).where(Job.project_id == project_id, *wanted).order_by(Job.id.desc()).limit(limit)
+    chosen = page.cte("page").prefix_with("MATERIALIZED")
+    numbers = numbered(project_id, chosen)
+    jobs = select(*_PLAIN, queue_position(numbers)).join_from(chosen, Job, Job.id == chosen.c.id)
+    return jobs.outerjoin(numbers, numbers.c.id == Job.id).order_by(Job.id.desc())
 
 
 job_statement: Final = Query(
@@ -88,28 +88,28 @@ job_report_statement: Final = Query(
     select(Job.report, Job.state).where(_given(Job.project_id, "project_id"), _given(Job.id, "job_id"))
 )
 
+_PROJECT_ID: Final[ColumnElement[str]] = bindparam("project_id", type_=String)
+_BEFORE: Final = Job.id < bindparam("before")
+
 jobs_page_statement: Final = Query(
-    select(*_in_pages(bindparam("project_id", type_=String)))
-    .where(_given(Job.project_id, "project_id"), Job.id < bindparam("before"), _given_or_any(Job.state, "state"))
-    .order_by(Job.id.desc())
-    .limit(bindparam("limit")),
-    {"before": LAST_JOB_ID, "state": ""},
+    _page_of_jobs(_PROJECT_ID, _BEFORE, limit=bindparam("limit")), {"before": LAST_JOB_ID}
 )
-"""A project's jobs, newest first, before a job's id; `state` empty for all."""
+"""A project's jobs, newest first, before a job's id."""
+
+jobs_in_state_statement: Final = Query(
+    _page_of_jobs(_PROJECT_ID, _BEFORE, _given(Job.state, "state"), limit=bindparam("limit")), {"before": LAST_JOB_ID}
+)
+"""The same of one state: a statement for both would be planned for neither."""
 
 
-def labelled_jobs(
-    project_id: str, *, labels: Mapping[str, str], before: str, state: str, limit: int
-) -> Select[*tuple[Any, ...]]:
+def labelled_jobs(project_id: str, *, labels: Mapping[str, str], before: str, state: str, limit: int) -> Select[Any]:
     """Select a project's jobs that have all these labels, newest first, before a job's id; `state` empty for all."""
-    page = select(*_in_pages(literal(project_id))).where(Job.project_id == project_id, Job.id < before)
-    if state:
-        page = page.where(Job.state == state)
+    wanted = [Job.id < before, *([Job.state == state] if state else [])]
     for name, value in labels.items():
         label = aliased(JobLabel)
         mine = (label.project_id == project_id, label.name == name, label.value == value)
-        page = page.where(Job.id.in_(select(label.job_id).where(*mine)))
-    return page.order_by(Job.id.desc()).limit(limit)
+        wanted.append(Job.id.in_(select(label.job_id).where(*mine)))
+    return _page_of_jobs(literal(project_id), *wanted, limit=limit)
 
 
 receipt_statement: Final = Query(

@@ -9,10 +9,13 @@ with fewer have just been served in the round before; then whoever was served lo
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, case, cast, func, literal, or_, select, text
+from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, case, cast, exists, func, literal, or_, select, text
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from core.db import insert_if_absent
 from core.limits import DEVICES, RUNNING, WAITING, in_force
@@ -57,32 +60,64 @@ def note_served(session: Session, lane: str, project_id: str, now: datetime) -> 
     session.get_one(Turn, (lane, project_id)).served_at = served_at
 
 
-def queue_position(all_of: ColumnElement[str] | None = None) -> ColumnElement[Any]:
+def queue_position(numbers: CTE | None = None) -> ColumnElement[Any]:
     """Return the place of a row of `jobs` among all that wait for its device, 1 for the next; null once it runs.
 
-    With `all_of`, a project's id, the project's jobs are numbered once for all rows: for lists of that project alone.
+    With `numbers`, which the select has to join, a project's jobs were counted once for all rows of a list.
 
     Before a job stand those of its own project that are served first and, of every other project, those with an
     earlier round or the same round and an earlier place. Jobs over their project's limit stand behind all others.
     """
     standings = _standings()
     mine = and_(standings.c.project_id == Job.project_id, standings.c.device == Job.device)
-    ahead = (_jobs_ahead_in_the_project() if all_of is None else _numbered(all_of)).label("ahead")
+    ahead = _jobs_ahead_in_the_project() if numbers is None else numbers.c.ahead
+    row = (Job,) if numbers is None else (Job, numbers)
     # The limit keeps databases from merging this row into the query below and counting anew for each project.
-    ours = select(*standings.c, ahead).where(mine).correlate(Job).limit(1).subquery("ours")
+    ours = select(*standings.c, ahead.label("ahead")).where(mine).correlate(*row).limit(1).subquery("ours")
     theirs = standings.alias("theirs")
     another = and_(theirs.c.device == ours.c.device, theirs.c.project_id != ours.c.project_id)
     earlier = ours.c.running + ours.c.ahead - theirs.c.running + case((theirs.c.place < ours.c.place, 1), else_=0)
-    earlier = _least(theirs.c.waiting, _most(earlier, literal(0)))
+    earlier = _Least(theirs.c.waiting, _Most(earlier, literal(0)))
     is_free = ours.c.ahead < ours.c.room
-    before = case((is_free, _least(theirs.c.room, earlier)), else_=_most(theirs.c.room, earlier))
+    before = case((is_free, _Least(theirs.c.room, earlier)), else_=_Most(theirs.c.room, earlier))
     place = (  # PostgreSQL adds up to a decimal
         select(cast(1 + func.max(ours.c.ahead) + func.coalesce(func.sum(before), 0), Integer))
         .select_from(ours.outerjoin(theirs, another))
-        .correlate(Job)
+        .correlate(*row)
         .scalar_subquery()
     )
     return case((Job.state.in_(WAITING), place)).label("queue_position")
+
+
+def numbered(project_id: ColumnElement[str], page: CTE) -> CTE:
+    """Select how many jobs of its project stand ahead of each that waits, by its id; none where no row of a page waits.
+
+    To be joined: a database looks a row up in it then, and in a subquery it reads all of it anew for each row.
+    """
+    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), Job.id))
+    mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)
+    is_asked = exists().where(page.c.state.in_(WAITING))
+    return _once(select(Job.id, (number - 1).label("ahead")).where(*mine, is_asked).cte("numbers"))
+
+
+class _Least(FunctionElement[int]):
+    """The smaller of two numbers; what is null beside a number does not count."""
+
+    type = Integer()
+    inherit_cache = True
+    words: ClassVar = {"postgresql": "least", "sqlite": "min"}
+
+
+class _Most(_Least):
+    """The larger of two numbers."""
+
+    inherit_cache = True
+    words: ClassVar = {"postgresql": "greatest", "sqlite": "max"}
+
+
+@compiles(_Least)
+def _in_the_words_of(element: _Least, compiler: SQLCompiler, **given: Any) -> str:
+    return f"{element.words[compiler.dialect.name]}({compiler.process(element.clauses, **given)})"
 
 
 def _projects_in_turn(waiting: Select[Job]) -> Select[str, str]:
@@ -120,7 +155,7 @@ def _standings() -> CTE:
         .cte("counted")
     )
     limit, c = in_force("jobs_running"), counted.c
-    free = case((limit.is_(None), c.waiting), else_=_most(limit - c.running, literal(0)))
+    free = case((limit.is_(None), c.waiting), else_=_Most(limit - c.running, literal(0)))
     order = (c.running.desc(), func.coalesce(Turn.served_at, NEVER), c.oldest)
     standings = (
         select(
@@ -128,7 +163,7 @@ def _standings() -> CTE:
             c.device,
             c.waiting,
             c.running,
-            _least(c.waiting, free).label("room"),
+            _Least(c.waiting, free).label("room"),
             func.row_number().over(partition_by=c.device, order_by=order).label("place"),
         )
         .join(Project, Project.id == c.project_id)
@@ -145,13 +180,6 @@ def _jobs_ahead_in_the_project() -> ColumnElement[int]:
     return select(func.count()).where(mine, sooner).correlate(Job).scalar_subquery()
 
 
-def _numbered(project_id: ColumnElement[str]) -> ColumnElement[int]:
-    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), Job.id))
-    mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)
-    numbers = _once(select(Job.id, (number - 1).label("ahead")).where(*mine).cte("numbers"))
-    return select(numbers.c.ahead).where(numbers.c.id == Job.id).correlate(Job).scalar_subquery()
-
-
 def _once(rows: CTE) -> CTE:
     """Have the database make these rows once, and not anew for each row that reads them."""
     return rows.prefix_with("MATERIALIZED")
@@ -159,11 +187,3 @@ def _once(rows: CTE) -> CTE:
 
 def _counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     return select(func.count()).where(*conditions).scalar_subquery()
-
-
-def _least(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((one < other, one), else_=other)
-
-
-def _most(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((one > other, one), else_=other)

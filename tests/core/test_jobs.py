@@ -17,7 +17,13 @@ from core.jobs import MOVES, TERMINAL, Delivered, Progress
 from core.jobs.moves import move
 from core.jobs.record import MESSAGE_LENGTH, PROGRESS_EVENTS
 from core.problems import job_problem
-from core.queries import artifacts_statement, events_statement, job_statement, jobs_page_statement
+from core.queries import (
+    artifacts_statement,
+    events_statement,
+    job_statement,
+    jobs_in_state_statement,
+    jobs_page_statement,
+)
 from core.tables import Attempt, Blob, Event, Job, JobState, Outbox
 from tests.core.samples import (
     LIMITS,
@@ -390,5 +396,5 @@ def test_pages_walk_through_all_jobs_newest_first(database: Database) -> None:
         before = {"before": found[-1]}
 
     assert found == sorted(made, reverse=True)
-    assert database.read_all(jobs_page_statement(project_id=PROJECT_ID, limit=9, state="running")) == []
+    assert database.read_all(jobs_in_state_statement(project_id=PROJECT_ID, limit=9, state="running")) == []
     assert database.read_all(jobs_page_statement(project_id="prj_other", limit=9)) == []
