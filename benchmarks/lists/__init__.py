@@ -1,0 +1,1 @@
+"""How long the statements of lists and pages take in a PostgreSQL that is full."""
