@@ -10,16 +10,23 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 
+from app.drain import longest_end_seconds
+from app.jobs.endpoints import LONGEST_WAIT_SECONDS
+from app.jobs.events import PING_SECONDS
+from app.main import create_app
+from core.queue import DEVICES, celery_app
 from core.settings import Settings
 from tests.app.running import running_service
 
 ROOT = Path(__file__).parents[2]
-OURS = ("api", "worker", "sender", "migrations")
-THEIRS = ("postgres", "valkey", "s3", "bucket")
+WORKERS = ("worker", "worker-gpu")
+OURS = ("api", *WORKERS, "sender", "migrations")
+THEIRS = ("front", "postgres", "valkey", "s3", "bucket")
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +40,24 @@ def dockerfile() -> str:
     return (ROOT / "Dockerfile").read_text()
 
 
+@pytest.fixture(scope="module")
+def front() -> str:
+    return (ROOT / "deploy/haproxy.cfg").read_text()
+
+
 def test_the_scale_out_service_is_all_there(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) == {*OURS, *THEIRS}
 
 
 @pytest.mark.parametrize(
-    "file", ["docker-compose.yml", "Dockerfile", "README.md", "docs/gpu.md", "docs/architecture.md", "docs/webhooks.md"]
+    "file",
+    [
+        "docker-compose.yml",
+        "Dockerfile",
+        "deploy/haproxy.cfg",
+        "README.md",
+        *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
+    ],
 )
 def test_every_variable_of_ours_is_a_setting(file: str) -> None:
     clients = {"SECATEUR_KEY", "SECATEUR_SERVER"}
@@ -50,17 +69,22 @@ def test_every_variable_of_ours_is_a_setting(file: str) -> None:
 def test_the_settings_of_the_containers_are_valid(compose: dict[str, Any]) -> None:
     """With every secret filled in, the environment of each container makes settings of the scale-out kind."""
     for name in OURS:
-        environment = compose["services"][name]["environment"]
-        values = {
-            key.removeprefix("SECATEUR_").lower(): re.sub(r"\$\{[^}]*\}", "filled-in", value)
-            for key, value in environment.items()
-        }
-
-        settings = Settings.model_validate(values)
+        settings = settings_of(compose, name)
 
         assert settings.broker_url is not None
         assert settings.storage_url is not None
         assert settings.database_url is not None
+
+
+def settings_of(compose: dict[str, Any], name: str) -> Settings:
+    """Return the settings that a container's processes have, with a stand-in for each secret."""
+    environment = compose["services"][name]["environment"]
+    values = {
+        key.removeprefix("SECATEUR_").lower(): re.sub(r"\$\{[^}]*\}", "filled-in", value)
+        for key, value in environment.items()
+        if key.startswith("SECATEUR_")
+    }
+    return Settings.model_validate(values)
 
 
 def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
@@ -94,7 +118,8 @@ def test_what_others_wait_for_says_whether_it_is_well(compose: dict[str, Any]) -
     }
 
     assert waited_for
-    assert [name for name in waited_for if "healthcheck" not in services[name]] == []
+    in_the_image = {name for name in OURS if services[name]["build"]["target"] == "api"}
+    assert [name for name in waited_for - in_the_image if "healthcheck" not in services[name]] == []
 
 
 def test_the_api_is_well_without_a_worker_and_unwell_when_it_is_gone(
@@ -132,9 +157,10 @@ def run_check(command: list[str], its_port: int, our_port: int) -> int:
     return subprocess.run(ours, check=False, capture_output=True).returncode
 
 
-def test_the_worker_can_and_must_use_its_sandbox(compose: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", WORKERS)
+def test_the_worker_can_and_must_use_its_sandbox(compose: dict[str, Any], name: str) -> None:
     """bubblewrap needs namespaces and a /proc of its own, and no way to more rights than the worker has."""
-    worker = compose["services"]["worker"]
+    worker = compose["services"][name]
 
     assert worker["environment"]["SECATEUR_SANDBOX"] == "bubblewrap"
     assert set(worker["security_opt"]) == {
@@ -144,6 +170,83 @@ def test_the_worker_can_and_must_use_its_sandbox(compose: dict[str, Any]) -> Non
         "no-new-privileges:true",
     }
     assert worker["cap_drop"] == ["ALL"]
+
+
+def test_each_device_has_a_queue_and_each_queue_workers(compose: dict[str, Any]) -> None:
+    commands = [compose["services"][name]["command"] for name in WORKERS]
+    consumed = [command[command.index("-Q") + 1] for command in commands]
+
+    assert sorted(consumed) == sorted(DEVICES)
+    assert {queue.name for queue in celery_app(Settings()).conf.task_queues} == set(DEVICES)
+
+
+def test_whoever_is_stopped_has_time_to_end(compose: dict[str, Any]) -> None:
+    """A container is killed when its grace is over: by then its process must have drained."""
+    api, worker, sender = (settings_of(compose, name) for name in ("api", "worker", "sender"))
+    needed_seconds = {
+        "api": longest_end_seconds(api),
+        "worker": worker.worker_drain_seconds + worker.stop_grace_seconds,
+        "worker-gpu": worker.worker_drain_seconds + worker.stop_grace_seconds,
+        "sender": sender.webhook_timeout_seconds,
+    }
+
+    graces = {name: compose["services"][name]["stop_grace_period"] for name in needed_seconds}
+
+    assert all(re.fullmatch(r"\d+s", grace) for grace in graces.values())
+    assert [name for name, grace in graces.items() if int(grace[:-1]) < needed_seconds[name] + 10] == []
+
+
+def test_there_can_be_any_number_of_whoever_works(compose: dict[str, Any], front: str) -> None:
+    """No container of ours has a port of the machine, or a name, to itself; the front knows as many as there are."""
+    services = compose["services"]
+    replicas = {name: services[name].get("deploy", {}).get("replicas", 1) for name in OURS}
+
+    assert (replicas["api"], replicas["worker"]) == (2, 2)
+    assert [name for name in OURS if services[name].keys() & {"ports", "container_name"}] == []
+    assert [name for name, service in services.items() if "ports" in service] == ["front"]
+    found = re.search(r"server-template api (\d+) api:(\d+) ", front)
+    assert found is not None
+    assert int(found[1]) >= replicas["api"]
+    assert found[2] == services["api"]["environment"]["SECATEUR_PORT"]
+
+
+def test_the_front_looks_away_before_an_api_has_drained(compose: dict[str, Any], front: str) -> None:
+    check = re.search(r"default-server check inter (\d+)s fall (\d+) ", front)
+    patience = re.search(r"timeout server (\d+)s", front)
+    assert check is not None
+    assert patience is not None
+
+    unnoticed_seconds = (int(check[1]) + 1) * int(check[2])
+
+    assert unnoticed_seconds < settings_of(compose, "api").web_drain_seconds
+    assert int(patience[1]) > max(LONGEST_WAIT_SECONDS, PING_SECONDS) + 10
+
+
+def test_what_a_check_asks_is_a_path_of_ours(dockerfile: str, front: str, sqlite_settings: Settings) -> None:
+    paths = create_app(sqlite_settings).openapi()["paths"]
+    asked = re.search(r"http-check send meth GET uri (\S+)", front)
+    assert asked is not None
+    wanted = urlsplit(asked[1])
+
+    (excluded,) = paths[wanted.path]["get"]["parameters"]
+
+    assert list(parse_qs(wanted.query)) == [excluded["name"]]
+    assert parse_qs(wanted.query)[excluded["name"]][0] in str(excluded["schema"])
+    assert {urlsplit(url).path for url in re.findall(r"http://127\.0\.0\.1:8080/[a-z]+", dockerfile)} <= set(paths)
+
+
+def test_what_the_containers_refer_to_is_there(compose: dict[str, Any]) -> None:
+    """Volumes, files of ours and the services that others wait for."""
+    services, mounts = (
+        compose["services"],
+        [mount.split(":")[0] for service in compose["services"].values() for mount in service.get("volumes", [])],
+    )
+
+    awaited = {name for service in services.values() for name in service.get("depends_on", {})}
+
+    assert awaited <= set(services)
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(compose["volumes"])
+    assert [mount for mount in mounts if mount.startswith(".") and not (ROOT / mount).is_file()] == []
 
 
 def test_the_images_hold_the_versions_of_the_lock(dockerfile: str) -> None:
