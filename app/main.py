@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
 from app import background, dashboard, errors
@@ -16,18 +17,18 @@ from app.audit.endpoints import router as audit
 from app.candidates.endpoints import router as candidates
 from app.catalogue.endpoints import router as catalogue
 from app.datasets.endpoints import router as datasets
+from app.document import complete
 from app.envelope import Envelope
 from app.estimates.endpoints import router as estimates
 from app.health.endpoints import router as health
 from app.idempotency import InFlight
 from app.identity import KeyCache
-from app.jobs.endpoints import polls
+from app.jobs.endpoints import polls, submissions
 from app.jobs.endpoints import router as jobs
 from app.keys.endpoints import router as keys
 from app.logs.endpoints import router as logs
 from app.manifests.endpoints import router as manifests
 from app.models.endpoints import router as models
-from app.openapi import complete_schema
 from app.projects.endpoints import router as projects
 from app.projects.organizations import router as organizations
 from app.reports.endpoints import router as reports
@@ -41,6 +42,7 @@ from core.settings import Settings, settings
 # Routes are tried in this order, each for a price: what is polled stands first.
 ROUTERS = (
     polls,
+    submissions,
     jobs,
     estimates,
     health,
@@ -88,6 +90,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=_operation_id,
         telemetry=_telemetry(services),
     )
     app.state.services = services
@@ -120,6 +123,11 @@ def _telemetry(services: Services) -> TelemetryConfig:
     }
 
 
+def _operation_id(route: APIRoute) -> str:
+    """Call an operation like its function; whoever generates a client gets these names."""
+    return route.name
+
+
 def _schema(app: FastAPI) -> dict[str, Any]:
     """Make the OpenAPI document at its first reading."""
     if app.openapi_schema is None:
@@ -130,5 +138,5 @@ def _schema(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             webhooks=outgoing.routes,
         )
-        app.openapi_schema = complete_schema(plain)
+        app.openapi_schema = complete(plain)
     return app.openapi_schema

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, create_model
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy import ColumnElement, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
@@ -28,12 +28,20 @@ from engine.recipe import Architecture, Strict
 class FromUpload(Strict):
     """Give an upload a name; without one it keeps its file's."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"upload_id": "upl_01k9x3vt5h7r8e2m4q6s0w1y3z", "name": "Street scenes"}]}
+    )
+
     upload_id: Annotated[str, Field(max_length=64)]
     name: Name | None = None
 
 
 class ModelFromUpload(FromUpload):
     """Name a network. A file of bare weights is examined with its architecture, or else by the jobs that name one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"upload_id": "upl_01k9x3vt5h7r8e2m4q6s0w1y3z", "name": "ResNet of the line"}]}
+    )
 
     architecture: Architecture | None = None
 
@@ -78,9 +86,17 @@ MODELS = Kind("model", "models", "mod", StoredModel, ModelFromUpload, ModelView,
 DATASETS = Kind("dataset", "datasets", "dat", Dataset, FromUpload, DatasetView, Job.dataset_id == bindparam("file_id"))
 
 
+def _whether_usable(table: type[StoredModel] | type[Dataset]) -> Query:
+    mine = table.project_id == bindparam("project_id"), table.id == bindparam("file_id")
+    return Query(select(table.id, table.state, table.error).where(*mine))
+
+
+_USABLE = {kind: _whether_usable(kind.table) for kind in (MODELS, DATASETS)}
+
+
 def stored_files_router(kind: Kind) -> APIRouter:
     """Return the five endpoints of one kind."""
-    router = APIRouter(prefix=f"/v1/{kind.plural}", tags=[kind.plural], responses=problems(401, 403))
+    router = APIRouter(prefix=f"/v1/{kind.plural}", tags=[kind.plural])
     _add_writing(router, kind)
     _add_reading(router, kind)
     return router
@@ -101,11 +117,14 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
         await tenant.write(lambda session, project_id: _remove(session, project_id, kind, file_id))
         return Response(status_code=204)
 
+    path, identifier = _of_one(kind)
     create.__annotations__["asked"] = kind.asked  # each kind has its own body, which FastAPI reads here
+    remove.__annotations__["file_id"] = identifier
     made: Any = {"status_code": 201, "response_model": kind.view, "openapi_extra": IDEMPOTENT}
-    router.post("", description=f"Name a {kind.word}.", responses=problems(404, 409, 410), **made)(create)
-    gone: Any = {"status_code": 204, "responses": problems(404, 409)}
-    router.delete("/{file_id}", description=f"Delete a {kind.word}.", **gone)(remove)
+    refused = problems("not-found", "upload-failed", "upload-incomplete")
+    router.post("", name=f"create_{kind.word}", description=f"Name a {kind.word}.", responses=refused, **made)(create)
+    gone: Any = {"status_code": 204, "responses": problems("not-found", "state-conflict")}
+    router.delete(path, name=f"delete_{kind.word}", description=f"Delete a {kind.word}.", **gone)(remove)
 
 
 def _add_reading(router: APIRouter, kind: Kind) -> None:
@@ -123,9 +142,16 @@ def _add_reading(router: APIRouter, kind: Kind) -> None:
     async def get(file_id: str, tenant: Reader) -> Response:
         return json_answer(_view(kind, await tenant.get(one, kind.word, file_id, file_id=file_id)))
 
-    router.get("", description=f"List {kind.plural}.", response_model=listing, responses=problems(400))(list_page)
-    shown: Any = {"response_model": kind.view, "responses": problems(404)}
-    router.get("/{file_id}", description=f"Show a {kind.word}.", **shown)(get)
+    path, get.__annotations__["file_id"] = _of_one(kind)
+    listed: Any = {"response_model": listing, "responses": problems("invalid-page-token")}
+    router.get("", name=f"list_{kind.plural}", description=f"List {kind.plural}.", **listed)(list_page)
+    shown: Any = {"response_model": kind.view, "responses": problems("not-found")}
+    router.get(path, name=f"get_{kind.word}", description=f"Show a {kind.word}.", **shown)(get)
+
+
+def _of_one(kind: Kind) -> tuple[str, Any]:
+    """Return the path of one file of a kind, and what its endpoints are given of it: each kind has its own word."""
+    return f"/{{{kind.word}_id}}", Annotated[str, Path(alias=f"{kind.word}_id")]
 
 
 def _statements(kind: Kind) -> tuple[Query, Query]:
@@ -187,17 +213,17 @@ def require_usable(session: Session, project_id: str, model_id: str, dataset_id:
     for kind, identifier in ((MODELS, model_id), (DATASETS, dataset_id)):
         if identifier is not None:
             check_id(kind.word, identifier)
-            file: Any = session.get(kind.table, identifier)
-            if file is None or file.project_id != project_id:
+            file = _USABLE[kind](project_id=project_id, file_id=identifier).one(session)
+            if file is None:
                 raise not_found(kind.word, identifier)
-            if file.state == FileState.REJECTED:
+            if file["state"] == FileState.REJECTED:
                 raise _rejected(kind, file)
 
 
-def _rejected(kind: Kind, file: StoredModel | Dataset) -> Problem:
+def _rejected(kind: Kind, file: Record) -> Problem:
     """Say with the refusal why the file is of no use: what the engine said of it."""
-    why = file.error or {}
-    detail = f"{kind.word.capitalize()} {file.id} was rejected: {why.get('detail', 'no reason is known')}"
+    why = file["error"] or {}
+    detail = f"{kind.word.capitalize()} {file['id']} was rejected: {why.get('detail', 'no reason is known')}"
     return Problem(f"{kind.word}-rejected", detail, reason=why.get("code"), where=why.get("where"))
 
 

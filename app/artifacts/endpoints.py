@@ -16,9 +16,11 @@ from core.db import Record
 from core.queries import artifact_statement, artifacts_statement
 from core.settings import Settings
 
-router = APIRouter(prefix="/v1", tags=["artifacts"], responses=problems(401, 403, 404))
+router = APIRouter(prefix="/v1", tags=["artifacts"], responses=problems("not-found"))
 
-CONTENT_RESPONSES = CONTENT | problems(410, 412, 416)
+CONTENT_RESPONSES = CONTENT | problems(
+    "not-found", "artifact-gone", "precondition-failed", "range-not-satisfiable", "storage-unavailable"
+)
 
 
 @router.get("/jobs/{job_id}/artifacts", response_model=ArtifactsList)
@@ -36,7 +38,11 @@ async def get_artifact(artifact_id: str, tenant: Reader) -> Response:
 
 
 @router.get(
-    "/artifacts/{artifact_id}/content", response_class=Response, responses=CONTENT_RESPONSES, openapi_extra=RANGES
+    "/artifacts/{artifact_id}/content",
+    name="get_artifact_content",
+    response_class=Response,
+    responses=CONTENT_RESPONSES,
+    openapi_extra=RANGES,
 )
 async def get_content(request: Request, artifact_id: str, tenant: Reader) -> Response:
     """Download an artifact, or a range of it. The ETag is its sha256.
@@ -48,7 +54,11 @@ async def get_content(request: Request, artifact_id: str, tenant: Reader) -> Res
 
 
 @router.head(
-    "/artifacts/{artifact_id}/content", response_class=Response, responses=CONTENT_RESPONSES, openapi_extra=RANGES
+    "/artifacts/{artifact_id}/content",
+    name="head_artifact_content",
+    response_class=Response,
+    responses=CONTENT_RESPONSES,
+    openapi_extra=RANGES,
 )
 async def head_content(request: Request, artifact_id: str, tenant: Reader) -> Response:
     """Tell an artifact's size and digest."""

@@ -18,7 +18,7 @@ from core.db import Query as Statement
 from core.scopes import ORGANIZATION_ADMIN
 from core.tables import AuditEntry
 
-router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
 LAST_SEQ: Final = 2**62
 DIGITS: Final = 26  # of an id, whose shape the numbers take in a page's token
@@ -36,7 +36,12 @@ page_statement: Final = Statement(
 )
 
 
-@router.get("", response_model=AuditPage, responses=problems(400, 404))
+@router.get(
+    "",
+    name="list_audit_entries",
+    response_model=AuditPage,
+    responses=problems("invalid-page-token", "not-found"),
+)
 async def list_entries(
     tenant: AuditReader,
     organization_id: Organization = None,

@@ -16,7 +16,7 @@ from app.openapi import problems
 from core.queries import artifacts_statement, job_report_statement
 from engine.report import CandidateReport
 
-router = APIRouter(prefix="/v1", tags=["candidates"], responses=problems(401, 403, 404))
+router = APIRouter(prefix="/v1", tags=["candidates"], responses=problems("not-found"))
 
 
 @router.get("/jobs/{job_id}/candidates", response_model=CandidatesList)

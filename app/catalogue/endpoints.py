@@ -11,14 +11,14 @@ from fastapi.responses import HTMLResponse
 
 from app.answers import json_answer
 from app.catalogue.codes import explained
-from app.catalogue.schemas import Limits, Me, MethodsList
+from app.catalogue.schemas import Limits, Me, MethodsList, ProblemKind
 from app.deps import Reader
 from app.errors import Problem
 from app.openapi import problems
 from engine.recipe import METHODS
 
 router = APIRouter(tags=["catalogue"])
-keyed = APIRouter(prefix="/v1", responses=problems(401, 403))
+keyed = APIRouter(prefix="/v1")
 
 
 @keyed.get("/methods", response_model=MethodsList)
@@ -57,7 +57,7 @@ async def get_me(tenant: Reader) -> Response:
     return json_answer(me.model_dump())
 
 
-@router.get("/problems/{code}", responses=problems(404))
+@router.get("/problems/{code}", response_model=ProblemKind, responses=problems("not-found"))
 async def get_problem(code: str) -> Response:
     """Explain the `type` of a problem, or of a job's error."""
     found = explained(code)

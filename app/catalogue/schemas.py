@@ -22,6 +22,16 @@ class MethodsList(BaseModel):
     methods: list[MethodView]
 
 
+class ProblemKind(BaseModel):
+    """What is the same in every problem of one code."""
+
+    type: str = Field(examples=["/problems/not-found"])
+    title: str = Field(examples=["There is no such thing here"])
+    status: int = Field(examples=[404])
+    code: str = Field(examples=["not-found"])
+    retryable: bool
+
+
 class Limits(BaseModel):
     """How big, how long, how often; what goes beyond is refused with a problem that names the limit."""
 

@@ -13,7 +13,7 @@ from app.answers import json_answer
 from app.datasets.schemas import ReportView
 from app.deps import Reader, check_id
 from app.errors import Problem, not_found
-from app.openapi import problems
+from app.openapi import problems, told
 from app.stored_files import DATASETS, stored_files_router
 from core.db import Record
 from core.examinations import ask
@@ -34,19 +34,21 @@ PreprocessText = Annotated[
 
 
 @router.get(
-    "/{file_id}/report",
+    "/{dataset_id}/report",
+    name="get_dataset_report",
     response_model=ReportView,
-    responses=problems(404, 409) | {202: {"model": ReportView, "description": "A worker is at it: ask again."}},
+    responses=problems("not-found", "quota-exceeded", "state-conflict")
+    | {202: {"model": ReportView, "description": "A worker is at it: ask again."} | told("Retry-After")},
 )
-async def get_report(file_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
+async def get_report(dataset_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
     """Show what the calibration doctor finds in a dataset, read for one network as one recipe would.
 
     The first to ask has a worker look, which takes seconds; the answer is kept. While it is made the status is 202.
     """
-    check_id("dataset", file_id)
+    check_id("dataset", dataset_id)
     check_id("model", model_id)
     recipe = {"preprocess": _read(preprocess).model_dump(mode="json")}
-    view = await tenant.look(lambda session, project: _report(session, project, file_id, model_id, recipe))
+    view = await tenant.look(lambda session, project: _report(session, project, dataset_id, model_id, recipe))
     if view["state"] == "done":
         return json_answer(view)
     tenant.services.job_written.set()

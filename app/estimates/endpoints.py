@@ -19,10 +19,15 @@ from app.openapi import problems
 from app.stored_files import require_usable
 from core.tables import FileState, StoredModel
 
-router = APIRouter(prefix="/v1/estimates", tags=["estimates"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1/estimates", tags=["estimates"])
 
 
-@router.post("", response_model=EstimateView, responses=problems(404, 409))
+@router.post(
+    "",
+    name="estimate_job",
+    response_model=EstimateView,
+    responses=problems("not-found", "state-conflict", "model-rejected", "dataset-rejected"),
+)
 async def estimate(tenant: Reader, asked: JobRequest) -> Response:
     """Say what a job with this body would come to: the network's size and latency, the job's time and its wait."""
     return json_answer(await tenant.look(lambda session, project_id: _estimate(session, project_id, asked)))

@@ -16,7 +16,7 @@ from app.answers import json_answer
 from app.deps import Operator, services_of
 from app.errors import Problem
 from app.health.schemas import Alive, Ready
-from app.openapi import problems
+from app.openapi import Responses, problems
 from app.services import Services
 from core.db import Query as Statement
 from core.queries import workers_statement
@@ -26,6 +26,14 @@ router = APIRouter(tags=["health"])
 
 NO_BLOB: Final = "0" * 64
 ALIVE: Final = b'{"status":"ok"}'
+METRICS: Final[Responses] = {
+    200: {
+        "description": "The counters, as text.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "# TYPE secateur_requests_total counter\n"}
+        },
+    }
+}
 alive_statement: Final = Statement(select(literal(1).label("alive")))
 
 
@@ -41,7 +49,7 @@ Excluded = Annotated[
 ]
 
 
-@router.get("/readyz", response_model=Ready, responses=problems(503))
+@router.get("/readyz", response_model=Ready, responses=problems("not-ready"))
 async def readyz(request: Request, exclude: Excluded = None) -> Response:
     """Tell whether a job that is sent now would be done: this process stays, and there are database, files, workers."""
     services = services_of(request)
@@ -53,7 +61,7 @@ async def readyz(request: Request, exclude: Excluded = None) -> Response:
     return json_answer({"status": "ready", "checks": checks})
 
 
-@router.get("/metrics", response_class=Response, responses=problems(401, 403))
+@router.get("/metrics", response_class=Response, responses=METRICS)
 async def metrics(request: Request, _tenant: Operator) -> Response:
     """Show this process's metrics in Prometheus' format; they count all projects, so only the operator sees them.
 

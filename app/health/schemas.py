@@ -9,7 +9,7 @@ class Alive(BaseModel):
     status: str
 
 
-class Check(BaseModel):
+class HealthCheck(BaseModel):
     """One thing that the service needs."""
 
     ok: bool
@@ -18,4 +18,4 @@ class Check(BaseModel):
 
 class Ready(BaseModel):
     status: str
-    checks: dict[str, Check]
+    checks: dict[str, HealthCheck]

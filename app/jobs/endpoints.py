@@ -15,24 +15,32 @@ from app.idempotency import Answer, once
 from app.jobs import events, service
 from app.jobs.schemas import EventsPage, JobRequest, JobsPage, JobView, ReceiptView
 from app.jobs.view import job_view
-from app.openapi import EVENT_STREAM, IDEMPOTENT, NOT_MODIFIED, PREFER, WAITING, problems
+from app.openapi import EVENT_STREAM, IDEMPOTENT, JOB_SHOWN, PREFER, WAITING, Responses, heading, problems, told
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
-from app.polling import PollRoute
+from app.polling import PollRoute, SubmitRoute
 from app.words import LabelFilter
 from core.queries import LAST_JOB_ID, events_statement, receipt_statement
 from core.tables import JobState
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403))
-polls = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403), route_class=PollRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+polls = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=PollRoute)
+submissions = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=SubmitRoute)
 
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 LONGEST_WAIT_SECONDS = 60
-ACCEPTED = problems(404, 409) | {200: {"model": JobView, "description": "The job has ended: a client waited for it."}}
+ACCEPTED: Responses = {
+    200: {"model": JobView, "description": "The job has ended: a client waited for it."}
+    | told("Location", "Preference-Applied"),
+    202: told("Location", "Preference-Applied"),
+}
+CHANGED: Responses = heading(202, "Location") | problems("not-found", "state-conflict")
+REFUSED = ("not-found", "quota-exceeded")
+UNUSABLE = ("model-rejected", "dataset-rejected")
 SUBMITTING = {"parameters": [*IDEMPOTENT["parameters"], PREFER]}
 After = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only events behind this number.")]
 
 
-@polls.get("/{job_id}", response_model=JobView, responses=problems(404) | NOT_MODIFIED, openapi_extra=WAITING)
+@polls.get("/{job_id}", response_model=JobView, responses=problems("not-found") | JOB_SHOWN, openapi_extra=WAITING)
 async def get_job(request: Request, tenant: Reader, job_id: str) -> Response:
     """Show a job. `If-None-Match` makes an unchanged one cheap; `Prefer: wait=N` waits for a change, or the end."""
     shown = await service.show(tenant, job_id)
@@ -48,7 +56,13 @@ async def get_job(request: Request, tenant: Reader, job_id: str) -> Response:
     return Response(shown.body, headers=headers, media_type="application/json")
 
 
-@router.post("", status_code=202, response_model=JobView, responses=ACCEPTED, openapi_extra=SUBMITTING)
+@submissions.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    responses=ACCEPTED | problems(*REFUSED, *UNUSABLE),
+    openapi_extra=SUBMITTING,
+)
 async def create_job(request: Request, tenant: Writer, asked: JobRequest) -> Response:
     """Ask for a job. It is written before the answer and will be done, whatever happens to this server.
 
@@ -59,10 +73,10 @@ async def create_job(request: Request, tenant: Writer, asked: JobRequest) -> Res
         view = service.create(session, project_id, asked)
         return Answer(202, view, view["links"]["self"])
 
-    return await _waited(tenant, request, await once(tenant, request, asked.model_dump(mode="json"), work))
+    return await _waited(tenant, request, await once(tenant, request, asked, work))
 
 
-@router.get("", response_model=JobsPage, responses=problems(400))
+@router.get("", response_model=JobsPage, responses=problems("invalid-page-token"))
 async def list_jobs(
     tenant: Reader,
     state: JobState | None = None,
@@ -80,25 +94,31 @@ async def list_jobs(
     return json_answer(page_object("jobs", [job_view(row, load) for row in shown], following))
 
 
-@router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=problems(404, 409))
+@router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=CHANGED)
 async def cancel_job(job_id: str, tenant: Writer) -> Response:
     """Stop a job: at once while it waits, within seconds while it runs."""
     return await _changed(tenant, job_id, service.cancel)
 
 
-@router.post("/{job_id}/pause", status_code=202, response_model=JobView, responses=problems(404, 409))
+@router.post("/{job_id}/pause", status_code=202, response_model=JobView, responses=CHANGED)
 async def pause_job(job_id: str, tenant: Writer) -> Response:
     """Hold a job: at once while it waits, within seconds while it runs. It keeps its checkpoints and its progress."""
     return await _changed(tenant, job_id, service.pause)
 
 
-@router.post("/{job_id}/resume", status_code=202, response_model=JobView, responses=problems(404, 409))
+@router.post("/{job_id}/resume", status_code=202, response_model=JobView, responses=CHANGED)
 async def resume_job(job_id: str, tenant: Writer) -> Response:
     """Let a paused job wait for a worker again, who goes on from its last checkpoint."""
     return await _changed(tenant, job_id, service.go_on)
 
 
-@router.post("/{job_id}/retry", status_code=202, response_model=JobView, responses=ACCEPTED, openapi_extra=SUBMITTING)
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    response_model=JobView,
+    responses=ACCEPTED | problems(*REFUSED, "state-conflict"),
+    openapi_extra=SUBMITTING,
+)
 async def retry_job(request: Request, job_id: str, tenant: Writer) -> Response:
     """Make a new job like one that has ended, without its deadline; `Prefer: wait=N` works as with a new job."""
     check_id("job", job_id)
@@ -110,7 +130,11 @@ async def retry_job(request: Request, job_id: str, tenant: Writer) -> Response:
     return await _waited(tenant, request, await once(tenant, request, {"retry_of": job_id}, work))
 
 
-@router.delete("/{job_id}", response_model=ReceiptView, responses=problems(404, 409))
+@router.delete(
+    "/{job_id}",
+    response_model=ReceiptView,
+    responses=heading(200, "Location") | problems("not-found", "state-conflict"),
+)
 async def delete_job(job_id: str, tenant: Writer) -> Response:
     """Delete a job that has ended, with its events and artifacts; the receipt stays at `/v1/jobs/{job_id}/receipt`."""
     check_id("job", job_id)
@@ -118,14 +142,14 @@ async def delete_job(job_id: str, tenant: Writer) -> Response:
     return json_answer(receipt, headers={"Location": f"/v1/jobs/{job_id}/receipt"})
 
 
-@router.get("/{job_id}/receipt", response_model=ReceiptView, responses=problems(404))
+@router.get("/{job_id}/receipt", response_model=ReceiptView, responses=problems("not-found"))
 async def get_receipt(job_id: str, tenant: Reader) -> Response:
     """Show the receipt of a job that was deleted."""
     row = await tenant.get(receipt_statement, "deleted job", job_id, job_id=job_id)
     return json_answer({name: row[name] for name in ReceiptView.model_fields})
 
 
-@router.get("/{job_id}/events", response_model=EventsPage, responses=problems(404) | EVENT_STREAM)
+@router.get("/{job_id}/events", response_model=EventsPage, responses=problems("not-found") | EVENT_STREAM)
 async def get_events(request: Request, job_id: str, tenant: Reader, after: After = None) -> Response:
     """Show a job's history; with `Accept: text/event-stream`, follow it to its end.
 

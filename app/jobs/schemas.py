@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.openapi import ProblemView
 from app.words import Labels
@@ -24,6 +24,19 @@ Priority = Annotated[
 class JobRequest(Strict):
     """Ask for a smaller network. Without a dataset the repair uses drawn images."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model_id": "mod_01kaq8d5f1g3h5j7k9m2n4p6q8",
+                    "dataset_id": "dat_01kaq8d6h2k4m6p8r1t3v5w7y9",
+                    "recipe": {"target": {"latency_ratio": 0.7}, "budget_seconds": 900},
+                    "labels": {"team": "vision"},
+                },
+            ]
+        }
+    )
+
     model_id: str = Field(max_length=64)
     dataset_id: str | None = Field(default=None, max_length=64)
     recipe: Recipe = Recipe()
@@ -34,7 +47,14 @@ class JobRequest(Strict):
     )
 
 
+_ADDRESS = "/v1/jobs/job_01kaq8e0a2s4d6f8g1h3j5k7m9"
+_BEHIND = ("events", "log", "artifacts", "candidates", "report", "manifest")
+_LINKS: dict[str, Any] = {"self": _ADDRESS} | {name: f"{_ADDRESS}/{name}" for name in _BEHIND}
+
+
 class JobLinks(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINKS]})
+
     self: str
     events: str
     log: str
@@ -70,6 +90,12 @@ class JobView(BaseModel):
 
     There is one time for each state that the job was in; `finished_at` is that of the state in which it ended.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"state": "running", "stage": "recover", "fraction": 0.62, "message": "step 180 of 400"}]
+        }
+    )
 
     id: str
     state: JobState

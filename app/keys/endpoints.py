@@ -12,7 +12,7 @@ from app.keys import service
 from app.keys.schemas import KeyRequest, KeysList, NewKeyView
 from app.openapi import problems
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 
 @router.get("", response_model=KeysList)
@@ -27,7 +27,7 @@ async def create_key(tenant: KeysAdmin, asked: KeyRequest) -> Response:
     return await service.create(tenant, asked)
 
 
-@router.delete("/{key_id}", status_code=204, responses=problems(404))
+@router.delete("/{key_id}", status_code=204, responses=problems("not-found"))
 async def revoke_key(key_id: Id, tenant: KeysAdmin) -> Response:
     """Take a key back; within a second it opens nothing more."""
     return await service.revoke(tenant, key_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.words import Name
 from engine.recipe import Strict
@@ -32,6 +32,10 @@ SCOPES_DESCRIPTION = (
 
 class KeyRequest(Strict):
     """Make a key. It is shown in this one answer and never again. It can do no more than the key that makes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "ci", "scopes": ["models:write", "jobs:write", "jobs:read"]}]}
+    )
 
     name: Name
     scopes: list[Scope] = Field(

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from app.deps import Reader
 from app.jobs.service import job_row
 from app.logs.text import answer
-from app.openapi import CONTENT, RANGES, problems
+from app.openapi import LOG, RANGES, problems
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(401, 403, 404))
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-LOG = {status: about for status, about in CONTENT.items() if status != 307} | problems(412, 416)
+ANSWERS = LOG | problems("not-found", "precondition-failed", "range-not-satisfiable", "storage-unavailable")
 
 
-@router.get("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
+@router.get("/{job_id}/log", response_class=Response, responses=ANSWERS, openapi_extra=RANGES)
 async def get_log(request: Request, job_id: str, tenant: Reader) -> Response:
     """Show a job's log as text, secrets taken out: what was told of it, and what the engine wrote.
 
@@ -23,7 +23,7 @@ async def get_log(request: Request, job_id: str, tenant: Reader) -> Response:
     return await answer(request, tenant, await job_row(tenant, job_id))
 
 
-@router.head("/{job_id}/log", response_class=Response, responses=LOG, openapi_extra=RANGES)
+@router.head("/{job_id}/log", response_class=Response, responses=ANSWERS, openapi_extra=RANGES)
 async def head_log(request: Request, job_id: str, tenant: Reader) -> Response:
     """Tell the length of a job's log."""
     return await answer(request, tenant, await job_row(tenant, job_id))

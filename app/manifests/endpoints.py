@@ -11,14 +11,18 @@ from app.errors import Problem
 from app.manifests.schemas import ManifestView, SigningKeysList
 from app.manifests.signing import Signer
 from app.manifests.statement import as_bytes, statement
-from app.openapi import problems
+from app.openapi import heading, problems
 from app.services import Services
 from core.queries import artifacts_statement, job_files_statement, signing_keys_statement
 
-router = APIRouter(prefix="/v1", tags=["manifests"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1", tags=["manifests"])
 
 
-@router.get("/jobs/{job_id}/manifest", response_model=ManifestView, responses=problems(404, 409))
+@router.get(
+    "/jobs/{job_id}/manifest",
+    response_model=ManifestView,
+    responses=heading(200, "Content-Disposition") | problems("not-found", "state-conflict"),
+)
 async def get_manifest(job_id: str, tenant: Reader) -> Response:
     """Sign what a job was made from and what it made: `secateur verify` checks it, and the files, offline."""
     job = await tenant.get(job_files_statement, "job", job_id, job_id=job_id)

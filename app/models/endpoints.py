@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 from app.answers import json_answer
 from app.deps import Reader
 from app.models.schemas import AnalysisView
-from app.openapi import problems
+from app.openapi import heading, problems
 from app.stored_files import MODELS, stored_files_router
 from core.db import Query
 from core.tables import FileState, StoredModel
@@ -22,12 +22,16 @@ _analysis_statement = Query(
 )
 
 
-@router.get("/{file_id}/analysis", response_model=AnalysisView, responses=problems(404))
-async def get_analysis(file_id: str, tenant: Reader) -> Response:
+@router.get(
+    "/{model_id}/analysis",
+    response_model=AnalysisView,
+    responses=heading(200, "Retry-After") | problems("not-found"),
+)
+async def get_analysis(model_id: str, tenant: Reader) -> Response:
     """Show what can be cut from a network, which methods apply, what stands in the way, and why it was rejected.
 
     While a worker is at it, `state` is `validating` and `Retry-After` says when to look again.
     """
-    row = await tenant.get(_analysis_statement, "model", file_id, file_id=file_id)
+    row = await tenant.get(_analysis_statement, "model", model_id, file_id=model_id)
     view = {"model_id": row["id"], "state": row["state"], "error": row["error"], "analysis": row["analysis"]}
     return json_answer(view, headers={"Retry-After": "1"} if row["state"] == FileState.VALIDATING else None)

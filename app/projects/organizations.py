@@ -22,12 +22,12 @@ from app.projects.schemas import (
 )
 from core.ids import new_id
 
-router = APIRouter(prefix="/v1/organizations", tags=["organizations"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1/organizations", tags=["organizations"])
 
 LAST_ID = "org_~"
 
 
-@router.get("", response_model=OrganizationsPage, responses=problems(400))
+@router.get("", response_model=OrganizationsPage, responses=problems("invalid-page-token"))
 async def list_organizations(
     tenant: OrganizationAdmin, page_size: PageSize = 50, page_token: PageToken = None
 ) -> Response:
@@ -51,13 +51,13 @@ async def create_organization(tenant: Operator, asked: OrganizationRequest) -> R
     return json_answer(made, 201, headers)
 
 
-@router.get("/{organization_id}", response_model=OrganizationView, responses=problems(404))
+@router.get("/{organization_id}", response_model=OrganizationView, responses=problems("not-found"))
 async def get_organization(organization_id: Id, tenant: OrganizationAdmin) -> Response:
     """Show an organisation."""
     return json_answer(service.view_organization(await service.organization_of(tenant, organization_id)))
 
 
-@router.patch("/{organization_id}", response_model=OrganizationView, responses=problems(404))
+@router.patch("/{organization_id}", response_model=OrganizationView, responses=problems("not-found"))
 async def change_organization(organization_id: Id, tenant: OrganizationAdmin, asked: Change) -> Response:
     """Change an organisation: its name by its admin, its limits by the operator."""
     await service.organization_of(tenant, organization_id)

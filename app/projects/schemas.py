@@ -49,12 +49,18 @@ class LimitsView(BaseModel):
 class OrganizationRequest(Strict):
     """Make an organisation, with a project of the same name and its first key."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Example Ltd", "limits": {"stored_bytes": 10**11}}]}
+    )
+
     name: Name
     limits: LimitsRequest = Field(default_factory=LimitsRequest)
 
 
 class ProjectRequest(Strict):
     """Make a project. `organization_id` is for the operator; without it, the project is of the key's organisation."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Line 4", "limits": {"jobs_running": 2}}]})
 
     name: Name
     limits: LimitsRequest = Field(default_factory=LimitsRequest)

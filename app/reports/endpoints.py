@@ -18,7 +18,7 @@ from core.db import Record
 from core.queries import job_files_statement
 from engine.report import Report
 
-router = APIRouter(prefix="/v1/jobs", tags=["reports"], responses=problems(401, 403, 404))
+router = APIRouter(prefix="/v1/jobs", tags=["reports"], responses=problems("not-found"))
 
 PAGE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "JSON, or a page that stands alone."}
@@ -28,7 +28,7 @@ PLOT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{job_id}/report", response_model=Report, responses=PAGE)
+@router.get("/{job_id}/report", name="get_job_report", response_model=Report, responses=PAGE)
 async def get_report(request: Request, job_id: str, tenant: Reader) -> Response:
     """Show what came of a job: measured numbers with their intervals, what was cut and why.
 
@@ -54,7 +54,7 @@ async def get_plot(job_id: str, name: str, tenant: Reader) -> Response:
     return Response(drawn, headers=headers, media_type="image/svg+xml")
 
 
-@router.get("/{job_id}/compare/{other_job_id}", response_model=ComparisonView)
+@router.get("/{job_id}/compare/{other_job_id}", name="compare_jobs", response_model=ComparisonView)
 async def compare(job_id: str, other_job_id: str, tenant: Reader) -> Response:
     """Lay two jobs side by side: what was asked differently, what came of it, and how sure that is."""
     first, second = await read_report(tenant, job_id), await read_report(tenant, other_job_id)

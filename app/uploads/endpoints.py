@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.answers import json_answer
 from app.deps import Reader, Writer
 from app.envelope import lift_body_limit
-from app.openapi import BINARY_BODY, CREATION, PART_BODY, problems
+from app.openapi import BINARY_BODY, CREATION, PART_BODY, UPLOAD_SHOWN, Responses, heading, problems, told
 from app.uploads import direct, draft, service, tus
 from app.uploads.dialects import DialectRoute
 from app.uploads.digests import declared_sha256
@@ -18,14 +18,34 @@ from app.uploads.schemas import PartAddresses, PartsList, PartsRequest, UploadRe
 from app.uploads.whole import receive_whole
 from app.words import FileName
 
-router = APIRouter(tags=["uploads"], responses=problems(401, 403, 413, 422), route_class=DialectRoute)
+router = APIRouter(tags=["uploads"], route_class=DialectRoute)
+
+BYTES = (
+    "bad-request",
+    "quota-exceeded",
+    "request-timeout",
+    "upload-too-large",
+    "unsupported-format",
+    "upload-empty",
+    "upload-length-mismatch",
+    "digest-mismatch",
+    "storage-unavailable",
+    "server-stopping",
+    "storage-full",
+)
+"""Why bytes can be refused, whichever way they come."""
+
+LIMITED = (*UPLOAD_SHOWN, "Upload-Limit")
+MORE_TO_COME: Responses = {204: {"description": "Kept; more is to come."} | told(*UPLOAD_SHOWN)}
+PIECE = (*BYTES, "upload-offset-mismatch", "upload-taken-over", "state-conflict", "upload-failed", "checksum-mismatch")
+STORE = ("not-found", "state-conflict", "direct-upload-unavailable", "upload-failed", "storage-unavailable")
 
 
 @router.put(
     "/v1/files",
     status_code=201,
     response_model=UploadView,
-    responses=problems(408, 415, 507),
+    responses=problems(*BYTES),
     openapi_extra=BINARY_BODY,
 )
 async def put_file(
@@ -41,7 +61,12 @@ async def put_file(
     return json_answer(service.upload_view(tenant.services, upload), 201, {"Location": f"/v1/uploads/{upload['id']}"})
 
 
-@router.options("/v1/uploads", status_code=204)
+@router.options(
+    "/v1/uploads",
+    name="tell_upload_limits",
+    status_code=204,
+    responses=heading(204, "Accept-Patch", "Upload-Limit"),
+)
 async def tell_limits(tenant: Reader) -> Response:
     """Tell the limits of uploads, and what is spoken: the draft "Resumable Uploads for HTTP", and tus."""
     headers = {"Accept-Patch": draft.PART_TYPE, "Upload-Limit": draft.limits(tenant)}
@@ -52,7 +77,7 @@ async def tell_limits(tenant: Reader) -> Response:
     "/v1/uploads",
     status_code=201,
     response_model=UploadView,
-    responses=problems(408, 409, 410, 415, 460, 507),
+    responses=heading(201, *LIMITED) | problems(*PIECE),
     openapi_extra=CREATION,
 )
 async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) -> Response:
@@ -66,14 +91,20 @@ async def create_upload(request: Request, tenant: Writer, asked: UploadRequest) 
     return response
 
 
-@router.get("/v1/uploads/{upload_id}", response_model=UploadView, responses=problems(404))
+@router.get(
+    "/v1/uploads/{upload_id}", response_model=UploadView, responses=heading(200, *UPLOAD_SHOWN) | problems("not-found")
+)
 async def get_upload(upload_id: str, tenant: Reader) -> Response:
     """Tell how far an upload has come."""
     upload = await service.upload_row(tenant, upload_id)
     return json_answer(service.upload_view(tenant.services, upload), headers=draft.standing(upload))
 
 
-@router.head("/v1/uploads/{upload_id}", status_code=204, responses=problems(404, 410))
+@router.head(
+    "/v1/uploads/{upload_id}",
+    status_code=204,
+    responses=heading(204, *LIMITED) | problems("not-found", "upload-failed"),
+)
 async def head_upload(upload_id: str, tenant: Reader) -> Response:
     """Tell the offset to go on from. A request that is still writing is ended first, so that the offset stays true."""
     return await draft.tell_offset(tenant, upload_id)
@@ -82,7 +113,9 @@ async def head_upload(upload_id: str, tenant: Reader) -> Response:
 @router.patch(
     "/v1/uploads/{upload_id}",
     response_model=UploadView,
-    responses=problems(400, 404, 408, 409, 410, 415, 460, 507) | {204: {"description": "Kept; more is to come."}},
+    responses=problems(*PIECE, "not-found", "upload-completed", "unsupported-media-type")
+    | heading(200, *LIMITED, "Location")
+    | MORE_TO_COME,
     openapi_extra=PART_BODY,
 )
 async def append_to_upload(request: Request, upload_id: str, tenant: Writer) -> Response:
@@ -91,7 +124,7 @@ async def append_to_upload(request: Request, upload_id: str, tenant: Writer) -> 
     return await draft.append_part(request, tenant, upload_id)
 
 
-@router.delete("/v1/uploads/{upload_id}", status_code=204, responses=problems(404))
+@router.delete("/v1/uploads/{upload_id}", status_code=204, responses=problems("not-found"))
 async def delete_upload(upload_id: str, tenant: Writer) -> Response:
     """Forget an upload; models and datasets made from it stay."""
     await service.remove(tenant, await service.upload_row(tenant, upload_id))
@@ -105,7 +138,11 @@ async def post_to_upload(upload_id: str, tenant: Writer) -> Response:
     raise tus.no_method()
 
 
-@router.post("/v1/uploads/{upload_id}/parts", response_model=PartAddresses, responses=problems(400, 404, 409, 410))
+@router.post(
+    "/v1/uploads/{upload_id}/parts",
+    response_model=PartAddresses,
+    responses=problems(*STORE, "upload-completed"),
+)
 async def sign_parts(upload_id: str, tenant: Writer, asked: PartsRequest | None = None) -> Response:
     """Return addresses in the store, one for each part, to PUT the file's bytes to.
 
@@ -115,13 +152,18 @@ async def sign_parts(upload_id: str, tenant: Writer, asked: PartsRequest | None 
     return json_answer(await direct.addresses(tenant, upload_id, numbers), headers={"Cache-Control": "no-store"})
 
 
-@router.get("/v1/uploads/{upload_id}/parts", response_model=PartsList, responses=problems(404, 409, 410))
+@router.get("/v1/uploads/{upload_id}/parts", response_model=PartsList, responses=problems(*STORE))
 async def list_parts(upload_id: str, tenant: Reader) -> Response:
     """List the parts that have arrived in the store."""
     return json_answer(await direct.arrived(tenant, upload_id), headers={"Cache-Control": "no-store"})
 
 
-@router.post("/v1/uploads/{upload_id}/complete", response_model=UploadView, responses=problems(404, 409, 410, 415))
+@router.post(
+    "/v1/uploads/{upload_id}/complete",
+    response_model=UploadView,
+    responses=heading(200, *UPLOAD_SHOWN)
+    | problems(*STORE, "unsupported-format", "upload-length-mismatch", "digest-mismatch", "storage-full"),
+)
 async def complete_upload(upload_id: str, tenant: Writer) -> Response:
     """Join the parts in the store, read them to check size, kind and sha256, and answer when the file is stored.
 

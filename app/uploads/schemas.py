@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.openapi import ProblemView
 from app.uploads.kinds import Kind
@@ -19,6 +19,10 @@ PARTS_PER_UPLOAD = 10_000
 
 class UploadRequest(Strict):
     """Ask for room for a file; its bytes follow with PATCH, or go to the store itself in parts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"filename": "model.onnx", "size_bytes": 102400, "kind": "model"}]}
+    )
 
     filename: FileName
     size_bytes: int | None = Field(
@@ -47,6 +51,8 @@ class UploadView(BaseModel):
 
 class PartsRequest(Strict):
     """Ask for the addresses of some parts; part 1 is the first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"part_numbers": [1, 2, 3, 4]}]})
 
     part_numbers: list[int] = Field(min_length=1, max_length=PARTS_AT_ONCE, examples=[[1, 2, 3, 4]])
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.answers import json_answer
 from app.deps import Id, Reader, Tenant, Writer, check_id
 from app.idempotency import Answer, once
-from app.openapi import IDEMPOTENT, problems
+from app.openapi import IDEMPOTENT, Responses, heading, problems
 from app.pages import PageSize, PageToken, cut_page, page_object, read_page_token
 from app.webhooks import service
 from app.webhooks.schemas import (
@@ -26,20 +26,21 @@ from app.webhooks.schemas import (
     WebhookView,
 )
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=problems(401, 403))
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
+SENT: Responses = heading(202, "Location") | problems("not-found", "state-conflict")
 SECRET = {"Cache-Control": "no-store"}
 LAST_WEBHOOK_ID, LAST_DELIVERY_ID = "whk_~", "dlv_~"
 
 
-@router.post("", status_code=201, response_model=NewWebhookView)
+@router.post("", status_code=201, response_model=NewWebhookView, responses=problems("quota-exceeded"))
 async def create_webhook(tenant: Writer, asked: WebhookRequest) -> Response:
     """Make a webhook. Its secret is in this one answer and never again."""
     view = await tenant.write(lambda session, project: service.create(session, project, tenant.services, asked))
     return json_answer(view, 201, SECRET | {"Location": f"/v1/webhooks/{view['id']}"})
 
 
-@router.get("", response_model=WebhooksPage, responses=problems(400))
+@router.get("", response_model=WebhooksPage, responses=problems("invalid-page-token"))
 async def list_webhooks(tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None) -> Response:
     """List the project's webhooks, newest first."""
     before = LAST_WEBHOOK_ID if page_token is None else read_page_token(page_token, "webhooks")
@@ -47,13 +48,13 @@ async def list_webhooks(tenant: Reader, page_size: PageSize = 50, page_token: Pa
     return json_answer(page_object("webhooks", *cut_page(rows, page_size, "webhooks")))
 
 
-@router.get("/{webhook_id}", response_model=WebhookView, responses=problems(404))
+@router.get("/{webhook_id}", response_model=WebhookView, responses=problems("not-found"))
 async def get_webhook(webhook_id: Id, tenant: Reader) -> Response:
     """Show a webhook, and whether it fails."""
     return json_answer(await _webhook(tenant, webhook_id))
 
 
-@router.patch("/{webhook_id}", response_model=WebhookView, responses=problems(404))
+@router.patch("/{webhook_id}", response_model=WebhookView, responses=problems("not-found"))
 async def change_webhook(webhook_id: Id, tenant: Writer, asked: WebhookChange) -> Response:
     """Change a webhook. One that is switched off is sent nothing, and what waited for it is given up."""
     check_id("webhook", webhook_id)
@@ -64,7 +65,7 @@ async def change_webhook(webhook_id: Id, tenant: Writer, asked: WebhookChange) -
     return await tenant.write(work)
 
 
-@router.delete("/{webhook_id}", status_code=204, responses=problems(404))
+@router.delete("/{webhook_id}", status_code=204, responses=problems("not-found"))
 async def delete_webhook(webhook_id: Id, tenant: Writer) -> Response:
     """Delete a webhook, with the log of its deliveries."""
     check_id("webhook", webhook_id)
@@ -76,7 +77,7 @@ async def delete_webhook(webhook_id: Id, tenant: Writer) -> Response:
     "/{webhook_id}/test",
     status_code=202,
     response_model=DeliveryView,
-    responses=problems(404, 409),
+    responses=SENT,
     openapi_extra=IDEMPOTENT,
 )
 async def test_webhook(request: Request, webhook_id: Id, tenant: Writer) -> Response:
@@ -89,7 +90,7 @@ async def test_webhook(request: Request, webhook_id: Id, tenant: Writer) -> Resp
     return await once(tenant, request, {"test": webhook_id}, work)
 
 
-@router.post("/{webhook_id}/rotate", response_model=NewWebhookView, responses=problems(404))
+@router.post("/{webhook_id}/rotate", response_model=NewWebhookView, responses=problems("not-found"))
 async def rotate_secret(webhook_id: Id, tenant: Writer, asked: RotationRequest | None = None) -> Response:
     """Replace the secret. For `overlap_seconds` the old one signs beside the new one, then its time is over."""
     check_id("webhook", webhook_id)
@@ -102,7 +103,9 @@ async def rotate_secret(webhook_id: Id, tenant: Writer, asked: RotationRequest |
     return await tenant.write(work)
 
 
-@router.get("/{webhook_id}/deliveries", response_model=DeliveriesPage, responses=problems(400, 404))
+@router.get(
+    "/{webhook_id}/deliveries", response_model=DeliveriesPage, responses=problems("invalid-page-token", "not-found")
+)
 async def list_deliveries(
     webhook_id: Id, tenant: Reader, page_size: PageSize = 50, page_token: PageToken = None
 ) -> Response:
@@ -116,7 +119,7 @@ async def list_deliveries(
     return json_answer(page_object("deliveries", *cut_page(rows, page_size, filters)))
 
 
-@router.get("/{webhook_id}/deliveries/{delivery_id}", response_model=DeliveryDetail, responses=problems(404))
+@router.get("/{webhook_id}/deliveries/{delivery_id}", response_model=DeliveryDetail, responses=problems("not-found"))
 async def get_delivery(webhook_id: Id, delivery_id: Id, tenant: Reader) -> Response:
     """Show a delivery: what is sent, every try, and the beginning of every answer."""
     await _webhook(tenant, webhook_id)
@@ -129,7 +132,7 @@ async def get_delivery(webhook_id: Id, delivery_id: Id, tenant: Reader) -> Respo
     "/{webhook_id}/deliveries/{delivery_id}/redeliver",
     status_code=202,
     response_model=DeliveryView,
-    responses=problems(404, 409),
+    responses=SENT,
     openapi_extra=IDEMPOTENT,
 )
 async def redeliver(request: Request, webhook_id: Id, delivery_id: Id, tenant: Writer) -> Response:

@@ -56,6 +56,8 @@ class WebhookChange(Strict):
 class RotationRequest(Strict):
     """Ask for a new secret; for so long the old one signs as well."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
+
     overlap_seconds: int = Field(default=24 * 3600, ge=0, le=LONGEST_OVERLAP_SECONDS)
 
 
