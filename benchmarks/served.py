@@ -30,10 +30,10 @@ def server(
         process.wait(30)
 
 
-def start(arguments: Sequence[str], folder: str, port: int) -> subprocess.Popen[bytes]:
-    """Start a Python server that reads its port from the environment."""
-    environment = os.environ | {"SECATEUR_DATA_DIR": folder, "SECATEUR_PORT": str(port), "UVICORN_PORT": str(port)}
-    return subprocess.Popen([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL)
+def start(arguments: Sequence[str], folder: str, port: int, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a Python server that reads its port from the environment, which may tell it more."""
+    told = {"SECATEUR_DATA_DIR": folder, "SECATEUR_PORT": str(port), "UVICORN_PORT": str(port), **environment}
+    return subprocess.Popen([sys.executable, *arguments], env=os.environ | told, stderr=subprocess.DEVNULL)
 
 
 def free_port() -> int:

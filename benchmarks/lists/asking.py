@@ -119,7 +119,6 @@ def questions(engine: Engine) -> list[Question]:
         Question("keys", "/v1/keys"),
         Question("projects", "/v1/projects"),
         Question("organizations", "/v1/organizations"),
-        Question("usage", "/v1/usage"),
         *_pages(job_id, old_job_id, waiting_id),
     ]
 
