@@ -153,10 +153,16 @@ def _children(settings: Settings, listener: socket.socket) -> list[Child]:
     environment = os.environ | {"SECATEUR_DATA_DIR": str(settings.data_dir), **drains}
     web = [sys.executable, "-m", "app", "--listen-descriptor", str(listener.fileno())]
     return [
-        Child("web process", web, environment, [listener.fileno()]),
-        Child("worker", [sys.executable, "-m", "worker"], environment, []),
-        Child("sender", [sys.executable, "-m", "sender"], environment, []),
+        Child("web process", web, environment | _admin_port(settings, 0), [listener.fileno()]),
+        Child("worker", [sys.executable, "-m", "worker"], environment | _admin_port(settings, 1), []),
+        Child("sender", [sys.executable, "-m", "sender"], environment | _admin_port(settings, 2), []),
     ]
+
+
+def _admin_port(settings: Settings, further: int) -> dict[str, str]:
+    """Give each child a port of its own for its metrics, where one is asked for."""
+    port = settings.admin_port
+    return {} if port is None else {"SECATEUR_ADMIN_PORT": str(port and port + further)}
 
 
 def _announce(settings: Settings, listener: socket.socket, key: str | None) -> None:

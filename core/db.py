@@ -37,6 +37,8 @@ POOL_SIZE = 10
 POSTGRES_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
 """A server that has vanished is noticed in seconds, well within a lease."""
 
+AFTER_COMMIT = "after_commit"
+
 
 @dataclass(frozen=True, eq=False)
 class Query:
@@ -102,6 +104,8 @@ class Database:
         """
         with self._one_writer, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        for act in session.info.get(AFTER_COMMIT, ()):
+            act()
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction, in a thread, so that a slow disk does not stop the event loop."""
@@ -242,6 +246,11 @@ def utc_now(session: Session) -> datetime:
     moment = session.scalar(text("SELECT clock_timestamp()"))
     assert isinstance(moment, datetime)
     return moment.astimezone(UTC)
+
+
+def after_commit(session: Session, act: Callable[[], None]) -> None:
+    """Have something done once the session's transaction is written, and never if it is rolled back."""
+    session.info.setdefault(AFTER_COMMIT, []).append(act)
 
 
 def insert_if_absent(session: Session, table: type[DeclarativeBase], **values: Any) -> None:

@@ -24,6 +24,7 @@ from core.jobs.order import NEVER, note_served
 from core.limits import QuotaExceeded
 from core.problems import Problem, job_problem
 from core.tables import Dataset, Examination, FileState, Outbox, StoredModel, Turn
+from core.tracing.carried import current_traceparent
 
 Kind = Literal["model", "dataset", "report"]
 
@@ -49,6 +50,7 @@ class Claim:
     dataset_name: str | None
     dataset_sha256: str | None
     lease_seconds: float
+    traceparent: str | None = None
 
     @property
     def job_id(self) -> str:
@@ -93,6 +95,7 @@ def ask(
         dataset_id=dataset_id,
         question=question,
         recipe=recipe or {},
+        traceparent=current_traceparent(),
         state="waiting",
         attempt=0,
         trouble_count=0,
@@ -231,6 +234,7 @@ def _claim_of(session: Session, row: Examination, worker_id: str, lease_seconds:
         dataset_name=dataset.name if dataset else None,
         dataset_sha256=dataset.sha256 if dataset else None,
         lease_seconds=lease_seconds,
+        traceparent=row.traceparent,
     )
 
 

@@ -1,4 +1,4 @@
-"""One line an event, as text or JSON, with the job or request it belongs to; secrets are taken out first."""
+"""One line an event, as text or JSON, with the job, request and trace it belongs to; secrets are taken out first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from core.settings import Settings
+from core.tracing.carried import show_trace
 
 SECRET_NAMES: Final = re.compile(r"key|secret|token|password|authorization|cookie|pepper|_url$", re.IGNORECASE)
 HARMLESS_NAMES: Final = frozenset({"key_id", "page_token"})
@@ -26,6 +27,7 @@ def configure_logging(settings: Settings) -> None:
     """Send structlog's and the libraries' lines to standard error, in the format that the settings ask for."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([show_trace] if settings.otlp_endpoint else []),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

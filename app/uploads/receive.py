@@ -11,6 +11,8 @@ from app.memory.turns import Turn
 from app.uploads.gathering import Gathering
 from app.uploads.kinds import check_head
 from app.uploads.seals import Seal
+from core.metrics.counting import count
+from core.metrics.table import UPLOAD_BYTES
 from core.storage.base import HEAD_BYTES
 
 BUFFER_BYTES = 1024**2
@@ -127,4 +129,5 @@ class _Writer:
         safe = self._file.sync(is_end=is_end)
         if safe > self._safe:
             self._terms.checkpoint(safe)
+            count(UPLOAD_BYTES, by=safe - self._safe)
             self._safe = safe

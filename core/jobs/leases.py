@@ -43,6 +43,7 @@ def claim(
     if job is None:
         return None
     note_turn(session, job, now)
+    waited_since = (job.queued_at if job.state == S.QUEUED else None) or job.submitted_at
     if job.state == S.QUEUED:
         begin_stages(session, job)
     job.attempt += 1
@@ -51,7 +52,7 @@ def claim(
     job.not_before = None
     move(session, job, CLAIMED_AS[S(job.state)], now)
     session.add(Attempt(job_id=job.id, attempt=job.attempt, worker_id=worker_id, started_at=now))
-    return _claim_of(session, job, worker_id, lease_seconds)
+    return _claim_of(session, job, worker_id, lease_seconds, (now - waited_since).total_seconds())
 
 
 def beat(session: Session, claim: Claim, progress: Progress | None = None) -> BeatAnswer:
@@ -165,7 +166,7 @@ def _give_back_to_rest(session: Session, job: Job, now: datetime, limits: Limits
     give_back(session, job, now)
 
 
-def _claim_of(session: Session, job: Job, worker_id: str, lease_seconds: float) -> Claim:
+def _claim_of(session: Session, job: Job, worker_id: str, lease_seconds: float, waited_seconds: float) -> Claim:
     model = session.get_one(StoredModel, job.model_id)
     dataset = session.get_one(Dataset, job.dataset_id) if job.dataset_id else None
     return Claim(
@@ -182,4 +183,6 @@ def _claim_of(session: Session, job: Job, worker_id: str, lease_seconds: float) 
         dataset_name=dataset.name if dataset else None,
         dataset_sha256=dataset.sha256 if dataset else None,
         lease_seconds=lease_seconds,
+        waited_seconds=waited_seconds,
+        traceparent=job.traceparent,
     )

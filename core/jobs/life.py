@@ -18,8 +18,11 @@ from core.jobs.receipts import write_receipt
 from core.jobs.record import attach, end_attempt, end_stages, ring_later, tell_state
 from core.jobs.words import TERMINAL, WAITING, Claim, DeadlinePassed, Delivered, StateConflict
 from core.limits import check_job
+from core.metrics.counting import count_once_written
+from core.metrics.table import SUBMITTED
 from core.problems import Problem, job_problem
 from core.tables import Artifact, Attempt, Deletion, Event, Job, JobLabel, JobState, StoredModel
+from core.tracing.carried import current_traceparent
 
 S = JobState
 
@@ -54,6 +57,7 @@ def submit(
         priority=priority,
         deadline_at=deadline_at,
         retry_of=retry_of,
+        traceparent=current_traceparent(),
         state=S.SUBMITTED,
         submitted_at=now,
         version=1,
@@ -74,6 +78,7 @@ def submit(
     )
     tell_state(session, job, now)
     ring_later(session, job, now)
+    count_once_written(session, SUBMITTED, device)
     return job
 
 

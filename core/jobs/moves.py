@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from core.jobs.record import ring_later, tell_state
 from core.jobs.words import GIVEN_BACK_AS, LEASED, MOVES, TERMINAL, Claim, JobNotFound, LeaseLost, StateConflict
+from core.metrics.counting import count_once_written
+from core.metrics.table import ENDED, ERRORS
 from core.problems import Problem
 from core.tables import Job, JobState
 
@@ -24,11 +26,18 @@ def move(session: Session, job: Job, state: JobState, now: datetime, *, error: P
     if state in TERMINAL:
         job.finished_at = now
         job.error = error
+        _count_end(session, job)
     elif state != S.SUBMITTED:  # a job that is given back keeps the time of its submission
         setattr(job, f"{state}_at", now)
     if state not in LEASED:
         job.lease_owner = job.lease_expires_at = None
     tell_state(session, job, now)
+
+
+def _count_end(session: Session, job: Job) -> None:
+    count_once_written(session, ENDED, str(job.state), job.outcome or "")
+    if job.error is not None:
+        count_once_written(session, ERRORS, job.error["code"])
 
 
 def give_back(session: Session, job: Job, now: datetime) -> None:

@@ -14,6 +14,8 @@ from core.ids import new_id
 from core.jobs.forecast import forecast_for, remaining
 from core.jobs.words import Delivered, Progress
 from core.limits import count_compute
+from core.metrics.counting import count_once_written
+from core.metrics.table import ATTEMPTS
 from core.tables import Artifact, Attempt, Blob, Event, Job, Outbox
 from core.webhooks.outbox import announce
 
@@ -129,6 +131,7 @@ def end_attempt(session: Session, job: Job, now: datetime, ending: str, detail: 
     count_compute(session, job, attempt.started_at, now)
     attempt.ended_at, attempt.ending = now, ending
     attempt.detail = detail[-DETAIL_LENGTH:] if detail else None
+    count_once_written(session, ATTEMPTS, ending)
 
 
 def ring_later(session: Session, job: Job, now: datetime) -> None:

@@ -90,6 +90,8 @@ class Claim:
     dataset_name: str | None
     dataset_sha256: str | None
     lease_seconds: float
+    waited_seconds: float = 0.0  # by the database's clock, since the job came into the state that it was claimed from
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

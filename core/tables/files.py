@@ -67,6 +67,7 @@ class Examination(Row):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     question: Mapped[str] = mapped_column(String(64))
     recipe: Mapped[dict[str, Any]]
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # of the request that asked, see core.tracing
     state: Mapped[str] = mapped_column(String(16))  # waiting, running, done
     answer: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]

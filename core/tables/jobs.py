@@ -43,6 +43,7 @@ class Job(Row):
     priority: Mapped[int] = mapped_column(default=0, server_default="0")  # among the project's own jobs; more is sooner
     deadline_at: Mapped[datetime | None]  # a job that no worker has begun by then expires
     retry_of: Mapped[str | None] = mapped_column(String(64))
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # of the request that made it, see core.tracing
 
     state: Mapped[str] = mapped_column(String(16))
     outcome: Mapped[str | None] = mapped_column(String(40))

@@ -50,6 +50,7 @@ class WebhookDelivery(Row):
     type: Mapped[str] = mapped_column(String(40))
     job_id: Mapped[str | None] = mapped_column(String(64))
     payload: Mapped[str] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # of the change that it tells of, see core.tracing
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=0)  # attempts since the last redelivery was asked for

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.tables import DeliveryState, Job, JobState, Webhook, WebhookDelivery
+from core.tracing.carried import current_traceparent
 from core.webhooks.words import EVENT_OF_STATE, TEST_EVENT
 
 
@@ -22,7 +23,7 @@ def announce(session: Session, job: Job, now: datetime) -> None:
         return
     webhook_ids = listeners(session, job.project_id, kind)
     if webhook_ids:
-        write(session, job.project_id, webhook_ids, kind, _told_of(job), now, job_id=job.id)
+        write(session, job.project_id, webhook_ids, kind, _told_of(job), now, job=job)
 
 
 def write_test(session: Session, webhook: Webhook, now: datetime) -> WebhookDelivery:
@@ -47,12 +48,16 @@ def write(
     told: dict[str, Any],
     now: datetime,
     *,
-    job_id: str | None = None,
+    job: Job | None = None,
 ) -> list[WebhookDelivery]:
-    """Write one message to several webhooks, due at once. They share its id: it is the same message."""
+    """Write one message to several webhooks, due at once. They share its id: it is the same message.
+
+    It belongs to the trace in which it is written; what nobody asked for just now, to that of the job.
+    """
     content = {"type": kind, "timestamp": now, "data": told}
     payload = orjson.dumps(content, option=orjson.OPT_UTC_Z).decode()
     message_id = new_id("msg")
+    traceparent = current_traceparent() or (job.traceparent if job else None)
     deliveries = [
         WebhookDelivery(
             id=new_id("dlv"),
@@ -60,8 +65,9 @@ def write(
             webhook_id=webhook_id,
             message_id=message_id,
             type=kind,
-            job_id=job_id,
+            job_id=job.id if job else None,
             payload=payload,
+            traceparent=traceparent,
             state=DeliveryState.PENDING,
             attempt=0,
             tries=0,

@@ -68,6 +68,7 @@ class Errand:
     at: datetime
     salts: tuple[str, ...]  # of the secrets that sign: the current one first
     pepper_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
