@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from client import Client, Job
+from client import Job
 from tests.end_to_end import samples
 from tests.end_to_end.deployments import Deployment, embedded, scale_out
 from tests.end_to_end.words import User
@@ -29,10 +30,17 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
+def http(deployment: Deployment) -> Iterator[httpx2.Client]:
+    """Plain HTTP with the key of whoever runs the service, spread over its web processes."""
+    with deployment.http() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def user(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """Somebody with a key, a network and pictures."""
     folder: Path = tmp_path_factory.mktemp("user")
-    with Client(deployment.url, deployment.key) as client:
+    with deployment.client() as client:
         user = User(client, folder)
         user.model_id = user.upload_model("network.onnx", samples.residual_network())
         user.dataset_id = user.upload_dataset("pictures.zip", samples.pictures())

@@ -80,10 +80,12 @@ def test_a_running_job_can_be_held_and_go_on_and_be_cancelled(user: User) -> Non
     assert user.wait(job).state == "cancelled"
 
 
-def test_a_job_whose_worker_is_killed_finishes_on_another_attempt(user: User, deployment: Deployment) -> None:
+def test_a_job_outlives_its_worker_and_the_web_process_that_took_it(user: User, deployment: Deployment) -> None:
+    """The one is killed, the other made anew in good order; whoever follows the job sees nothing of either."""
     job = user.wait_until(user.submit(seed=3), "running")
 
     deployment.kill_worker()
+    deployment.renew_web()
 
     job = user.wait(job)
     assert job.state == "succeeded", job.raw["error"]
