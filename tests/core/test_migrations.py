@@ -1,4 +1,4 @@
-"""The migrations and the tables in the code are one thing, on both databases."""
+"""The migrations and the tables in the code are one thing, on both databases, wherever they begin."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 import core
 from core import jobs
 from core.db import Database, open_database, upgrade
 from core.settings import Settings
-from core.tables import DEFAULT_ORGANIZATION_ID, FileState, Job, JobLabel, Project, Row, StoredModel
+from core.tables import DEFAULT_ORGANIZATION_ID, Examination, FileState, Job, JobLabel, Project, Row, StoredModel
+from tests.app.running import running_service
 from tests.conftest import make_settings
+from tests.core import earlier_rows
+from tests.core.earlier_rows import MODEL, UPLOAD
 from tests.core.samples import PROJECT_ID, submit_job
+from tests.servers import PostgresServer
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(database: Database) -> None:
@@ -74,13 +79,79 @@ def test_what_an_earlier_schema_holds_is_taken_over(settings: Settings, database
     assert claim.job_id == waiting
 
 
-def migrate(database: Database, revision: str) -> None:
-    """Take the tables back to an earlier revision."""
+def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(core.__file__).parent.parent / "migrations"))
+    return config
+
+
+def migrate(database: Database, revision: str) -> None:
+    """Take the tables back to an earlier revision."""
+    config = alembic_config()
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
+
+
+REVISIONS = sorted(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """The settings of either database, without a table."""
+    secret = {"key_pepper": earlier_rows.PEPPER.decode()}
+    if request.param == "sqlite":
+        return make_settings(tmp_path, **secret)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return make_settings(tmp_path, database_url=server.create_database(), **secret)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_what_any_revision_holds_is_there_after_the_upgrade(empty: Settings, revision: str) -> None:
+    """Each row is what it was, by the tables of today; and today's code does its work with all of them."""
+    database, config = open_database(empty), alembic_config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        written = earlier_rows.fill(connection)
+
+    upgrade(empty)
+
+    with database.engine.begin() as connection:
+        for name, rows in written.items():
+            found = earlier_rows.read(connection, Row.metadata, name)
+            assert [{key: now[key] for key in old} for old, now in zip(rows, found, strict=bool(rows))] == rows, name
+    with database.transaction() as session:
+        labels = session.scalars(select(JobLabel.job_id).where(JobLabel.value == "vision")).all()
+        assert set(labels) == {earlier_rows.WAITING, earlier_rows.ENDED}
+        session.execute(delete(Examination))  # a job waits for that of its model
+        session.execute(update(StoredModel).values(state=FileState.READY))
+        claimed = jobs.claim(session, worker_id="wrk", devices=["cpu"], lease_seconds=60)
+        assert claimed is not None
+        assert (claimed.job_id, claimed.model_sha256) == (earlier_rows.WAITING, earlier_rows.SHA256)
+        jobs.remove(session, earlier_rows.PROJECT, earlier_rows.ENDED)
+    database.close()
+
+
+def test_the_first_revisions_rows_are_shown_to_the_key_that_made_them(empty: Settings) -> None:
+    database, config = open_database(empty), alembic_config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, REVISIONS[0])
+        earlier_rows.fill(connection)
+    database.close()
+    upgrade(empty)
+
+    with running_service(empty) as service, service.client(earlier_rows.KEY) as client:
+        waiting, ended = (client.get(f"/v1/jobs/{job_id}") for job_id in (earlier_rows.WAITING, earlier_rows.ENDED))
+        listed = client.get("/v1/jobs", params={"label": "team=vision"}).json()["jobs"]
+        shown = [client.get(f"/v1/{path}").status_code for path in ("usage", f"uploads/{UPLOAD}", f"models/{MODEL}")]
+
+        assert (waiting.json()["state"], waiting.json()["queue_position"]) == ("submitted", 1)
+        assert (ended.json()["outcome"], ended.json()["submitted_at"]) == ("target_met", "2026-01-02T03:04:05.678000Z")
+        assert {job["id"] for job in listed} == {earlier_rows.WAITING, earlier_rows.ENDED}
+        assert shown == [200, 200, 200]
+        assert client.post(f"/v1/jobs/{earlier_rows.ENDED}/retry").json()["retry_of"] == earlier_rows.ENDED
 
 
 def test_the_database_itself_refuses_to_change_an_ended_job(database: Database) -> None:
