@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from fastapi import Request, Response
+from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -61,13 +62,15 @@ async def once(tenant: Tenant, request: Request, body: Any, work: Work) -> Respo
     """Run `work(session, project_id)` in a transaction and answer; with an Idempotency-Key, once in all.
 
     Key, answer and what `work` made are written in that one transaction. The answer is encoded inside it, so that
-    nothing is made that cannot be shown. `body` is what the key stands for: the same key with another body is refused.
+    nothing is made that cannot be shown. `body` is what the key stands for, JSON or what makes it: the same key with
+    another body is refused.
     """
     key = _key_of(request)
     if key is None:
         return await tenant.write(lambda session, project_id: _response(work(session, project_id)))
     route = f"POST {request.url.path}"[:200]
-    fingerprint = hashlib.sha256(orjson.dumps(plain(body), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    content = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+    fingerprint = hashlib.sha256(orjson.dumps(plain(content), option=orjson.OPT_SORT_KEYS)).hexdigest()
     guarded = _guard(key, route, fingerprint, work)
     async with request.app.state.in_flight.alone((tenant.project_id, route, key)):
         try:

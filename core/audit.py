@@ -17,20 +17,20 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from core.db import utc_now
+from core.db import Change, Query, utc_now
 from core.tables import Row
 
 SYSTEM: Final = "system"
 """The actor of what no key has asked for, such as the sweep."""
 
 _ENTRIES, _ORGANIZATIONS = Row.metadata.tables["audit"], Row.metadata.tables["organizations"]
-_LOCK_END: Final = (
-    select(_ORGANIZATIONS.c.audit_seq, _ORGANIZATIONS.c.audit_hash)
+_LOCK_END: Final = Query(
+    select(_ORGANIZATIONS.c.audit_seq.label("seq"), _ORGANIZATIONS.c.audit_hash.label("hash"))
     .where(_ORGANIZATIONS.c.id == bindparam("organization_id"))
     .with_for_update(key_share=True)
 )
-_ADD: Final = insert(_ENTRIES)
-_MOVE_END: Final = (
+_ADD: Final = Change(insert(_ENTRIES))
+_MOVE_END: Final = Change(
     update(_ORGANIZATIONS)
     .where(_ORGANIZATIONS.c.id == bindparam("of"))
     .values(audit_seq=bindparam("seq"), audit_hash=bindparam("hash"), audit_seal=bindparam("seal"))
@@ -64,8 +64,9 @@ class End:
 def append(session: Session, organization_id: str, deed: Deed, pepper: bytes) -> None:
     """Add an entry. The last step of a transaction: the end of the chain stays locked until it is over."""
     session.flush()
-    connection = session.connection()  # the plain one: through the ORM these three would cost as much as a whole job
-    end = End(*connection.execute(_LOCK_END, {"organization_id": organization_id}).one())
+    found = _LOCK_END(organization_id=organization_id).one(session)
+    assert found is not None
+    end = End(**found)
     entry = {
         "organization_id": organization_id,
         "seq": end.seq + 1,
@@ -82,8 +83,8 @@ def append(session: Session, organization_id: str, deed: Deed, pepper: bytes) ->
     }
     added = End(end.seq + 1, hash_of(entry))
     seal = seal_of(organization_id, added, pepper)
-    connection.execute(_ADD, entry | {"hash": added.hash})
-    connection.execute(_MOVE_END, {"of": organization_id, "seq": added.seq, "hash": added.hash, "seal": seal})
+    _ADD(session, **entry, hash=added.hash)
+    _MOVE_END(session, of=organization_id, seq=added.seq, hash=added.hash, seal=seal)
 
 
 def hash_of(entry: Mapping[str, Any]) -> str:

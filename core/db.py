@@ -16,28 +16,31 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
+import orjson
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, Select, create_engine, event, make_url, text
+from sqlalchemy import Engine, Insert, Select, Update, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.settings import Settings
+from core.shared_commits import AFTER_COMMIT, SharedCommits
+from core.sqlite import BUSY_TIMEOUT_SECONDS, InTransaction, Reader, Text
 
 T = TypeVar("T")
 Record = dict[str, Any]
 """One row that was read, by column name."""
 
-BUSY_TIMEOUT_SECONDS = 30
 POOL_SIZE = 10
 POSTGRES_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
 """A server that has vanished is noticed in seconds, well within a lease."""
 
-AFTER_COMMIT = "after_commit"
+DRIVER = "driver"
+"""Where a session's `info` keeps the driver's connection."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +49,16 @@ class Query:
 
     select: Select[*tuple[Any, ...]]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    _texts: list[Text] = field(default_factory=list, init=False, repr=False)
 
     def __call__(self, **values: Any) -> BoundQuery:
         return BoundQuery(self, {**self.defaults, **values})
+
+    def in_sqlite(self, values: Mapping[str, Any]) -> Text:
+        """Return it in SQLite's words, found once; `values` are a sample."""
+        if not self._texts:
+            self._texts.append(Text(self.select, values))
+        return self._texts[0]
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,44 @@ class BoundQuery:
 
     def one(self, session: Session) -> Record | None:
         """Read the first row inside a transaction, or None."""
-        row = session.execute(self.query.select, self.values).first()
-        return None if row is None else dict(row._mapping)
+        rows = self.all(session)
+        return rows[0] if rows else None
 
     def all(self, session: Session) -> list[Record]:
         """Read every row inside a transaction."""
-        return [dict(row._mapping) for row in session.execute(self.query.select, self.values)]
+        if not is_sqlite(session):
+            return [dict(row._mapping) for row in session.execute(self.query.select, self.values)]
+        if session.autoflush:
+            session.flush()
+        return self.query.in_sqlite(self.values).read(_driver_of(session), self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """An insert or update with named parameters, made once at import; calling it runs it at once, past the ORM.
+
+    Every column that has a default in Python must be given. What the session holds unwritten stays unwritten.
+    """
+
+    statement: Insert | Update
+    _texts: dict[tuple[str, ...], Text] = field(default_factory=dict, init=False, repr=False)
+
+    def __call__(self, session: Session, **values: Any) -> None:
+        if not is_sqlite(session):
+            session.connection().execute(self.statement, values)
+            return
+        names = tuple(values)
+        if names not in self._texts:
+            self._texts[names] = Text(self.statement, values)
+        self._texts[names].read(_driver_of(session), values)
+
+
+def _driver_of(session: Session) -> InTransaction:
+    """Return the driver's connection of a session, found once: it has one transaction in its life."""
+    found: InTransaction | None = session.info.get(DRIVER)
+    if found is None:
+        found = session.info[DRIVER] = InTransaction(session.connection())
+    return found
 
 
 class Database:
@@ -76,8 +118,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._one_writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
         self._this_thread = threading.local()
-        self._readers: list[_SqliteReader] = []
-        self._compiled: dict[Query, _SqliteQuery] = {}
+        self._readers: list[Reader] = []
+        self._shared: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedCommits] = WeakKeyDictionary()
 
     @cached_property
     def engine(self) -> Engine:
@@ -92,7 +134,11 @@ class Database:
     @cached_property
     def _async_engine(self) -> AsyncEngine:
         return create_async_engine(
-            self.url, pool_size=POOL_SIZE, isolation_level="AUTOCOMMIT", connect_args=POSTGRES_PATIENCE
+            self.url,
+            pool_size=POOL_SIZE,
+            isolation_level="AUTOCOMMIT",
+            connect_args=POSTGRES_PATIENCE,
+            json_deserializer=orjson.loads,  # a page of jobs is mostly JSON
         )
 
     @contextmanager
@@ -108,8 +154,17 @@ class Database:
             act()
 
     async def write(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a transaction, in a thread, so that a slow disk does not stop the event loop."""
-        return await asyncio.to_thread(self.do, work)
+        """Run `work` in a transaction, in a thread, so that a slow disk does not stop the event loop.
+
+        On SQLite, where one writes at a time, those that wait share the next transaction: each in a savepoint of its
+        own, so that one that fails leaves nothing, and all of them on the disk with one wait for it.
+        """
+        if not self.is_sqlite:
+            return await asyncio.to_thread(self.do, work)
+        loop = asyncio.get_running_loop()
+        if loop not in self._shared:
+            self._shared[loop] = SharedCommits(self.engine, self._one_writer)
+        return await self._shared[loop].write(work)
 
     def do(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction."""
@@ -144,19 +199,15 @@ class Database:
 
     def _read_sqlite(self, statement: BoundQuery | Select[Any]) -> list[Record]:
         if isinstance(statement, Select):
-            return _SqliteQuery(statement, {}, self.engine.dialect).run(self._reader, {})
-        compiled = self._compiled.get(statement.query)
-        if compiled is None:
-            compiled = _SqliteQuery(statement.query.select, statement.values, self.engine.dialect)
-            self._compiled[statement.query] = compiled
-        return compiled.run(self._reader, statement.values)
+            return Text(statement, {}).read(self._reader, {})
+        return statement.query.in_sqlite(statement.values).read(self._reader, statement.values)
 
     @property
-    def _reader(self) -> _SqliteReader:
+    def _reader(self) -> Reader:
         """This thread's connection for reads."""
-        reader: _SqliteReader | None = getattr(self._this_thread, "reader", None)
+        reader: Reader | None = getattr(self._this_thread, "reader", None)
         if reader is None:
-            reader = self._this_thread.reader = _SqliteReader(str(self.url.database))
+            reader = self._this_thread.reader = Reader(str(self.url.database))
             self._readers.append(reader)  # closed by whoever closes the database
         return reader
 
@@ -175,57 +226,6 @@ class Database:
             self.engine.dispose()
 
 
-class _SqliteReader:
-    """One thread's connection for reads. The lock is for whoever closes it: in the middle of a read that crashes."""
-
-    def __init__(self, path: str) -> None:
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._connection.execute("PRAGMA query_only = ON")
-
-    def rows(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._connection.execute(sql, parameters).fetchall()
-
-    def close(self) -> None:
-        """Wait for the read under way, then close; a later read raises sqlite3.ProgrammingError."""
-        with self._lock:
-            self._connection.close()
-
-
-class _SqliteQuery:
-    """A select as SQLite's own text, with what turns values into columns and back; `values` are a sample."""
-
-    def __init__(self, select: Select[Any], values: Mapping[str, Any], dialect: Dialect) -> None:
-        expanded = select.compile(dialect=dialect).construct_expanded_state(values)
-        self._sql = expanded.statement
-        self._fixed = expanded.parameters
-        self._parameters = [(name, expanded.processors.get(name)) for name in expanded.positiontup or ()]
-        self._columns = [
-            (str(column.key), column.type.dialect_impl(dialect).result_processor(dialect, None))
-            for column in select.selected_columns
-        ]
-
-    def run(self, reader: _SqliteReader, values: Mapping[str, Any]) -> list[Record]:
-        """Read all rows."""
-        given = [
-            encode(value) if encode else value
-            for value, encode in (
-                (values[name] if name in values else self._fixed[name], encode) for name, encode in self._parameters
-            )
-        ]
-        try:
-            rows = reader.rows(self._sql, given)
-        except sqlite3.OperationalError as error:  # in the same words as on every other way to the database
-            raise OperationalError(self._sql, given, error) from error
-        return [
-            {key: decode(value) if decode else value for (key, decode), value in zip(self._columns, row, strict=True)}
-            for row in rows
-        ]
-
-
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_immediate`, not by the driver's guess
     connection.execute("PRAGMA journal_mode = WAL")
@@ -237,11 +237,15 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
 def utc_now(session: Session) -> datetime:
     """Return the moment by the database's clock, the only clock that leases are measured by."""
-    if session.get_bind().dialect.name == "sqlite":
-        moment = session.scalar(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))
-        return datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+    if is_sqlite(session):  # it runs in this process, by this clock, and in milliseconds
+        moment = datetime.now(UTC)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     # Not now(): that is when the transaction began, and it may have waited for a lock since.
     moment = session.scalar(text("SELECT clock_timestamp()"))
     assert isinstance(moment, datetime)
@@ -255,7 +259,7 @@ def after_commit(session: Session, act: Callable[[], None]) -> None:
 
 def insert_if_absent(session: Session, table: type[DeclarativeBase], **values: Any) -> None:
     """Add a row unless its key is taken, in one statement, so that two processes may do it at once."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    dialect = sqlite if is_sqlite(session) else postgresql
     session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
 
 

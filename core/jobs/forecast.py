@@ -16,9 +16,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import null, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from core.db import Query
 from core.tables import Job, JobState
 
 HISTORY_JOBS: Final = 50
@@ -34,6 +35,17 @@ SMOOTH_SECONDS: Final = 5.0
 UNKNOWN_STRETCH: Final = 4.0
 DELIVERY_SECONDS: Final = 120.0
 """What a job may take beyond its budget, to be verified and delivered."""
+
+_past = (
+    select(Job.model_id, Job.running_at, Job.finished_at)
+    .where(
+        Job.project_id == bindparam("project_id"), Job.kind == bindparam("kind"), Job.state == JobState.SUCCEEDED.value
+    )
+    .order_by(Job.id.desc())
+    .limit(HISTORY_JOBS)
+)
+_PAST: Final = Query(_past)
+_PAST_WITH_SAMPLES: Final = Query(_past.add_columns(Job.eta_samples))
 
 
 class Guess(NamedTuple):
@@ -68,14 +80,15 @@ def forecast_for(session: Session, job: Job, *, with_samples: bool = True) -> di
     How far estimates erred is learnt `with_samples`; a job that only waits has no estimate to correct, and a
     submission should not read so much.
     """
-    samples_read = Job.eta_samples if with_samples else null()
-    columns = (Job.model_id, Job.running_at, Job.finished_at, samples_read)
-    alike = (Job.project_id == job.project_id, Job.kind == job.kind, Job.state == JobState.SUCCEEDED)
-    found = session.execute(select(*columns).where(*alike).order_by(Job.id.desc()).limit(HISTORY_JOBS))
+    found = (_PAST_WITH_SAMPLES if with_samples else _PAST)(project_id=job.project_id, kind=job.kind).all(session)
     past = [
-        PastJob((finished_at - running_at).total_seconds(), samples or [], model_id == job.model_id)
-        for model_id, running_at, finished_at, samples in found
-        if running_at is not None and finished_at is not None
+        PastJob(
+            (row["finished_at"] - row["running_at"]).total_seconds(),
+            row.get("eta_samples") or [],
+            row["model_id"] == job.model_id,
+        )
+        for row in found
+        if row["running_at"] is not None and row["finished_at"] is not None
     ]
     return learn(past) | {"limit_seconds": float(job.recipe.get("budget_seconds") or 0.0) + DELIVERY_SECONDS}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from core.db import utc_now
+from core.db import Change, utc_now
 from core.ids import new_id
 from core.jobs.forecast import forecast_for, kind_of
 from core.jobs.moves import give_back, held, in_project, move
@@ -26,6 +26,13 @@ from core.tracing.carried import current_traceparent
 
 S = JobState
 
+_ADD_JOB: Final = Change(insert(Job))
+_ADD_LABEL: Final = Change(insert(JobLabel))
+_AT_FIRST: Final[dict[str, Any]] = {
+    **dict.fromkeys(("last_seq", "attempt", "crash_count", "interrupt_count", "fault_count"), 0),
+    **{"version": 1, "fraction": 0.0, "cancel_requested": False, "pause_requested": False},
+}
+
 
 def submit(
     session: Session,
@@ -40,42 +47,35 @@ def submit(
     priority: int = 0,
     deadline_at: datetime | None = None,
 ) -> Job:
-    """Write a new job, its labels, its first event and its bell. Raises DeadlinePassed and QuotaExceeded."""
+    """Write a new job, its labels, its first event and its bell; return what was written, which is not the session's.
+
+    Raises DeadlinePassed and QuotaExceeded.
+    """
     check_job(session, project_id)
     now = utc_now(session)
     if deadline_at is not None and deadline_at <= now:
         raise DeadlinePassed(f"{deadline_at.isoformat()} has passed; it is {now.isoformat()}.")
-    job = Job(
-        id=new_id("job"),
-        project_id=project_id,
-        model_id=model_id,
-        dataset_id=dataset_id,
-        recipe=recipe,
-        labels=labels,
-        device=device,
-        kind=kind_of(recipe, device, has_images=dataset_id is not None),
-        priority=priority,
-        deadline_at=deadline_at,
-        retry_of=retry_of,
-        traceparent=current_traceparent(),
-        state=S.SUBMITTED,
-        submitted_at=now,
-        version=1,
-        last_seq=0,
-        fraction=0.0,
-        attempt=0,
-        crash_count=0,
-        interrupt_count=0,
-        fault_count=0,
-        cancel_requested=False,
-        pause_requested=False,
-    )
+    asked = {
+        "id": new_id("job"),
+        "project_id": project_id,
+        "model_id": model_id,
+        "dataset_id": dataset_id,
+        "recipe": recipe,
+        "labels": labels,
+        "device": device,
+        "kind": kind_of(recipe, device, has_images=dataset_id is not None),
+        "priority": priority,
+        "deadline_at": deadline_at,
+        "retry_of": retry_of,
+        "traceparent": current_traceparent(),
+        "state": S.SUBMITTED,
+        "submitted_at": now,
+    }
+    job = Job(**asked, **_AT_FIRST)  # not the session's: the row is written past it, in a tenth of the time
     job.forecast = forecast_for(session, job, with_samples=False)
-    session.add(job)
-    session.flush()  # labels, event and bell refer to the row
-    session.add_all(
-        JobLabel(job_id=job.id, name=name, value=value, project_id=project_id) for name, value in labels.items()
-    )
+    _ADD_JOB(session, **asked, **_AT_FIRST | {"last_seq": 1, "forecast": job.forecast})
+    for name, value in labels.items():
+        _ADD_LABEL(session, job_id=job.id, name=name, value=value, project_id=project_id)
     tell_state(session, job, now)
     ring_later(session, job, now)
     count_once_written(session, SUBMITTED, device)

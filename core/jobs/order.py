@@ -11,7 +11,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, case, cast, exists, func, literal, or_, select, text
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -94,7 +109,7 @@ def numbered(project_id: ColumnElement[str], page: CTE) -> CTE:
 
     To be joined: a database looks a row up in it then, and in a subquery it reads all of it anew for each row.
     """
-    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), Job.id))
+    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), _Bytes(Job.id)))
     mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)
     is_asked = exists().where(page.c.state.in_(WAITING))
     return _once(select(Job.id, (number - 1).label("ahead")).where(*mine, is_asked).cte("numbers"))
@@ -106,6 +121,19 @@ class _Least(FunctionElement[int]):
     type = Integer()
     inherit_cache = True
     words: ClassVar = {"postgresql": "least", "sqlite": "min"}
+
+
+class _Bytes(FunctionElement[str]):
+    """An id to be sorted by its bytes: in the order of a language, which is the same, that takes five times as long."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Bytes)
+def _by_bytes(element: _Bytes, compiler: SQLCompiler, **given: Any) -> str:
+    said = compiler.process(element.clauses, **given)
+    return f'{said} COLLATE "C"' if compiler.dialect.name == "postgresql" else said
 
 
 class _Most(_Least):
@@ -141,19 +169,7 @@ def _projects_in_turn(waiting: Select[Job]) -> Select[str, str]:
 
 def _standings() -> CTE:
     """Select, of each project and device, how many jobs wait and run, how many more may run, and its place."""
-    waits, runs = Job.state.in_(WAITING), Job.state.in_(RUNNING)
-    counted = (
-        select(
-            Job.project_id,
-            Job.device,
-            func.count(case((waits, Job.id))).label("waiting"),
-            func.count(case((runs, Job.id))).label("running"),
-            func.min(case((waits, Job.id))).label("oldest"),
-        )
-        .where(Job.state.in_((*WAITING, *RUNNING)), Job.device.in_(DEVICES))
-        .group_by(Job.project_id, Job.device)
-        .cte("counted")
-    )
+    counted = _counted_by_project()
     limit, c = in_force("jobs_running"), counted.c
     free = case((limit.is_(None), c.waiting), else_=_Most(limit - c.running, literal(0)))
     order = (c.running.desc(), func.coalesce(Turn.served_at, NEVER), c.oldest)
@@ -173,11 +189,39 @@ def _standings() -> CTE:
     return _once(standings.cte("standings"))
 
 
+def _counted_by_project() -> CTE:
+    """Count the jobs of each project and device that wait and run; by state first, as `jobs_to_claim` lies."""
+    by_state = (
+        select(
+            Job.state,
+            Job.device,
+            Job.project_id,
+            func.count().label("jobs"),
+            func.min(_Bytes(Job.id)).label("oldest"),
+        )
+        .where(Job.state.in_((*WAITING, *RUNNING)), Job.device.in_(DEVICES))
+        .group_by(Job.state, Job.device, Job.project_id)
+        .subquery("by_state")
+    )
+    c = by_state.c
+    waits, runs = c.state.in_(WAITING), c.state.in_(RUNNING)
+    counted = select(
+        c.project_id,
+        c.device,
+        cast(func.sum(case((waits, c.jobs), else_=0)), Integer).label("waiting"),
+        cast(func.sum(case((runs, c.jobs), else_=0)), Integer).label("running"),
+        func.min(case((waits, c.oldest))).label("oldest"),
+    )
+    return counted.group_by(c.project_id, c.device).cte("counted")
+
+
 def _jobs_ahead_in_the_project() -> ColumnElement[int]:
     ahead = aliased(Job)
-    sooner = or_(ahead.priority > Job.priority, and_(ahead.priority == Job.priority, ahead.id < Job.id))
     mine = and_(ahead.device == Job.device, ahead.project_id == Job.project_id, ahead.state.in_(WAITING))
-    return select(func.count()).where(mine, sooner).correlate(Job).scalar_subquery()
+    # Two counts, for each is a range of the index: with `or`, every row would have to be looked at.
+    sooner = (ahead.priority > Job.priority, and_(ahead.priority == Job.priority, ahead.id < Job.id))
+    counts = [select(func.count()).where(mine, one).correlate(Job).scalar_subquery() for one in sooner]
+    return counts[0] + counts[1]
 
 
 def _once(rows: CTE) -> CTE:

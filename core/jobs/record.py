@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from core.db import insert_if_absent
+from core.db import Change, insert_if_absent
 from core.ids import new_id
 from core.jobs.forecast import forecast_for, remaining
 from core.jobs.words import Delivered, Progress
@@ -26,6 +27,9 @@ MESSAGE_LENGTH, DETAIL_LENGTH = 500, 2000
 SAMPLES, STAGES = 60, 60
 """So many estimates are kept of a job, and so many stages: an engine that makes up names without end fills no row."""
 
+_ADD_EVENT: Final = Change(insert(Event))
+_ADD_BELL: Final = Change(insert(Outbox))
+
 
 def tell_state(session: Session, job: Job, now: datetime) -> None:
     told: dict[str, Any] = {"state": str(job.state), "attempt": job.attempt}
@@ -40,7 +44,7 @@ def tell_state(session: Session, job: Job, now: datetime) -> None:
 def tell(session: Session, job: Job, kind: str, told: dict[str, Any], now: datetime) -> None:
     """Add an event. The job's row is locked, so the numbers have no gaps."""
     job.last_seq += 1
-    session.add(Event(job_id=job.id, seq=job.last_seq, at=now, type=kind, data=told))
+    _ADD_EVENT(session, job_id=job.id, seq=job.last_seq, at=now, type=kind, data=told)
 
 
 def store_progress(session: Session, job: Job, progress: Progress, now: datetime) -> None:
@@ -136,4 +140,4 @@ def end_attempt(session: Session, job: Job, now: datetime, ending: str, detail: 
 
 def ring_later(session: Session, job: Job, now: datetime) -> None:
     payload = {"job_id": job.id, "device": job.device}
-    session.add(Outbox(id=new_id("out"), kind="ring", payload=payload, created_at=now))
+    _ADD_BELL(session, id=new_id("out"), kind="ring", payload=payload, created_at=now)

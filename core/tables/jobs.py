@@ -84,6 +84,7 @@ class Job(Row):
         Index("jobs_by_project", "project_id", "id"),
         Index("jobs_by_model", "model_id", "id"),
         Index("jobs_by_state", "state", "id"),
+        Index("jobs_in_state", "project_id", "state", "id"),
         Index("jobs_to_claim", "state", "device", "project_id", "priority", "id"),
         Index("jobs_by_end", "finished_at"),
         Index("jobs_by_kind", "project_id", "kind", "state", "id"),

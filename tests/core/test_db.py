@@ -10,14 +10,14 @@ from sqlite3 import OperationalError, ProgrammingError
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import OperationalError as SqlalchemyOperationalError
 
-from core.db import Database, database_url, utc_now
+from core.db import Change, Database, database_url, utc_now
 from core.queries import events_statement, job_statement, jobs_page_statement
 from core.settings import Settings
-from core.tables import Job
+from core.tables import Event, Job
 from tests.core.samples import PROJECT_ID, read_job, running_claim, submit_job
 
 
@@ -62,6 +62,57 @@ def test_a_bare_select_can_be_read_too(database: Database) -> None:
         return found
 
     assert asyncio.run(read()) == ({"id": job_id, "labels": {}}, None)
+
+
+def test_a_change_writes_what_the_orm_would(database: Database) -> None:
+    """Every kind of column there and back: text, numbers, moments, JSON, and nothing."""
+    job_id, moment = submit_job(database), datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+    told = {"event": "é", "of": [1, 2.5, None]}
+    add, move = (
+        Change(insert(Event)),
+        Change(update(Job).where(Job.id == bindparam("of")).values(stage=bindparam("new"))),
+    )
+
+    with database.transaction() as session:
+        session.add(Event(job_id=job_id, seq=2, at=moment, type="job.log", data=told))
+        add(session, job_id=job_id, seq=3, at=moment, type="job.log", data=told)
+        move(session, of=job_id, new="score")
+
+    with database.transaction() as session:
+        by_orm, by_driver = (session.get_one(Event, (job_id, seq)) for seq in (2, 3))
+        assert (
+            (by_driver.at, by_driver.type, by_driver.data)
+            == (by_orm.at, by_orm.type, by_orm.data)
+            == (
+                moment,
+                "job.log",
+                told,
+            )
+        )
+    assert read_job(database, job_id).stage == "score"
+
+
+def test_a_change_that_cannot_be_is_refused_in_the_same_words(database: Database) -> None:
+    add = Change(insert(Event))
+
+    with pytest.raises(IntegrityError), database.transaction() as session:
+        add(session, job_id="job_none", seq=1, at=datetime.now(UTC), type="job.log", data={})
+
+
+def test_a_change_asks_for_what_only_the_orm_would_fill_in(sqlite: Database) -> None:
+    with pytest.raises(ValueError, match=r"Give .*version"), sqlite.transaction() as session:
+        Change(insert(Job))(session, id="job_x")
+
+
+def test_a_query_inside_a_transaction_sees_what_the_session_holds(database: Database) -> None:
+    job_id = submit_job(database)
+
+    with database.transaction() as session:
+        session.get_one(Job, job_id).stage = "score"
+        row = job_statement(project_id=PROJECT_ID, job_id=job_id).one(session)
+
+    assert row is not None
+    assert row["stage"] == "score"
 
 
 def test_what_fails_half_way_leaves_nothing(database: Database) -> None:
