@@ -49,8 +49,10 @@ serve: setup ## run the service on this machine until stopped
 migrate: setup ## bring the database of the settings up to date, and make its admin key
 	$(BIN)/python -m app.prepare
 
-bench: setup ## measure what a status poll and an upload cost
+bench: setup ## measure the service: what it costs, how quick its lists are, whether it keeps its promises
 	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.lists
+	$(BIN)/python -m benchmarks.promises
 
 up: ## run the scale-out service in containers (needs Docker and a .env, see docker-compose.yml)
 	docker compose up --build

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmarks.api_rows import Rows, prepare
+from benchmarks.api_rows import Rows, empty_queue, prepare
 from benchmarks.record import RESULTS, machine
 from benchmarks.request_rates import measure_polls, measure_submits
 from benchmarks.served import server
@@ -43,7 +43,9 @@ class Site(NamedTuple):
 
 PARTS: Final[dict[str, Callable[[argparse.Namespace, Site], Figures]]] = {
     "polls": lambda asked, site: measure_polls(asked, site.bare_port, site.port, site.rows),
-    "submits": lambda asked, site: measure_submits(asked, site.bare_port, site.port, site.rows),
+    "submits": lambda asked, site: measure_submits(
+        asked, site.bare_port, site.port, site.rows, lambda: empty_queue(Settings(data_dir=site.folder))
+    ),
     "streams": lambda asked, site: measure_streams(site.pid, site.port, site.rows, site.folder, asked.streams),
     "memory": lambda asked, site: measure_memory(
         site.pid, site.port, site.rows.key, site.folder, asked.small_mb, asked.large_mb

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.db import open_database, upgrade, utc_now
@@ -13,7 +14,7 @@ from core.jobs import Claim, Progress, beat, claim, submit, validated
 from core.keys import ensure_admin_key
 from core.scopes import DEFAULT_PROJECT_ID
 from core.settings import Settings
-from core.tables import Blob, StoredModel
+from core.tables import Blob, Event, Job, JobState, StoredModel
 from engine.recipe import Recipe
 
 RUNNING_JOBS: Final = 20
@@ -45,6 +46,16 @@ def prepare(settings: Settings) -> Rows:
         )
     finally:
         database.close()
+
+
+def empty_queue(settings: Settings) -> None:
+    """Remove the jobs that wait, with all that was written with them."""
+    database = open_database(settings)
+    waiting = select(Job.id).where(Job.state == JobState.SUBMITTED)
+    with database.transaction() as session:
+        session.execute(delete(Event).where(Event.job_id.in_(waiting)))
+        session.execute(delete(Job).where(Job.id.in_(waiting)))
+    database.close()
 
 
 def _model(session: Session) -> str:

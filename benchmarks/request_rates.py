@@ -10,6 +10,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.api_rows import Rows
@@ -23,19 +24,27 @@ def measure_polls(options: argparse.Namespace, bare: int, ours: int, rows: Rows)
     return _in_turn(options, bare, poll, "poll")
 
 
-def measure_submits(options: argparse.Namespace, bare: int, ours: int, rows: Rows) -> dict[str, float]:
-    """Return how many submissions are answered, each on the disk by then, over what the bare endpoint answers."""
+def measure_submits(
+    options: argparse.Namespace, bare: int, ours: int, rows: Rows, empty_queue: Callable[[], None]
+) -> dict[str, float]:
+    """Return how many submissions are answered, each on the disk by then, over what the bare endpoint answers.
+
+    Each round begins with an empty queue: an answer tells the new job's place, for which all that wait are counted.
+    """
     body = json.dumps({"model_id": rows.model_id})
     submit = {"port": ours, "path": "/v1/jobs", "headers": rows.headers, "body": body, "status": 202}
-    return _in_turn(options, bare, submit, "submit")
+    return _in_turn(options, bare, submit, "submit", empty_queue)
 
 
-def _in_turn(options: argparse.Namespace, bare: int, ours: Target, name: str) -> dict[str, float]:
+def _in_turn(
+    options: argparse.Namespace, bare: int, ours: Target, name: str, before: Callable[[], None] = lambda: None
+) -> dict[str, float]:
     plain: Target = {"port": bare, "path": "/", "headers": {}}
     for target in (plain, ours):
         _load(target, options.connections, 0.5)
     pairs = []
     for turn in range(options.rounds):
+        before()
         pair = (plain, ours) if turn % 2 == 0 else (ours, plain)
         found = {id(target): _load(target, options.connections, options.seconds) for target in pair}
         bare_rate, our_rate = found[id(plain)], found[id(ours)]

@@ -32,11 +32,11 @@ class Filled:
     projects: int
 
 
-def fill(engine: Engine) -> Filled:
+def fill(engine: Engine, jobs: int = JOBS, longest: int = LONGEST_HISTORY) -> Filled:
     """Write all rows, unless they are there; the tables and the first project must be."""
     with engine.begin() as connection:
         if _count(connection, "projects") < PROJECTS:
-            _write(connection)
+            _write(connection, jobs, longest)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
         return Filled(*(_count(connection, table) for table in ("jobs", "events", "projects")))
@@ -46,8 +46,8 @@ def _count(connection: Connection, table: str) -> int:
     return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608  # names of ours
 
 
-def _write(connection: Connection) -> None:
-    known = _values(connection)
+def _write(connection: Connection, jobs: int, longest: int) -> None:
+    known = _values(connection) | {"jobs": jobs, "step_ms": MONTH_MS // jobs, "longest": longest}
     for statement in map(text, STATEMENTS.read_text().strip().removesuffix(";").split(";\n\n")):
         named = statement.compile().params
         connection.execute(statement, {name: value for name, value in known.items() if name in named})
@@ -60,10 +60,7 @@ def _values(connection: Connection) -> dict[str, Any]:
     return {
         "now": now,
         "begin_ms": int(now.timestamp() * 1000) - MONTH_MS,
-        "step_ms": MONTH_MS // JOBS,
-        "jobs": JOBS,
         "projects": PROJECTS,
-        "longest": LONGEST_HISTORY,
         "recipe": json.dumps(Recipe().model_dump(mode="json")),
         "stages": json.dumps([stage] * 8),
         "forecast": json.dumps(forecast),
