@@ -19,9 +19,8 @@ def test_the_rows_fit_the_tables_of_today(postgres_settings: Settings) -> None:
     again = fill(database.engine, jobs=5_200, longest=300)
 
     with database.transaction() as session:
-        counted = {
-            state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))
-        }
+        by_state = select(Job.state, func.count()).group_by(Job.state)
+        counted = dict(session.execute(by_state).all())
         told = session.scalar(select(func.count()).select_from(Event))
         told_of = select(func.count()).where(Event.job_id == Job.id).scalar_subquery()
         gaps = session.scalar(select(func.count()).where(Job.last_seq != told_of))
