@@ -19,7 +19,7 @@ COPY migrations migrations
 VOLUME /data
 
 FROM base AS api
-RUN pip install -e . -c requirements.lock
+RUN pip install -e '.[tracing]' -c requirements.lock
 USER secateur
 ENV SECATEUR_HOST=0.0.0.0
 EXPOSE 8080
@@ -39,7 +39,7 @@ RUN if [ "$ENGINE" = cpu ] && [ -n "$TORCH_INDEX" ]; then \
       pip install torch torchvision --index-url "$TORCH_INDEX" \
       && grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements.lock > constraints.txt; \
     else cp requirements.lock constraints.txt; fi \
-    && pip install -e '.[engine]' -c constraints.txt
+    && pip install -e '.[engine,tracing]' -c constraints.txt
 RUN if [ "$ENGINE" = gpu ]; then \
       pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu>=1.23' -c constraints.txt; fi
 USER secateur

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.app.running import wait_until
+from tests.servers import free_port
 
 COMMAND = [sys.executable, "-m", "app.serve", "--port", "0"]
 
@@ -78,6 +80,16 @@ def children_of(pid: int) -> dict[str, int]:
     return found
 
 
+def consecutive_ports(count: int) -> int:
+    """Return the first of so many ports that nobody listens on."""
+    while True:
+        first = free_port()
+        with ExitStack() as probes, suppress(OSError):
+            for further in range(1, count):
+                probes.enter_context(socket.create_server(("127.0.0.1", first + further)))
+            return first
+
+
 def is_up(url: str) -> bool:
     try:
         return httpx2.get(url + "/healthz", timeout=2).status_code == 200
@@ -96,12 +108,20 @@ def test_it_tells_its_address_and_its_key_once_and_gets_ready(servers: Callable[
     assert set(children_of(server.process.pid)) == {"app", "worker", "sender"}
     assert stop(server, signal.SIGINT) == 0
 
-    again = servers(SECATEUR_WEB_DRAIN_SECONDS="600", SECATEUR_WORKER_DRAIN_SECONDS="600")
+    admin = consecutive_ports(3)
+    again = servers(
+        SECATEUR_WEB_DRAIN_SECONDS="600", SECATEUR_WORKER_DRAIN_SECONDS="600", SECATEUR_ADMIN_PORT=str(admin)
+    )
 
     wait_until(lambda: is_up(again.url))
+    for child in range(3):  # web process, worker and sender
+        wait_until(lambda port=admin + child: is_up(f"http://127.0.0.1:{port}"))  # type: ignore[misc]  # a default
+        assert "secateur_" in httpx2.get(f"http://127.0.0.1:{admin + child}/metrics", timeout=30).text
     assert httpx2.get(again.url + "/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code == 200
     again.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "about to stop" in httpx2.get(again.url + "/readyz", timeout=30).text)
+    wait_until(lambda: "worker" not in children_of(again.process.pid))
+    assert set(children_of(again.process.pid)) == {"app", "sender"}  # who tells of what is done goes last
     assert stop(again) == 0  # the second signal waits for nobody
     assert key not in (tmp_path / "log").read_text()
 

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 WORKERS = ("worker", "worker-gpu")
 OURS = ("api", *WORKERS, "sender", "migrations")
 THEIRS = ("front", "postgres", "valkey", "s3", "bucket")
+OBSERVERS = ("prometheus", "grafana", "jaeger")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,16 @@ def front() -> str:
 
 
 def test_the_scale_out_service_is_all_there(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {*OURS, *THEIRS}
+    assert set(compose["services"]) == {*OURS, *THEIRS, *OBSERVERS}
+
+
+def test_who_observes_is_there_only_when_asked_for_and_only_for_this_machine(compose: dict[str, Any]) -> None:
+    for name in OBSERVERS:
+        service = compose["services"][name]
+        assert service["profiles"] == ["observability"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        mounted = [volume.partition(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+        assert [path for path in mounted if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,7 @@ def test_there_can_be_any_number_of_whoever_works(compose: dict[str, Any], front
 
     assert (replicas["api"], replicas["worker"]) == (2, 2)
     assert [name for name in OURS if services[name].keys() & {"ports", "container_name"}] == []
-    assert [name for name, service in services.items() if "ports" in service] == ["front"]
+    assert {name for name, service in services.items() if "ports" in service} == {"front", *OBSERVERS}
     found = re.search(r"server-template api (\d+) api:(\d+) ", front)
     assert found is not None
     assert int(found[1]) >= replicas["api"]
@@ -283,4 +293,4 @@ def test_the_images_are_built_from_what_is_there(compose: dict[str, Any], docker
 
 
 def test_the_api_image_has_no_engine(dockerfile: str) -> None:
-    assert "[engine]" not in dockerfile.partition("AS api")[2].partition("FROM")[0]
+    assert "[engine" not in dockerfile.partition("AS api")[2].partition("FROM")[0]

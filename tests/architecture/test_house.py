@@ -20,6 +20,7 @@ ROOMS = {
     "tests",
     "benchmarks",
     "examples",
+    "deploy",
     "docs",
     ".ci",
 }
