@@ -53,6 +53,12 @@ _limits = select(*(in_force(name).label(name) for name in LIMITS)).join_from(
 limits_statement: Final = Query(_limits.where(Project.id == bindparam("project_id")))
 """Every limit in force for a project."""
 
+_job_limits_statement: Final = Query(
+    select(*(in_force(name).label(name) for name in ("jobs_waiting", "compute_seconds_per_month")))
+    .join_from(Project, Organization, Organization.id == Project.organization_id)
+    .where(Project.id == bindparam("project_id"))
+)
+
 _MINE: Final[ColumnElement[str]] = bindparam("project_id", type_=String)
 _kept = (
     select(table.sha256, table.size_bytes).where(table.project_id == _MINE, table.sha256.is_not(None))
@@ -106,7 +112,8 @@ def bytes_left(session: Session, project_id: str) -> int | None:
 
 def check_job(session: Session, project_id: str) -> None:
     """Raise QuotaExceeded where the project may have no further job now; holds its row as `bytes_left` does."""
-    limits = limits_of(session, project_id)
+    limits = _job_limits_statement(project_id=project_id).one(session)
+    assert limits is not None
     most_waiting, most_seconds = limits["jobs_waiting"], limits["compute_seconds_per_month"]
     if most_waiting is None and most_seconds is None:
         return

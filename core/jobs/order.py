@@ -95,13 +95,26 @@ def queue_position(numbers: CTE | None = None) -> ColumnElement[Any]:
     earlier = _Least(theirs.c.waiting, _Most(earlier, literal(0)))
     is_free = ours.c.ahead < ours.c.room
     before = case((is_free, _Least(theirs.c.room, earlier)), else_=_Most(theirs.c.room, earlier))
-    place = (  # PostgreSQL adds up to a decimal
+    place: ColumnElement[Any] = (  # PostgreSQL adds up to a decimal
         select(cast(1 + func.max(ours.c.ahead) + func.coalesce(func.sum(before), 0), Integer))
         .select_from(ours.outerjoin(theirs, another))
         .correlate(*row)
         .scalar_subquery()
     )
+    if numbers is None:
+        place = case((_is_alone(), 1 + ahead), else_=place)
     return case((Job.state.in_(WAITING), place)).label("queue_position")
+
+
+def _is_alone() -> ColumnElement[bool]:
+    """Ask whether no other project waits for the device: then only the project's own order counts, which is cheap.
+
+    Smaller and greater are ranges of the index; unequal is none.
+    """
+    other = aliased(Job)
+    waits = and_(other.state.in_(WAITING), other.device == Job.device)
+    sides = (other.project_id < Job.project_id, other.project_id > Job.project_id)
+    return and_(*(~exists().where(waits, side).correlate(Job) for side in sides))
 
 
 def numbered(project_id: ColumnElement[str], page: CTE) -> CTE:
