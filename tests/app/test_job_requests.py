@@ -34,6 +34,10 @@ BAD_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"recipe": {"budget_second": 60}}, "unknown-field", "/recipe/budget_second", "'budget_seconds'"),
     ({"recipe": {"budget_seconds": 1}}, "validation-failed", "/recipe/budget_seconds", "10"),
     ({"recipe": {"method": {"name": "magic"}}}, "validation-failed", "/recipe/method/name", "'magnitude'"),
+    ({"recipe": {"method": {"name": {}}}}, "validation-failed", "/recipe/method/name", "Unknown method"),
+    ({"recipe": {"method": {"name": [None]}}}, "validation-failed", "/recipe/method/name", "Unknown method"),
+    ({"priority": True}, "validation-failed", "/priority", "integer"),
+    ({"priority": "1"}, "validation-failed", "/priority", "integer"),
     ({"recipe": {"deploy": {"thread": 2}}}, "unknown-field", "/recipe/deploy/thread", "'threads'"),
     ({"recipe": []}, "validation-failed", "/recipe", ""),
     ({"recipe": None}, "validation-failed", "/recipe", ""),
@@ -67,6 +71,30 @@ def test_half_a_character_is_refused_like_any_other_fault(client: httpx2.Client,
 
     assert response.status_code == 422
     assert response.json()["errors"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"model_id": "mod_0", "x": 1}', b'{"model_id": NaN}'])
+def test_what_is_wrong_is_told_in_the_same_words_whatever_the_way(client: httpx2.Client, body: bytes) -> None:
+    """A sound body goes a short way where it is plain JSON; with a charset, or not sound, it goes the usual one."""
+    told = []
+    for kind in ("application/json", "application/json; charset=utf-8"):
+        response = client.post("/v1/jobs", content=body, headers={"Content-Type": kind})
+        problem = response.json()
+        told.append((response.status_code, problem["code"], problem["detail"], problem["errors"]))
+
+    assert told[0] == told[1]
+    assert told[0][0] in {400, 422}
+
+
+def test_a_sound_body_is_taken_by_either_way(client: httpx2.Client) -> None:
+    body = json.dumps({"model_id": make_model(client), "labels": {"team": "é"}, "priority": 3}).encode()
+
+    made = [
+        client.post("/v1/jobs", content=body, headers={"Content-Type": kind}).json()
+        for kind in ("application/json", "application/json; charset=utf-8")
+    ]
+
+    assert [(job["state"], job["labels"], job["priority"]) for job in made] == [("submitted", {"team": "é"}, 3)] * 2
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b""])
