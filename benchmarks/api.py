@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmarks.api_rows import Rows, empty_queue, prepare
 from benchmarks.record import RESULTS, machine
-from benchmarks.request_rates import measure_polls, measure_submits
+from benchmarks.request_rates import Pair, measure_polls, measure_submits
 from benchmarks.served import server
 from benchmarks.stream_cost import allow_files, measure_streams
 from benchmarks.upload_cost import measure_memory, measure_times
@@ -30,21 +30,28 @@ from core.settings import Settings
 
 Figures = dict[str, Any]
 
+BARE: Final = ("-m", "uvicorn", "benchmarks.bare_endpoint:app", "--no-access-log")
+
 
 class Site(NamedTuple):
     """Where a part is measured: our web process, the bare endpoint beside it, and a folder on the same disk."""
 
     pid: int
     port: int
+    bare_pid: int
     bare_port: int
     folder: Path
     rows: Rows
 
 
+def _pair(site: Site) -> Pair:
+    return Pair(site.bare_pid, site.bare_port, site.pid, site.port)
+
+
 PARTS: Final[dict[str, Callable[[argparse.Namespace, Site], Figures]]] = {
-    "polls": lambda asked, site: measure_polls(asked, site.bare_port, site.port, site.rows),
+    "polls": lambda asked, site: measure_polls(asked, _pair(site), site.rows),
     "submits": lambda asked, site: measure_submits(
-        asked, site.bare_port, site.port, site.rows, lambda: empty_queue(Settings(data_dir=site.folder))
+        asked, _pair(site), site.rows, lambda: empty_queue(Settings(data_dir=site.folder))
     ),
     "streams": lambda asked, site: measure_streams(site.pid, site.port, site.rows, site.folder, asked.streams),
     "memory": lambda asked, site: measure_memory(
@@ -104,10 +111,13 @@ def _site() -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="secateur-bench-") as folder:
         rows = prepare(Settings(data_dir=Path(folder)))
         with (
-            server(["-m", "uvicorn", "benchmarks.bare_endpoint:app", "--no-access-log"], folder, "/") as (_, bare),
+            server(["-m", "uvicorn", "benchmarks.bare_endpoint:app", "--no-access-log"], folder, "/") as (
+                bare,
+                bare_port,
+            ),
             server(["-m", "app"], folder, "/healthz") as (process, port),
         ):
-            yield Site(process.pid, port, bare, Path(folder), rows)
+            yield Site(process.pid, port, bare.pid, bare_port, Path(folder), rows)
 
 
 def _keep(found: dict[str, Figures]) -> None:
