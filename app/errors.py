@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.methods import allowed_methods
 from core.limits import QuotaExceeded
 from core.problems import problem
 from core.storage.base import StorageFull, StorageUnavailable
@@ -182,6 +183,8 @@ def install(app: FastAPI) -> None:
     """Answer whatever the framework or an endpoint raises with a problem; the envelope catches the rest."""
 
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            error.headers = {**(error.headers or {}), "Allow": allowed_methods(request) or _allowed_by(error)}
         return problem_response(problem_of(error), request.scope["request_id"])
 
     for kind in (HTTPException, RequestValidationError):
@@ -193,14 +196,17 @@ def _of_http(error: HTTPException) -> Problem:
     if code == "not-found":
         return Problem(code, "No such path. GET /openapi.json lists every path of this service.")
     if code == "method-not-allowed":
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"This path allows {allowed or 'other methods'}."
+        detail = f"This path allows {_allowed_by(error) or 'other methods'}."
         return Problem(code, detail, headers=error.headers)
     if code is not None:
         return Problem(code, error.detail)
     if error.status_code >= 500:
         return Problem("internal-error", "The server met a fault of its own.")
     return Problem("bad-request", f"{error.detail}. Send UTF-8 JSON with Content-Type: application/json.")
+
+
+def _allowed_by(error: HTTPException) -> str:
+    return (error.headers or {}).get("Allow", "")
 
 
 def _of_validation(failure: RequestValidationError) -> Problem:

@@ -29,6 +29,20 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx2.Cli
     assert response.headers["Allow"] == "GET"
 
 
+def test_every_method_of_a_path_is_named_whichever_endpoint_has_it(client: httpx2.Client) -> None:
+    allowed = {
+        path: client.request("TRACE", path).headers["Allow"]
+        for path in ("/v1/jobs", "/v1/jobs/job_0", "/v1/models/mod_0", "/v1/uploads/upl_0")
+    }
+
+    assert allowed == {
+        "/v1/jobs": "GET, POST",
+        "/v1/jobs/job_0": "DELETE, GET",
+        "/v1/models/mod_0": "DELETE, GET",
+        "/v1/uploads/upl_0": "DELETE, GET, HEAD, PATCH",  # POST there is for tus clients alone
+    }
+
+
 @pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"model_id": "x",}', b"nul"])
 def test_a_body_that_is_no_json_is_told_where_it_stops(client: httpx2.Client, body: bytes) -> None:
     response = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
