@@ -157,7 +157,7 @@ class MethodOptions(Strict):
     @field_validator("name", mode="before", check_fields=False)
     @classmethod
     def _name_the_nearest_known_method(cls, value: Any) -> Any:
-        if value in METHODS:
+        if isinstance(value, str) and value in METHODS:
             return value
         nearest = difflib.get_close_matches(str(value), METHODS, n=1, cutoff=0.5)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"known methods: {', '.join(METHODS)}."
