@@ -17,7 +17,10 @@ LAST_DEADLINE = datetime(9000, 1, 1, tzinfo=UTC)
 """The last days of the calendar have no equivalent in other time zones."""
 
 Priority = Annotated[
-    int, Field(ge=-100, le=100, description="Among the project's own jobs, more is sooner; projects take turns.")
+    int,
+    Field(
+        strict=True, ge=-100, le=100, description="Among the project's own jobs, more is sooner; projects take turns."
+    ),
 ]
 
 

@@ -11,10 +11,10 @@ from app.keys.schemas import NewKeyView
 from app.words import Name
 from engine.recipe import Strict
 
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Amount = Annotated[int, Field(ge=0, le=2**53)]
-Rate = Annotated[int, Field(ge=1, le=10_000_000)]
-Days = Annotated[int, Field(ge=1, le=36_500)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+Amount = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Rate = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
 
 
 def _nothing() -> None:

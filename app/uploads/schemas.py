@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from app.openapi import ProblemView
 from app.uploads.kinds import Kind
@@ -26,7 +26,10 @@ class UploadRequest(Strict):
 
     filename: FileName
     size_bytes: int | None = Field(
-        default=None, ge=1, description="The whole file; absent while it is not known. An empty file is refused."
+        default=None,
+        strict=True,
+        ge=1,
+        description="The whole file; absent while it is not known. An empty file is refused.",
     )
     sha256: Sha256 | None = Field(default=None, description="If the project has these bytes, nothing need be sent.")
     kind: Kind | None = Field(default=None, description="Lets a file of another kind be refused by its first bytes.")
@@ -54,7 +57,7 @@ class PartsRequest(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"part_numbers": [1, 2, 3, 4]}]})
 
-    part_numbers: list[int] = Field(min_length=1, max_length=PARTS_AT_ONCE, examples=[[1, 2, 3, 4]])
+    part_numbers: list[StrictInt] = Field(min_length=1, max_length=PARTS_AT_ONCE, examples=[[1, 2, 3, 4]])
 
 
 class PartAddress(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from app.words import printable
 from core.tables import DeliveryState, JobState
@@ -38,7 +38,7 @@ class WebhookRequest(Strict):
     url: Url
     events: Events = Field(default_factory=list)
     description: Description = ""
-    active: bool = True
+    active: StrictBool = True
 
 
 class WebhookChange(Strict):
@@ -50,7 +50,7 @@ class WebhookChange(Strict):
     url: Url = Field(default_factory=str)
     events: Events = Field(default_factory=list)
     description: Description = Field(default_factory=str)
-    active: bool = Field(default_factory=bool)
+    active: StrictBool = Field(default_factory=bool)
 
 
 class RotationRequest(Strict):
@@ -58,7 +58,7 @@ class RotationRequest(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
 
-    overlap_seconds: int = Field(default=24 * 3600, ge=0, le=LONGEST_OVERLAP_SECONDS)
+    overlap_seconds: int = Field(default=24 * 3600, strict=True, ge=0, le=LONGEST_OVERLAP_SECONDS)
 
 
 _WEBHOOK: dict[str, Any] = {
