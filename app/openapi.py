@@ -127,6 +127,14 @@ RANGES: Final = {
     ]
 }
 
+_ANY_FILE: Final = {
+    "application/octet-stream": _BYTES,
+    "application/json": {"schema": {"type": "object"}},
+    "image/svg+xml": {"schema": {"type": "string"}},
+    "text/plain": {"schema": {"type": "string"}},
+}
+"""What jobs deliver: networks, reports, pictures, logs."""
+
 JOB_SHOWN: Final[Responses] = {
     200: told("ETag", "Preference-Applied"),
     304: {"description": "Nothing changed since If-None-Match."} | told("ETag", "Preference-Applied"),
@@ -143,9 +151,8 @@ EVENT_STREAM: Final[Responses] = {
     }
 }
 CONTENT: Final[Responses] = {
-    200: {"description": "The whole file.", "content": {"application/octet-stream": _BYTES}}
-    | told(*_FILE, "Repr-Digest", "Content-Disposition"),
-    206: {"description": "The range that was asked for.", "content": {"application/octet-stream": _BYTES}}
+    200: {"description": "The whole file.", "content": _ANY_FILE} | told(*_FILE, "Repr-Digest", "Content-Disposition"),
+    206: {"description": "The range that was asked for.", "content": _ANY_FILE}
     | told(*_FILE, "Repr-Digest", "Content-Disposition", "Content-Range"),
     304: {"description": "The client has these bytes."} | told("ETag"),
     307: {"description": "The bytes are at `Location`, in the store itself; send no key there."}

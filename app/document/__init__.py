@@ -96,20 +96,29 @@ def _leave_bodies_out(operation: dict[str, Any]) -> None:
 
 
 def _tell_unions_apart(schemas: dict[str, Any]) -> None:
-    """Require the constant by which the classes of a union are told apart, but of the class that is meant without it.
+    """Require what the classes of a union are told apart by: a constant, or else the one member that no other has.
 
-    It has a default, for whoever makes one in Python; in JSON the class could not be told without it. Where one class
-    can, the union is written as `anyOf`: whether it excludes the others is more than most readers see.
+    It may have a default, for whoever makes one in Python; in JSON the class could not be told without it. But for the
+    class that is meant without its constant: a union with one is `anyOf`, for whether it excludes the others is more
+    than most readers see.
     """
     for union in list(_having(schemas, "oneOf")):
         choices = [schemas[choice["$ref"].rpartition("/")[2]] for choice in union["oneOf"]]
-        for member in set.intersection(*(_constants(choice) for choice in choices)):
-            usual = union.get("default", {}).get(member)
-            for choice in choices:
-                if choice["properties"][member]["const"] != usual:
-                    choice["required"] = list(dict.fromkeys([*choice.get("required", []), member]))
-            if usual is not None:
-                union["anyOf"] = union.pop("oneOf")
+        constants = set.intersection(*(_constants(choice) for choice in choices))
+        usual = {name: union.get("default", {}).get(name) for name in constants}
+        for choice in choices:
+            needed = [name for name in constants if choice["properties"][name]["const"] != usual[name]]
+            needed += [] if constants else _own(choice, choices)
+            choice["required"] = list(dict.fromkeys([*choice.get("required", []), *needed]))
+        if any(usual.values()):
+            union["anyOf"] = union.pop("oneOf")
+
+
+def _own(choice: dict[str, Any], choices: list[dict[str, Any]]) -> list[str]:
+    """Return the member that this class alone has, where there is one."""
+    others = [other for other in choices if other is not choice]
+    own = [name for name in choice["properties"] if not any(name in other["properties"] for other in others)]
+    return own if len(own) == 1 else []
 
 
 def _describe_defaults(schemas: dict[str, Any]) -> None:
