@@ -32,7 +32,8 @@ def server(
 
 def start(arguments: Sequence[str], folder: str, port: int, **environment: str) -> subprocess.Popen[bytes]:
     """Start a Python server that reads its port from the environment, which may tell it more."""
-    told = {"SECATEUR_DATA_DIR": folder, "SECATEUR_PORT": str(port), "UVICORN_PORT": str(port), **environment}
+    told = {"SECATEUR_DATA_DIR": folder, "SECATEUR_PORT": str(port), "UVICORN_PORT": str(port)}
+    told |= {"SECATEUR_WEB_DRAIN_SECONDS": "0", **environment}  # at its end nobody asks it any more
     return subprocess.Popen([sys.executable, *arguments], env=os.environ | told, stderr=subprocess.DEVNULL)
 
 
