@@ -46,30 +46,33 @@ class SharedCommits:
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction, in a thread; return when it is on the disk, or raise what it raised.
 
-        Who asks while another transaction is under way shares the next one with all others who wait.
+        Who asks while another transaction is under way shares the next one with all others who wait, and so do those
+        whose requests came together: the first waits until the loop has heard the others.
         """
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Wish(work, contextvars.copy_context(), answer))
         if not self._under_way:
-            self._begin()
+            self._under_way = True
+            loop.call_soon(self._begin)
         return await answer
 
     def _begin(self) -> None:
         batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-        self._under_way = True
         try:
             writing = asyncio.get_running_loop().run_in_executor(None, self._write, batch)
         except RuntimeError as closed:  # the process ends: no thread begins any more
-            self._under_way = False
-            self._tell(batch, [_Result(fault=closed)] * len(batch))
+            lost, self._waiting, self._under_way = [*batch, *self._waiting], [], False
+            self._tell(lost, [_Result(fault=closed)] * len(lost))
             return
         writing.add_done_callback(lambda done: self._written(batch, done))
 
     def _written(self, batch: Sequence[_Wish], done: asyncio.Future[list[_Result]]) -> None:
         """Begin the next transaction before anybody is told of this one: the disk need not wait for that."""
-        self._under_way = False
         if self._waiting:
             self._begin()
+        else:
+            self._under_way = False
         self._tell(batch, done.result())
 
     def _tell(self, batch: Sequence[_Wish], results: Sequence[_Result]) -> None:
