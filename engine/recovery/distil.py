@@ -63,11 +63,13 @@ def distil(
     """Train the student's weights in place and leave them at the step with the least held-out feature error.
 
     `features` are the student's, in the order of the reference's; `frozen` are weights to leave alone. The learning
-    rate falls along a cosine over the steps or the seconds, whichever end sooner.
+    rate falls along a cosine over the steps or the seconds, whichever end sooner, from a peak that is lower where the
+    seconds do not hold all steps.
     """
-    pace = Pace(schedule, seconds)
+    kept = checkpoint.read_tensors("training")
+    pace = Pace(schedule, seconds, None if kept is None else kept["part"])
     learner = Student(student, features, views, reference, schedule=schedule, frozen=frozen, device=device, seed=seed)
-    learner.resume(checkpoint.read_tensors("training"))
+    learner.resume(kept)
     started = time.monotonic()
     stopped_by = _train(learner, schedule, pace, tell, checkpoint)
     took = time.monotonic() - started
@@ -91,11 +93,11 @@ def _train(
         done = pace.done(learner.step)
         if done < schedule.warm_up:
             learner.expect_more()  # a rising rate first leads away from what the closed form found
-        learner.take_step(schedule.rate(done))
+        learner.take_step(schedule.rate(done, pace.part(learner.step)))
         if learner.step % schedule.evaluate_every == 0:
             learner.look()
         if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-            checkpoint.write_tensors("training", learner.state())
+            checkpoint.write_tensors("training", learner.state() | {"part": pace.told_part})
             saved = time.monotonic()
         tell(done, _told(learner, schedule, pace))
     return "schedule"

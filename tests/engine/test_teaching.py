@@ -23,4 +23,5 @@ def test_candidates_together_train_half_as_much_again_and_are_as_patient(count: 
     assert LOOKS_MIN <= part.steps / part.evaluate_every <= 2 * LOOKS_MIN
     patience = part.patience * part.evaluate_every / part.steps
     of_the_whole = whole.patience * whole.evaluate_every / whole.steps
+    assert part.learning_rate == pytest.approx(whole.rate(whole.warm_up, FRONT_WORK / count))
     assert of_the_whole - 0.01 <= patience <= of_the_whole + 1.1 / LOOKS_MIN
