@@ -47,9 +47,18 @@ def _unknown_key(key: str, known: list[str]) -> PydanticCustomError:
     return PydanticCustomError("unknown_key", "Unknown key '{key}': {hint}", {"key": key, "hint": hint})
 
 
-Finite = Annotated[float, AllowInfNan(False)]  # JSON has no infinity, and no database gives one back
-Ratio = Annotated[float, Field(gt=0, lt=1)]
-Agreement = Annotated[float | None, Field(default=None, ge=0, le=1)]
+def _plain_number(value: Any) -> Any:
+    """Refuse what is no number in JSON, and would be taken for one: true, and text in quotes."""
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number_type", "Input should be a number, not {found}.", {"found": repr(value)[:40]})
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_plain_number)]
+Number = Annotated[float, BeforeValidator(_plain_number)]
+Finite = Annotated[Number, AllowInfNan(False)]  # JSON has no infinity, and no database gives one back
+Ratio = Annotated[Number, Field(gt=0, lt=1)]
+Agreement = Annotated[Number | None, Field(default=None, ge=0, le=1)]
 
 
 class LatencyRatio(Strict):
@@ -83,7 +92,7 @@ class ParametersRatio(Strict):
 class Units(Strict):
     """Number of units to remove, whatever that brings."""
 
-    units: int = Field(ge=1, le=10_000)
+    units: Whole = Field(ge=1, le=10_000)
     min_agreement: Agreement = None
 
 
@@ -93,7 +102,7 @@ class Pareto(Strict):
     All of them are delivered. `model.onnx` is the fastest whose agreement holds the floor, or without a floor the knee.
     """
 
-    pareto: int = Field(ge=2, le=16)
+    pareto: Whole = Field(ge=2, le=16)
     min_agreement: Agreement = None
 
 
@@ -235,10 +244,10 @@ class Slimming(MethodOptions):
     needs_norms: ClassVar[bool] = True
     uses_labels: ClassVar[bool] = True
     name: Literal["slimming"] = "slimming"
-    sparsity_steps: int = Field(
+    sparsity_steps: Whole = Field(
         default=0, ge=0, le=1_000_000, description="Steps of training the upload for sparsity first; needs labels."
     )
-    sparsity: float = Field(
+    sparsity: Number = Field(
         default=1e-2, gt=0, le=1, description="How hard such training pulls each scale, in loss for each unit of it."
     )
 
@@ -257,7 +266,9 @@ class Sss(MethodOptions):
     gamma: Annotated[Finite, Field(gt=0)] | None = Field(
         default=None, description="Price of an open gate in loss; null: half of an even share of what all save."
     )
-    steps: int = Field(default=200, ge=1, le=100_000, description="Of the gates' training, as far as the time allows.")
+    steps: Whole = Field(
+        default=200, ge=1, le=100_000, description="Of the gates' training, as far as the time allows."
+    )
 
 
 Pattern = Literal["one_by_one", "2:4"]
@@ -273,7 +284,7 @@ class Magnitude(MethodOptions):
 
     cuts: ClassVar[frozenset[str]] = frozenset({"weights"})
     name: Literal["magnitude"] = "magnitude"
-    sparsity: float = Field(default=0.5, gt=0, lt=1, description="Part of the weights that go, one by one.")
+    sparsity: Number = Field(default=0.5, gt=0, lt=1, description="Part of the weights that go, one by one.")
     pattern: Pattern = Field(
         default="one_by_one", description="2:4 leaves two of every four: for GPUs that have a kernel for it."
     )
@@ -320,8 +331,8 @@ class Preprocess(Strict):
     inputs and pass through untouched.
     """
 
-    resize: int | None = Field(default=None, ge=1, le=8192, description="Shorter side in pixels; null: as it is.")
-    crop: int | None = Field(
+    resize: Whole | None = Field(default=None, ge=1, le=8192, description="Shorter side in pixels; null: as it is.")
+    crop: Whole | None = Field(
         default=None, ge=1, le=8192, description="Side of the centre crop in pixels; null: as it is."
     )
     scale: Finite = Field(default=1 / 255, gt=0)
@@ -343,8 +354,8 @@ class Deploy(Strict):
     """Where the result will run: latency is measured there and nowhere else."""
 
     provider: Literal["cpu", "cuda"] = "cpu"
-    threads: int = Field(default=1, ge=1, le=256)
-    batch: int = Field(default=1, ge=1, le=4096)
+    threads: Whole = Field(default=1, ge=1, le=256)
+    batch: Whole = Field(default=1, ge=1, le=4096)
 
 
 MOST_OPTION = 1 << 20
@@ -376,7 +387,7 @@ def _within_reach(shape: tuple[int, int | None, int | None]) -> tuple[int, int |
     return shape
 
 
-_Size = Annotated[int, Field(ge=1, le=16_384)]
+_Size = Annotated[Whole, Field(ge=1, le=16_384)]
 InputShape = Annotated[tuple[_Size, _Size | None, _Size | None], AfterValidator(_within_reach)]
 
 
@@ -428,9 +439,9 @@ class LatencyTable(Strict):
     original_ms: Finite = Field(gt=0)
     units: tuple[UnitTimes, ...] = Field(max_length=10_000)
     plans: tuple[PlanTime, ...] = Field(default=(), max_length=1_000)
-    prices: int = Field(default=0, ge=0, le=10_000)
-    width_multiple: int | None = Field(default=None, ge=1, le=1024)
-    plain_ratio: float = Field(default=1.0, gt=0, le=1)
+    prices: Whole = Field(default=0, ge=0, le=10_000)
+    width_multiple: Whole | None = Field(default=None, ge=1, le=1024)
+    plain_ratio: Number = Field(default=1.0, gt=0, le=1)
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (
         Field(default={}, max_length=32)
     )
@@ -471,11 +482,11 @@ class Recipe(Strict):
         "scratch_e for control_epochs, scratch_b for as many as cost what those cost the original, at most twice as "
         "many. Needs labels, and takes half of the budget.",
     )
-    control_epochs: int = Field(
+    control_epochs: Whole = Field(
         default=160, ge=1, le=1_000, description="Rounds of the labelled images that scratch_e trains for."
     )
-    budget_seconds: float = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    budget_seconds: Number = Field(default=600, ge=10, le=86_400, description="Wall-clock time for the whole job.")
+    seed: Whole = Field(default=0, ge=0, lt=2**32)
     latency_table: LatencyTable | None = Field(
         default=None, description="A report's `latency_table`: nothing is timed anew to choose, so the same is chosen."
     )
