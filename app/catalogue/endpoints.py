@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import inspect
 from typing import Any
 
@@ -11,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from app.answers import json_answer
 from app.catalogue.codes import explained
+from app.catalogue.reference import reference_page
 from app.catalogue.schemas import Limits, Me, MethodsList, ProblemKind
 from app.deps import Reader
 from app.errors import Problem
@@ -68,8 +68,10 @@ async def get_problem(code: str) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def list_paths(request: Request) -> Response:
-    """Show every path on one page of our own: no script, nothing from another server."""
-    return HTMLResponse(_page(request.app.openapi()), headers={"Content-Security-Policy": "default-src 'none'"})
+    """Show the whole document on one page of our own: no script, nothing from another server."""
+    return HTMLResponse(
+        reference_page(request.app.openapi()), headers={"Content-Security-Policy": "default-src 'none'"}
+    )
 
 
 router.include_router(keyed)
@@ -78,16 +80,3 @@ router.include_router(keyed)
 def _method(name: str) -> dict[str, Any]:
     method = METHODS[name]
     return {"name": name, "description": inspect.getdoc(method), "schema": method.model_json_schema()}
-
-
-def _page(schema: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{method.upper()}<td><code>{html.escape(path)}</code><td>{html.escape(operation['description'])}"
-        for path, methods in schema["paths"].items()
-        for method, operation in methods.items()
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Secateur: paths</title><h1>Secateur</h1>'
-        '<p>The whole description is <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"<table><thead><tr><th>Method<th>Path<th>What it does<tbody>{rows}</table></html>"
-    )
