@@ -10,10 +10,10 @@ export OMP_WAIT_POLICY := PASSIVE
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix serve migrate bench up browser clean
+.PHONY: help setup demo test check fix serve migrate bench contract clients openapi-lint up browser clean
 
 help: ## list what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## set up .venv, again only when pyproject.toml or requirements.lock changed
 
@@ -53,6 +53,15 @@ bench: setup ## measure the service: what it costs, how quick its lists are, whe
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.lists
 	$(BIN)/python -m benchmarks.promises
+
+contract: setup ## hold the service to its OpenAPI document in 10,000 generated cases
+	$(BIN)/python -m benchmarks.contract
+
+clients: setup ## generate a Python and a TypeScript client and let both run the quick start (needs Node.js)
+	$(BIN)/python -m benchmarks.clients
+
+openapi-lint: setup ## lint the OpenAPI document (needs Node.js)
+	$(BIN)/python -m benchmarks.clients.lint
 
 up: ## run the scale-out service in containers (needs Docker and a .env, see docker-compose.yml)
 	docker compose up --build
