@@ -46,9 +46,7 @@ def ids(service: Service) -> dict[str, str]:
         delivery_id = client.post(f"/v1/webhooks/{webhook_id}/test").json()["id"]
     return {
         "upload_id": upload_id,
-        "models": model_id,
         "model_id": model_id,
-        "datasets": dataset_id,
         "dataset_id": dataset_id,
         "project_id": "prj_default",
         "organization_id": "org_default",
@@ -81,8 +79,7 @@ def ask(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
-    names = re.findall(r"{(\w+)}", path)
-    return path.format(**{name: ids[path.split("/")[2] if name == "file_id" else name] for name in names})
+    return path.format(**{name: ids[name] for name in re.findall(r"{(\w+)}", path)})
 
 
 def unknown_ids(ids: dict[str, str]) -> dict[str, str]:
@@ -91,7 +88,7 @@ def unknown_ids(ids: dict[str, str]) -> dict[str, str]:
 
 def what_there_is(owner: httpx2.Client, ids: dict[str, str]) -> list[Any]:
     """Read what a stranger must not have changed."""
-    paths = ("/v1/jobs/{job_id}", "/v1/models/{file_id}", "/v1/projects/{project_id}", "/v1/webhooks")
+    paths = ("/v1/jobs/{job_id}", "/v1/models/{model_id}", "/v1/projects/{project_id}", "/v1/webhooks")
     keys = [(key["id"], key["revoked_at"]) for key in owner.get("/v1/keys").json()["keys"]]
     return [keys, *(owner.get(filled(path, ids)).json() for path in paths)]
 
