@@ -138,8 +138,8 @@ def test_bodies_cannot_name_another_projects_things(service: Service, ids: dict[
         for path, body in (
             ("/v1/models", {"upload_id": ids["upload_id"]}),
             ("/v1/datasets", {"upload_id": ids["upload_id"]}),
-            ("/v1/jobs", {"model_id": ids["models"]}),
-            ("/v1/jobs", {"model_id": own, "dataset_id": ids["datasets"]}),
+            ("/v1/jobs", {"model_id": ids["model_id"]}),
+            ("/v1/jobs", {"model_id": own, "dataset_id": ids["dataset_id"]}),
         ):
             assert_problem(client.post(path, json=body), 404, "not-found", "Check the id")
 
