@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -22,6 +23,7 @@ from app.errors import PROBLEMS
 
 Operation = dict[str, Any]
 JSON = "application/json"
+PROGRAMS = Path(__file__).parents[2] / "examples" / "clients"
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,21 @@ def test_whatever_is_made_or_listed_is_linked_to_all_that_can_be_done_with_it(
 
     assert takers - without_id <= reached
     assert {"create_model", "create_dataset", "create_job", "estimate_job"} <= reached
+
+
+def test_the_quick_starts_of_generated_clients_ask_for_what_there_is(
+    all_operations: list[tuple[str, str, Operation]],
+) -> None:
+    """`python -m benchmarks.clients` runs them; here it is only seen that nothing was renamed under them."""
+    python, typescript = ((PROGRAMS / name).read_text() for name in ("quick_start.py", "quick_start.ts"))
+    imported = re.findall(r"from secateur_api\.api\.(\w+) import (.+)", python)
+    called = re.findall(r'client\.([A-Z]+)\("([^"]+)"', typescript)
+
+    known = {(tag, one["operationId"]) for _, _, one in all_operations for tag in one["tags"]}
+    assert {(tag, name) for tag, names in imported for name in names.split(", ")} <= known
+    assert {(method.lower(), path) for method, path in called} <= {(method, path) for path, method, _ in all_operations}
+    assert len(imported) == 5
+    assert len(called) == 7
 
 
 def test_generators_of_clients_find_nothing_that_they_stumble_over(document: dict[str, Any]) -> None:

@@ -51,10 +51,10 @@ def _report() -> dict[str, object]:
 
 def test_what_is_drawn_from_the_document_is_answered_as_it_says(site: Site) -> None:
     """Every operation is asked; the seed is fixed, so a failure comes again."""
-    counted = run(site, Slice(seed=1, examples=2, phases=("examples", "stateful")))
+    counted = run(site, Slice(seed=1, examples=1, phases=("examples", "stateful")))
 
     assert counted.failures == []
-    assert counted.total >= 180
+    assert counted.total >= 150
     assert {row["operation"] for row in counted.cases} >= {"POST /v1/jobs", "GET /v1/jobs/{job_id}/report"}
     assert all(row["status"] < 500 for row in counted.cases)
     assert set(site.known) <= {*PARAMETER_OF_VIEW.values(), "other_job_id", "name"}
