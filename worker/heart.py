@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -56,7 +57,8 @@ class Heart:
         self._beaten_at = time.monotonic()
         self._answer: StopReason | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"beat {claim.job_id}", daemon=True)
+        ours = contextvars.copy_context()  # log lines of the beat name the job and its trace as well
+        self._thread = threading.Thread(target=ours.run, args=(self._run,), name=f"beat {claim.job_id}", daemon=True)
 
     def tell(self, progress: jobs.Progress) -> None:
         """Let the next beat carry this, and the names of the stages that were over before it came."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import structlog
 
+from core.logging import configure_logging
 from core.settings import Settings
 from core.tables import Job
 from core.tracing.opening import open_tracing
@@ -141,6 +145,32 @@ def test_what_is_asked_without_a_trace_begins_one_and_health_is_in_none(
     assert collector.one("examination.attempt").trace_id == collector.one("POST /v1/models").trace_id != asked.trace_id
     assert collector.one("GET /v1/jobs/{job_id}").trace_id != asked.trace_id
     assert [span for span in collector.spans if "health" in span.name] == []
+
+
+def test_the_line_of_a_request_names_its_trace(
+    sqlite_settings: Settings, collector: Collector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = traced(sqlite_settings, collector).model_copy(update={"log_format": "json"})
+    with logging_of_production(settings), running_service(settings) as service, service.client() as client:
+        client.post("/v1/jobs", content=b"{", headers=ASKED_WITH)
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [line] = [line for line in lines if line.get("path") == "/v1/jobs"]
+    assert (line["trace_id"], line["status"]) == (TRACE_ID, 422)
+    assert line["request_id"] == collector.one("POST /v1/jobs").attributes["secateur.request_id"]
+
+
+@contextmanager
+def logging_of_production(settings: Settings) -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
+    configure_logging(settings)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**before)
 
 
 def test_a_child_that_falls_is_an_error_of_its_trace(
