@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -19,12 +21,15 @@ from core import jobs
 from core.db import Database, open_database, upgrade
 from core.settings import Settings
 from core.tables import DEFAULT_ORGANIZATION_ID, Examination, FileState, Job, JobLabel, Project, Row, StoredModel
+from examples.embedded import plain_environment
 from tests.app.running import running_service
 from tests.conftest import make_settings
 from tests.core import earlier_rows
 from tests.core.earlier_rows import MODEL, UPLOAD
 from tests.core.samples import PROJECT_ID, submit_job
 from tests.servers import PostgresServer
+
+ROOT = Path(core.__file__).parent.parent
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(database: Database) -> None:
@@ -81,7 +86,7 @@ def test_what_an_earlier_schema_holds_is_taken_over(settings: Settings, database
 
 def alembic_config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(core.__file__).parent.parent / "migrations"))
+    config.set_main_option("script_location", str(ROOT / "migrations"))
     return config
 
 
@@ -130,6 +135,20 @@ def test_what_any_revision_holds_is_there_after_the_upgrade(empty: Settings, rev
         assert claimed is not None
         assert (claimed.job_id, claimed.model_sha256) == (earlier_rows.WAITING, earlier_rows.SHA256)
         jobs.remove(session, earlier_rows.PROJECT, earlier_rows.ENDED)
+    database.close()
+
+
+def test_alembics_own_command_upgrades_the_database_of_the_settings(tmp_path: Path) -> None:
+    """As an operator may call it, beside `python -m app.prepare`."""
+    environment = plain_environment() | {"SECATEUR_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+    database = open_database(make_settings(tmp_path))
+    with database.engine.begin() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == REVISIONS[-1]
+    submit_job(database)
     database.close()
 
 
