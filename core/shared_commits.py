@@ -47,7 +47,7 @@ class SharedCommits:
         """Run `work` in a transaction, in a thread; return when it is on the disk, or raise what it raised.
 
         Who asks while another transaction is under way shares the next one with all others who wait, and so do those
-        whose requests came together: the first waits until the loop has heard the others.
+        whose requests come together: the first waits until the loop has heard the others.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
@@ -87,8 +87,8 @@ class SharedCommits:
     def _write(self, batch: Sequence[_Wish]) -> list[_Result]:
         """Write all; where a fault has ended the whole transaction, write each of the others by itself."""
         try:
-            with self._lock, self._engine.begin() as connection:
-                results = [self._take(connection, wish) for wish in batch]
+            with self._lock, self._engine.begin() as connection, _session_of(connection) as session:
+                results = [self._take(connection, session, wish) for wish in batch]
                 is_whole = connection.in_transaction()
         except Exception as error:  # the commit, or the beginning
             return [_Result(fault=error)] * len(batch)
@@ -98,13 +98,12 @@ class SharedCommits:
             act()
         return results
 
-    def _take(self, connection: Connection, wish: _Wish) -> _Result:
+    def _take(self, connection: Connection, session: Session, wish: _Wish) -> _Result:
         """Run one piece of work in a savepoint of the driver's own: SQLAlchemy's costs as much as the work."""
         if not connection.in_transaction():
             return _Result()  # it will be asked again
         raw: Any = connection.connection.driver_connection
         raw.execute("SAVEPOINT one")
-        session = Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
         try:
             value = wish.context.run(wish.work, session)
             session.flush()
@@ -117,4 +116,10 @@ class SharedCommits:
             raw.execute("RELEASE one")
             return _Result(value, acts=session.info.get(AFTER_COMMIT, ()))
         finally:
-            session.close()
+            session.info.pop(AFTER_COMMIT, None)
+            session.expunge_all()  # the next one begins with nothing, as with a session of its own
+
+
+def _session_of(connection: Connection) -> Session:
+    """Open a session that leaves the transaction to us; all that share the transaction use it, one after the other."""
+    return Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
