@@ -15,12 +15,11 @@ from sqlalchemy import ColumnElement, case, func, literal, select
 from sqlalchemy.exc import DBAPIError
 
 from core.db import Database, Query, Record
-from core.jobs import TERMINAL
 from core.metrics import table
 from core.metrics.words import Metric
 from core.queries import webhook_oldest_due_statement, workers_statement
 from core.settings import Settings
-from core.tables import Blob, Examination, Job, JobState, Outbox, Upload, WebhookDelivery
+from core.tables import Blob, Examination, Job, Outbox, Upload, WebhookDelivery
 
 BYTES_SECONDS: Final = 60.0
 """So long the sums of bytes are shown again: to add up all blobs takes longer than to count what waits."""
@@ -28,17 +27,15 @@ BYTES_SECONDS: Final = 60.0
 Found = dict[Metric, list[tuple[tuple[str, ...], float]]]
 """Of each gauge, its series: label values and number."""
 
-LIVING: Final = [state for state in JobState if state not in TERMINAL]
-
 
 def _since() -> ColumnElement[Any]:
     """Return since when a job is in its state; one that was given back to be inspected, since it was submitted."""
-    return case(*((Job.state == state, getattr(Job, f"{state}_at")) for state in LIVING))
+    return case(*((Job.state == state, getattr(Job, f"{state}_at")) for state in table.LIVING))
 
 
 _jobs_statement: Final = Query(
     select(Job.state, Job.device, func.count().label("rows"), func.min(_since()).label("since"))
-    .where(Job.state.in_(LIVING))
+    .where(Job.state.in_(table.LIVING))
     .group_by(Job.state, Job.device)
 )
 _examinations_statement: Final = Query(
@@ -99,23 +96,31 @@ class RowsPage(Collector):
 
 def _counts(database: Database, settings: Settings) -> Found:
     now = datetime.now(UTC)
-    jobs = database.read_all(_jobs_statement())
-    examinations = database.read_all(_examinations_statement())
     [bells], [messages] = database.read_all(_bells_statement()), database.read_all(_messages_statement())
     [due] = database.read_all(webhook_oldest_due_statement(now=now))
     alive = [row for row in database.read_all(workers_statement()) if row["seen_at"] > now - _two_leases(settings)]
     return {
-        table.JOBS: [(_of(table.JOBS, row), row["rows"]) for row in jobs],
-        table.JOBS_OLDEST_SECONDS: [(_of(table.JOBS, row), _age_seconds(row["since"], now)) for row in jobs],
-        table.EXAMINATIONS: [(_of(table.EXAMINATIONS, row), row["rows"]) for row in examinations],
-        table.EXAMINATIONS_OLDEST_SECONDS: [
-            (_of(table.EXAMINATIONS, row), _age_seconds(row["since"], now)) for row in examinations
-        ],
+        **_groups(database.read_all(_jobs_statement()), table.JOBS, table.JOBS_OLDEST_SECONDS, now),
+        **_groups(
+            database.read_all(_examinations_statement()), table.EXAMINATIONS, table.EXAMINATIONS_OLDEST_SECONDS, now
+        ),
         table.BELLS: [((), bells["rows"])],
         table.BELLS_OLDEST_SECONDS: [((), _age_seconds(bells["since"], now))],
         table.MESSAGES_PENDING: [((), messages["rows"])],
         table.OLDEST_DUE_SECONDS: [((), _age_seconds(due["due_at"], now))],
         table.WORKERS: [((device,), sum(device in row["devices"] for row in alive)) for device in table.DEVICES],
+    }
+
+
+def _groups(rows: Iterable[Record], number: Metric, oldest_seconds: Metric, now: datetime) -> Found:
+    """Return how many there are of each known group, 0 for none, and how long the oldest has been there."""
+    found = {tuple(str(row[label]) for label in number.labels): row for row in rows}
+    groups = dict.fromkeys((*number.known, *found))
+    return {
+        number: [(group, found[group]["rows"] if group in found else 0) for group in groups],
+        oldest_seconds: [
+            (group, _age_seconds(found[group]["since"], now) if group in found else 0) for group in groups
+        ],
     }
 
 
@@ -125,10 +130,6 @@ def _bytes(database: Database) -> Found:
         table.STORED_BYTES: [((), float(blobs["bytes"]))],
         table.UNFINISHED_BYTES: [((), float(unfinished["bytes"]))],
     }
-
-
-def _of(metric: Metric, row: Record) -> tuple[str, ...]:
-    return tuple(str(row[label]) for label in metric.labels)
 
 
 def _age_seconds(since: datetime | None, now: datetime) -> float:

@@ -47,5 +47,5 @@ def _series(name: str, labels: tuple[str, ...]) -> Any:
 
 
 for _metric in METRICS:
-    for _labels in _metric.known:
+    for _labels in _metric.known if _metric.name in _MADE else ():
         _series(_metric.name, _labels)

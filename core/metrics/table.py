@@ -43,6 +43,13 @@ ATTEMPT_ENDINGS: Final = (
 COMMANDS: Final = ("inspect", "survey", "doctor", "compress")
 RUN_ENDINGS: Final = ("done", "refused", "stopped", "timeout", "disk", "out-of-memory", "crashed")
 DEVICES: Final = ("cpu", "gpu")
+LIVING: Final = ("submitted", "validating", "queued", "running", "pausing", "paused", "finalizing", "cancelling")
+"""The states of jobs that have not ended; a test compares them with the moves of `core.jobs`."""
+
+JOB_GROUPS: Final = tuple((state, device) for state in LIVING for device in DEVICES)
+EXAMINATION_GROUPS: Final = tuple(
+    (kind, state) for kind in ("model", "dataset", "report") for state in ("waiting", "running")
+)
 
 SHORT: Final = (0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120)
 LONG: Final = (0.1, 0.5, 2, 10, 30, 60, 300, 900, 3600, 4 * 3600)
@@ -170,7 +177,7 @@ DATABASE_UP: Final = Metric(
     "1 where the database answered this question; without it the rest is not there.",
 )
 JOBS: Final = Metric(
-    "secateur_jobs", "gauge", "web", "Jobs that have not ended, by state and device.", ("state", "device")
+    "secateur_jobs", "gauge", "web", "Jobs that have not ended, by state and device.", ("state", "device"), JOB_GROUPS
 )
 JOBS_OLDEST_SECONDS: Final = Metric(
     "secateur_jobs_oldest_seconds",
@@ -178,6 +185,7 @@ JOBS_OLDEST_SECONDS: Final = Metric(
     "web",
     "For how long the job that is in this state longest has been in it.",
     ("state", "device"),
+    JOB_GROUPS,
 )
 EXAMINATIONS: Final = Metric(
     "secateur_examinations",
@@ -185,6 +193,7 @@ EXAMINATIONS: Final = Metric(
     "web",
     "Uploads and reports that wait for a worker, or have one.",
     ("kind", "state"),
+    EXAMINATION_GROUPS,
 )
 EXAMINATIONS_OLDEST_SECONDS: Final = Metric(
     "secateur_examinations_oldest_seconds",
@@ -192,6 +201,7 @@ EXAMINATIONS_OLDEST_SECONDS: Final = Metric(
     "web",
     "How long ago the oldest of them was asked for.",
     ("kind", "state"),
+    EXAMINATION_GROUPS,
 )
 BELLS: Final = Metric("secateur_bells", "gauge", "web", "Bells in the outbox that no broker has taken yet.")
 BELLS_OLDEST_SECONDS: Final = Metric(
@@ -206,7 +216,9 @@ OLDEST_DUE_SECONDS: Final = Metric(
     "web",
     "How long the webhook message that is due longest has waited; it grows where no sender runs, or too few.",
 )
-WORKERS: Final = Metric("secateur_workers", "gauge", "web", "Worker processes that serve a device.", ("device",))
+WORKERS: Final = Metric(
+    "secateur_workers", "gauge", "web", "Worker processes that serve a device.", ("device",), _each(*DEVICES)
+)
 STORED_BYTES: Final = Metric("secateur_stored_bytes", "gauge", "web", "Bytes in the store, the same bytes once.")
 UNFINISHED_BYTES: Final = Metric(
     "secateur_uploads_unfinished_bytes", "gauge", "web", "Bytes of uploads that are not whole yet."

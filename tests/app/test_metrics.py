@@ -45,6 +45,8 @@ def test_jobs_are_counted_by_state_and_the_oldest_is_told(any_service: Service) 
     assert found['secateur_jobs_oldest_seconds{device="cpu",state="running"}'] < 600
     assert found["secateur_bells"] >= 0
     assert found['secateur_examinations{kind="model",state="waiting"}'] == 2
+    for none in ('device="gpu",state="queued"', 'device="cpu",state="paused"'):  # and so they are shown
+        assert (found[f"secateur_jobs{{{none}}}"], found[f"secateur_jobs_oldest_seconds{{{none}}}"]) == (0, 0)
 
 
 def test_workers_and_bytes_are_counted(any_service: Service) -> None:
