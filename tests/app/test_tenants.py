@@ -160,7 +160,7 @@ def test_the_same_bytes_of_another_project_are_not_known(service: Service, ids: 
     """A digest must not tell whether somebody else has a file."""
     stranger = service.new_project("prj_stranger000000000000000003")
     with service.client() as owner, service.client(stranger) as client:
-        sha256 = owner.get(f"/v1/models/{ids['models']}").json()["sha256"]
+        sha256 = owner.get(f"/v1/models/{ids['model_id']}").json()["sha256"]
 
         created = client.post("/v1/uploads", json={"filename": "a", "size_bytes": 7, "sha256": sha256}).json()
 
