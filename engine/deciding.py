@@ -16,6 +16,7 @@ from engine.errors import RecipeInvalid
 from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.readings import grain, likeness, nodes_around
 from engine.graph.cuts import Narrowing
+from engine.graph.heads import NO_HEADS, Found, Turn, find_heads, turned
 from engine.graph.model import Model
 from engine.graph.units import Unit, blocks, find_units
 from engine.measure.cost import count
@@ -40,7 +41,8 @@ from engine.planning import (
     whole_blocks,
 )
 from engine.planning.times import Times
-from engine.pricing.narrowing import Ladder, make_ladder, on_grid, rank_and_judge
+from engine.planning.turns import turns_for
+from engine.pricing.narrowing import Ladder, make_ladder, on_grid, on_heads_grid, rank_and_judge
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.progress import Progress, Tell
@@ -69,7 +71,8 @@ class Decided:
     """What was found and what was chosen of it: one plan for a target, several for a front, the least cut first.
 
     `all_groups` are those of a method that narrows, `staying` says why some of them may not; `unruled` are the nodes
-    whose operator no rule of channels knows.
+    whose operator no rule of channels knows. `turns` are those of the heads that a plan narrows: the network is to be
+    turned before it is cut.
     """
 
     all_units: Sequence[Unit]
@@ -78,6 +81,7 @@ class Decided:
     unruled: tuple[str, ...]
     ledger: Ledger
     plans: tuple[Plan, ...]
+    turns: tuple[Turn, ...]
     latency_table: LatencyTable
     notes: tuple[str, ...]
 
@@ -92,9 +96,11 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     with progress.stage("measure"):
         found, groups = find_units(subject.model), find_groups(subject.model)
         times = Times(subject, _names(found, groups.groups), deciding, checkpoint)
+        heads = find_heads(subject.model, groups.groups) if subject.recipe.method.turns_heads else NO_HEADS
     with progress.stage("units"):
-        units, ladders = _possible(subject, found, groups.groups, times)
-    study = functools.cache(lambda: _study(subject, units, ladders, reference))
+        units, ladders = _possible(subject, found, groups.groups, heads, times)
+    turns = functools.cache(lambda: _turns(subject, ladders, heads, checkpoint))
+    study = functools.cache(lambda: _study(subject, units, ladders, reference, turns()))
     with progress.stage("score") as tell:
         harm, steps = _weighed(subject.recipe.method.name, study, ladders, tell, checkpoint)
     with progress.stage("search") as tell:
@@ -112,14 +118,16 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
         _keep_plans(plans, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     looked_at = groups.groups if ladders else ()
-    staying = reasons_to_stay(subject.model, looked_at, subject.recipe.method.keep)
+    staying = reasons_to_stay(subject.model, looked_at, subject.recipe.method.keep, heads)
     how = METHODS[subject.recipe.method.name]
     notes = (*times.notes(), *(() if how.notes is None else how.notes(study())))
-    return Decided(told, looked_at, staying, groups.unknown, ledger, plans, times.table(), notes)
+    narrowed = {step.group for plan in plans for step in plan.narrowings}
+    taken = tuple(turns()[name] for name in heads.heads if name in narrowed)
+    return Decided(told, looked_at, staying, groups.unknown, ledger, plans, taken, times.table(), notes)
 
 
 def _possible(
-    subject: Subject, found: Sequence[Unit], groups: Sequence[Group], times: Times
+    subject: Subject, found: Sequence[Unit], groups: Sequence[Group], heads: Found, times: Times
 ) -> tuple[list[Unit], list[Ladder]]:
     """Return what the recipe's method may take: units worth a look, and the widths of groups. Raises NothingToCut."""
     method = subject.recipe.method
@@ -127,8 +135,8 @@ def _possible(
     groups = normed(subject.plain, groups) if method.needs_norms else groups
     cuts = _allowed(subject.recipe)
     free = removable(found, method.keep) if "units" in cuts else []
-    narrow = narrowable(subject.model, groups, method.keep) if "channels" in cuts else []
-    ladders = _ladders(subject.model, narrow, times) if narrow else []
+    narrow = narrowable(subject.model, groups, method.keep, heads) if "channels" in cuts else []
+    ladders = _ladders(subject.model, narrow, heads, times) if narrow else []
     require_some(cuts, free, [ladder.group for ladder in ladders], method.keep)
     units = _worth_a_look(subject, free, times)
     return units, ladders
@@ -151,13 +159,22 @@ def _names(units: Sequence[Unit], groups: Sequence[Group]) -> list[str]:
     return [*(unit.name for unit in units), *(group.name for group in groups)]
 
 
-def _ladders(model: Model, groups: Sequence[Group], times: Times) -> list[Ladder]:
+def _ladders(model: Model, groups: Sequence[Group], heads: Found, times: Times) -> list[Ladder]:
     multiple = times.width_multiple()
+
+    def multiple_of(group: Group) -> int:
+        return on_heads_grid(multiple) if group.name in heads.heads else on_grid(multiple, grain(model, group))
+
     made = [
-        make_ladder(group, likeness(model, group), nodes_around(model, group), on_grid(multiple, grain(model, group)))
-        for group in groups
+        make_ladder(group, likeness(model, group), nodes_around(model, group), multiple_of(group)) for group in groups
     ]
     return [ladder for ladder in made if ladder is not None]
+
+
+def _turns(subject: Subject, ladders: Sequence[Ladder], heads: Found, checkpoint: Checkpoint) -> dict[str, Turn]:
+    """Return the turns of all heads that have a narrower width, by the name of their group."""
+    asked = [heads.heads[ladder.group.name] for ladder in ladders if ladder.group.name in heads.heads]
+    return turns_for(subject, asked, checkpoint) if asked else {}
 
 
 def _weighed(
@@ -196,20 +213,28 @@ def _worth_a_look(subject: Subject, free: Sequence[Unit], times: Times) -> list[
     return list(free)
 
 
-def _study(subject: Subject, units: Sequence[Unit], ladders: Sequence[Ladder], reference: Reference) -> Study:
+def _study(
+    subject: Subject,
+    units: Sequence[Unit],
+    ladders: Sequence[Ladder],
+    reference: Reference,
+    turns: Mapping[str, Turn],
+) -> Study:
     """Let each unit and each group be judged on as many held-out images as are worth their time."""
     one_pass = (len(units) + len(ladders)) * max(count(subject.model, subject.image_shapes).macs, 1)
     work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
     judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
+    model = turned(subject.model, turns.values()) if turns else subject.model
     return Study(
-        model=subject.model,
+        model=model,
         units=tuple(units),
         repair=subject.split.repair,
-        reference=Reference(subject.model, subject.features, reference.images.take(evenly), subject.compute),
+        reference=Reference(model, subject.features, reference.images.take(evenly), subject.compute),
         compute=subject.compute,
         seed=subject.recipe.seed,
         subject=subject,
+        turns=turns,
     )
 
 

@@ -19,6 +19,7 @@ from engine.formats import load
 from engine.graph.bodies import every_node
 from engine.graph.channels.groups import Frozen, Group, Grouping, find_groups
 from engine.graph.features import find_features
+from engine.graph.heads import NO_HEADS, find_heads
 from engine.graph.idioms import find_attention
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
@@ -95,7 +96,8 @@ def _require_cuts(
     keep = () if recipe is None else recipe.method.keep
     require_known(keep, [*(unit.name for unit in units), *(group.name for group in groups)])
     groups = normed(model, groups) if METHODS[name].needs_norms else groups
-    free = removable(units, keep), narrowable(model, groups, keep)
+    heads = find_heads(model, groups) if METHODS[name].turns_heads else NO_HEADS
+    free = removable(units, keep), narrowable(model, groups, keep, heads)
     require_some(METHODS[name].cuts, *free, keep)
 
 

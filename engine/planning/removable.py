@@ -10,6 +10,7 @@ from engine.graph.channels.groups import Group
 from engine.graph.channels.readings import find_readings, is_affordable, touches
 from engine.graph.channels.scales import group_scales, norm_scales
 from engine.graph.features import find_features
+from engine.graph.heads import NO_HEADS, Found
 from engine.graph.model import Model
 from engine.graph.units import Unit, contains
 
@@ -20,16 +21,19 @@ def removable(units: Sequence[Unit], keep: Sequence[str]) -> list[Unit]:
     return [unit for unit in units if unit not in kept and not any(contains(unit, inner) for inner in kept)]
 
 
-def narrowable(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> list[Group]:
-    """Return the groups that may be narrowed: their readers are linear layers that can be refitted."""
-    staying = reasons_to_stay(model, groups, keep)
+def narrowable(model: Model, groups: Sequence[Group], keep: Sequence[str], heads: Found = NO_HEADS) -> list[Group]:
+    """Return the groups that may be narrowed: linear layers that can be refitted read them, or they are `heads`."""
+    staying = reasons_to_stay(model, groups, keep, heads)
     return [group for group in groups if group.name not in staying]
 
 
-def reasons_to_stay(model: Model, groups: Sequence[Group], keep: Sequence[str]) -> dict[str, str]:
+def reasons_to_stay(
+    model: Model, groups: Sequence[Group], keep: Sequence[str], heads: Found = NO_HEADS
+) -> dict[str, str]:
     """Return, by the name of each group that may not be narrowed, why that is so.
 
-    Groups whose channels the features are made of stay: what is cut is compared by those.
+    Groups whose channels the features are made of stay: what is cut is compared by those. `heads` are the groups that
+    are turned before they are narrowed, so that products of queries and keys may read them, too.
     """
     features = find_features(model)
     compared = (*features.values, *features.logits)
@@ -39,9 +43,18 @@ def reasons_to_stay(model: Model, groups: Sequence[Group], keep: Sequence[str]) 
             reasons[group.name] = "the recipe keeps it"
         elif touches(group, compared):
             reasons[group.name] = "what the network says is compared by it"
-        elif not is_affordable(model, group):
-            reasons[group.name] = find_readings(model, group)[1] or "a layer that sums over it is too large to refit"
+        elif not is_affordable(model, group, products := _products(heads, group)):
+            reasons[group.name] = (
+                heads.refused.get(group.name)
+                or find_readings(model, group, products)[1]
+                or "a layer that sums over it is too large to refit"
+            )
     return reasons
+
+
+def _products(heads: Found, group: Group) -> frozenset[str]:
+    turned = heads.heads.get(group.name)
+    return frozenset() if turned is None else turned.products
 
 
 def normed(plain: Model, groups: Sequence[Group]) -> list[Group]:

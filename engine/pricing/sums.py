@@ -85,14 +85,22 @@ class GroupStudy:
 
 
 def study_groups(
-    model: Model, groups: Sequence[Group], repair: Sequence[ImageSet], compute: Deploy, seed: int
+    model: Model,
+    groups: Sequence[Group],
+    repair: Sequence[ImageSet],
+    compute: Deploy,
+    seed: int,
+    products: Collection[str] = frozenset(),
 ) -> Iterator[GroupStudy]:
     """Yield a study of each group whose readers are all linear and affordable, a few groups at a time.
 
     `repair` are the images to fit on and those to check on. The images are run once for as many groups as the memory
-    holds the moments of.
+    holds the moments of. Groups that `products` alone read are yielded first, without any sum.
     """
-    readings = {group.name: find_readings(model, group)[0] for group in groups}
+    readings = {group.name: find_readings(model, group, products)[0] for group in groups}
+    for group in groups:
+        if products and set(group.readers) <= set(products):
+            yield GroupStudy(group, (), written_by(model, group), seed)
     asked = {
         f"{group.name} {reading.layer.node}": Question(reading.layer, reading.layer.total)
         for group in groups

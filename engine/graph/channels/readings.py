@@ -27,11 +27,16 @@ class Reading:
     positions: Indices
 
 
-def find_readings(model: Model, group: Group) -> tuple[list[Reading], str]:
-    """Return all layers that sum over the group, or none and the reason why its channels cannot be weighed."""
+def find_readings(model: Model, group: Group, products: Collection[str] = frozenset()) -> tuple[list[Reading], str]:
+    """Return all layers that sum over the group, or none and the reason why its channels cannot be weighed.
+
+    `products` are readers that have no weights and are weighed otherwise: scores of queries and keys.
+    """
     nodes = model.nodes()
     found: list[Reading] = []
     for name in group.readers:
+        if name in products:
+            continue
         layer = find_layer(nodes[name])
         if layer is not None and keeps_apart(model, layer):
             continue
@@ -45,10 +50,11 @@ def find_readings(model: Model, group: Group) -> tuple[list[Reading], str]:
     return found, "" if found else "no linear layer sums over it"
 
 
-def is_affordable(model: Model, group: Group) -> bool:
-    """Tell whether linear layers alone sum over the group, each small enough to be refitted."""
-    readings, _ = find_readings(model, group)
-    return bool(readings) and all(unknowns(model, reading.layer) <= UNKNOWNS_MAX for reading in readings)
+def is_affordable(model: Model, group: Group, products: Collection[str] = frozenset()) -> bool:
+    """Tell whether linear layers alone sum over the group, beside products, each small enough to be refitted."""
+    readings, _ = find_readings(model, group, products)
+    is_read = bool(readings) or set(group.readers) <= set(products)
+    return is_read and all(unknowns(model, reading.layer) <= UNKNOWNS_MAX for reading in readings)
 
 
 def nodes_around(model: Model, group: Group) -> frozenset[str]:
