@@ -21,6 +21,11 @@ from engine.recovery.ridge import set_weights
 GONE = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4)
 """The parts of a group that may go, each rounded so that what stays is a multiple of the grid."""
 RIDGE = 1e-3
+TELLING = 1e-4
+"""The least part of what turned heads make that is lost at the width that is judged, if any width loses as much.
+
+Of less harm rounding is all that would be seen, and narrower widths would be thought to be as harmless.
+"""
 HEADS_MULTIPLE = 8
 """Of a small ViT's attention on a processor with AVX-512, heads of 64 numbers: each step of 8 takes its part of the
 time, 0.85 to 0.9 of what its numbers are of the whole, also the odd steps of the 16 that convolutions are made for."""
@@ -68,12 +73,14 @@ def rank_and_judge(
 
     One width of each group is judged through the whole network, its readers refitted; the others follow from it by
     what the readers themselves lose of their sums on held-out images. Of turned heads the last numbers go, whoever
-    ranks, and the others follow by what the products lose of theirs.
+    ranks, and the others follow by what the products lose of theirs; the width that is judged is one that loses enough
+    to tell.
     """
     by_group = {ladder.group.name: ladder for ladder in ladders}
     images = images_for(study.repair, study.reference.images)
     chosen: dict[str, tuple[Narrowing, ...]] = {}
     local: dict[str, list[float]] = {}
+    judged: dict[str, int] = {}
     trials: list[Trial] = []
     groups = [ladder.group for ladder in ladders]
     products = frozenset(node for turn in study.turns.values() for node in turn.heads.products)
@@ -84,14 +91,18 @@ def rank_and_judge(
         if turn is None:
             steps = ranked(by_group[name].steps, rank(of_group))
             local[name] = [local_error(of_group.sums, step.channels) for step in steps]
+            judged[name] = _middle(steps)
         else:
             steps = by_group[name].steps
             local[name] = [float(turn.shares[list(step.channels)].sum()) for step in steps]
+            told = (place for place in range(_middle(steps), len(steps)) if local[name][place] >= TELLING)
+            judged[name] = next(told, len(steps) - 1)
         chosen[name] = steps
-        trials += _trials(study, of_group, steps[_anchor(steps)])
+        trials += _trials(study, of_group, steps[judged[name]])
     anchors = judge(study, trials, lambda part, message: tell(0.5 + 0.5 * part, message))
-    harm = dict(_harm(chosen, local, anchors))
-    return [step for steps in chosen.values() for step in steps], harm
+    in_order = {ladder.group.name: chosen[ladder.group.name] for ladder in ladders if ladder.group.name in chosen}
+    harm = dict(_harm(in_order, local, judged, anchors))
+    return [step for steps in in_order.values() for step in steps], harm
 
 
 def ranked(steps: Sequence[Narrowing], order: Sequence[int]) -> tuple[Narrowing, ...]:
@@ -135,18 +146,24 @@ def _trials(study: Study, of_group: GroupStudy, step: Narrowing) -> Iterator[Tri
     yield Trial(step.group, repaired)
 
 
-def _anchor(steps: Sequence[Narrowing]) -> int:
+def _middle(steps: Sequence[Narrowing]) -> int:
     return (len(steps) - 1) // 2
 
 
 def _harm(
-    chosen: Mapping[str, Sequence[Narrowing]], local: Mapping[str, Sequence[float]], anchors: Mapping[str, float]
+    chosen: Mapping[str, Sequence[Narrowing]],
+    local: Mapping[str, Sequence[float]],
+    judged: Mapping[str, int],
+    anchors: Mapping[str, float],
 ) -> Iterator[tuple[str, float]]:
-    """Yield each narrowing's name and its harm, which never falls as a group gets narrower."""
+    """Yield each narrowing's name and its harm, which never falls as a group gets narrower.
+
+    `judged` are the places of the widths whose harm `anchors` are.
+    """
     for group, steps in chosen.items():
-        at = local[group][_anchor(steps)]
+        at = local[group][judged[group]]
         highest = 0.0
         for step, lost in zip(steps, local[group], strict=True):
-            scale = lost / at if at > 0 else len(step.channels) / len(steps[_anchor(steps)].channels)
+            scale = lost / at if at > 0 else len(step.channels) / len(steps[judged[group]].channels)
             highest = max(highest, anchors[group] * scale)
             yield step.name, highest

@@ -97,9 +97,9 @@ class _Moments:
             self._count[block] += len(rows)
 
     def of(self, model: Model, head: Head) -> tuple[Array, Array, Array]:
-        """Return what is asked of a head's keys or values and what they are, as second moments; and their middle,
+        """Return what is asked of a head's keys or values, and what they are, as second moments, and their middle.
 
-        which is to be taken from values that may shift, and is zero for all else.
+        That is to be taken from values that may shift, and is zero for all else.
         """
         zero = np.zeros(self._size)
         if not head.mixes:

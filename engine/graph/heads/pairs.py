@@ -114,9 +114,9 @@ def _block(walk: Walk, labels: Labels) -> Block:
 
 
 def _bias_behind(walk: Walk, layer: Writer) -> tuple[Bias, ...]:
-    """Return what adds a number to each output of a layer: itself, or the one node behind it. Borders of maps differ,
+    """Return what adds a number to each output of a layer: itself, or the one node behind it.
 
-    so that of a convolution is none.
+    None for a convolution: what it makes of the same number everywhere is another one at the borders.
     """
     node, outputs = walk.model.nodes()[layer.node], output_channels(walk.model, layer)
     if kind(node) == "Conv":

@@ -51,10 +51,11 @@ class Written:
 
 
 class Walk:
-    """What was met on the way, in labels: products of queries and keys, (pairs, 2, size), and whether a softmax over
+    """What was met on the way, all in labels.
 
-    the keys reads them; values that are mixed, (heads, size), and whether by weights that sum to one; what layers read,
-    (columns,); and biases, each with the labels that its numbers are added to.
+    `products` of queries and keys by node: (pairs, 2, size), and whether a softmax over the keys reads them. `mixed`
+    values: (heads, size), and whether their weights sum to one. `read` by a layer: (columns,). `biases`: each with the
+    labels that its numbers are added to.
     """
 
     def __init__(self, model: Model, group: Group, attentions: Collection[Attention]) -> None:

@@ -11,6 +11,7 @@ from engine.errors import TargetInfeasible
 from engine.graph.channels.groups import find_groups
 from engine.graph.channels.readings import likeness, nodes_around
 from engine.graph.cuts import Cut, contains, narrowings_in, remove, units_in
+from engine.graph.heads import Found, find_heads
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units
@@ -77,6 +78,22 @@ def test_what_outputs_are_compared_by_and_what_is_kept_is_not_narrowed() -> None
         "node_0_Conv": "what the network says is compared by it",
         "node_7_Conv": "the recipe keeps it",
     }
+
+
+def test_heads_are_narrowed_once_they_can_be_turned() -> None:
+    """Queries and keys of a head are read by a product alone; without a turn its numbers are not told apart."""
+    model = normalise(NETWORKS["transformer"][0]())
+    groups = find_groups(model).groups
+    heads = find_heads(model, groups)
+    scores = next(name for name, one in heads.heads.items() if not one.heads[0].mixes)
+
+    staying, turned = reasons_to_stay(model, groups, ()), reasons_to_stay(model, groups, (), heads)
+
+    assert staying[scores].endswith("(MatMul) sums over it and is no plain linear layer")
+    assert staying.keys() - turned.keys() == {scores}
+    assert {*heads.heads} <= {group.name for group in narrowable(model, groups, (), heads)}
+    refused = Found(refused={scores: "why not"})
+    assert reasons_to_stay(model, groups, (), refused)[scores] == "why not"
 
 
 def test_a_group_that_anything_but_plain_layers_sums_over_is_not_narrowed() -> None:

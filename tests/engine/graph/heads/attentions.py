@@ -20,11 +20,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spec:
-    """`layout`: "apart" (a matrix each), or one matrix parted by "five" axes, "split", "slices" or "tokens_first".
+    """How an attention is written.
 
-    `bias`: "none", "add" behind the matrix, "gemm", or "late", behind the parting of heads. `scale`: where the scores
-    are scaled. `written`: "products", or as one operator of opset 23 of "three" or "four" axes. `keys` is the number of
-    heads of keys and values. `rank` is that of each head's keys and values without their biases, 0 for full.
+    `layout`: "apart", a matrix each, or one matrix, parted by "five" axes and Gather, these "unbound" by Split, by
+    "split" or "slices" of its columns, or "tokens_first". `bias`: "none", "add" behind the matrix, "gemm", or "late",
+    behind the parting of heads. `scale`: where the scores are scaled. `written`: "products", or as one operator of
+    opset 23 of "three" or "four" axes. `keys` is the number of heads of keys and values. `rank` is that of each head's
+    keys and values without their biases, 0 for full.
     """
 
     layout: str = "apart"
@@ -58,7 +60,7 @@ def specs() -> Iterator[Spec]:
     yield replace(plain, heads=4, keys=2, written="three", opset=23)
 
 
-LAYOUTS = ("apart", "five", "split", "slices", "tokens_first")
+LAYOUTS = ("apart", "five", "unbound", "split", "slices", "tokens_first")
 SCALES = ("queries", "scores", "both", "divided", "none")
 
 
@@ -114,23 +116,33 @@ def _parts(draft: Draft, x: str, spec: Spec) -> list[str]:
             return parts
         return [_heads(draft, part, count, spec) for part, count in zip(parts, counts, strict=True)]
     packed, width = _linear(draft, x, np.concatenate(weights, axis=1), spec), spec.heads * spec.size
-    if spec.layout == "five":
+    if spec.layout in ("five", "unbound"):
         five = draft.node("Reshape", packed, draft.constant([0, TOKENS, 3, spec.heads, spec.size], np.int64))
         five = draft.node("Transpose", five, perm=[2, 0, 3, 1, 4])
+        if spec.layout == "unbound":
+            first = _split(draft, five, [1, 1, 1], 0, spec)
+            return [_squeezed(draft, part, spec) for part in (first, f"{first}_1", f"{first}_2")]
         return [draft.node("Gather", five, draft.constant(index, np.int64), axis=0) for index in range(3)]
     if spec.layout == "split":
-        sizes = [width] * 3
-        first = (
-            draft.node("Split", packed, draft.constant(sizes, np.int64), outputs=3, axis=2)
-            if spec.opset >= 13
-            else draft.node("Split", packed, outputs=3, axis=2, split=sizes)
-        )
+        first = _split(draft, packed, [width] * 3, 2, spec)
         parts = [first, f"{first}_1", f"{first}_2"]
     else:
         ends = [draft.constant([index * width], np.int64) for index in range(4)]
         two = draft.constant([2], np.int64)
         parts = [draft.node("Slice", packed, *pair, two) for pair in pairwise(ends)]
     return [_heads(draft, part, spec.heads, spec) for part in parts]
+
+
+def _split(draft: Draft, x: str, sizes: list[int], axis: int, spec: Spec) -> str:
+    if spec.opset < 13:
+        return draft.node("Split", x, outputs=len(sizes), axis=axis, split=sizes)
+    return draft.node("Split", x, draft.constant(sizes, np.int64), outputs=len(sizes), axis=axis)
+
+
+def _squeezed(draft: Draft, x: str, spec: Spec) -> str:
+    if spec.opset < 13:
+        return draft.node("Squeeze", x, axes=[0])
+    return draft.node("Squeeze", x, draft.constant([0], np.int64))
 
 
 def _tokens_first(draft: Draft, x: str, spec: Spec) -> list[str]:
