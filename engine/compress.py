@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.controls.scratch import Found, time_share, train_controls
 from engine.deciding import Decided, decide
 from engine.front import ONE, Choice, Measured, choose_front
-from engine.graph.heads import turned
+from engine.graph.heads import rotated
 from engine.graph.model import Model
 from engine.labels.sparsity import sparsified
 from engine.measure.cost import cost
@@ -69,8 +69,8 @@ def compress(
         return _thinned(subject, reference, progress, clock)
     work_clock = _expect_controls(subject, progress, expect_outputs(subject, progress, clock))
     decided = decide(subject, reference, progress, work_clock, checkpoint)
-    if decided.turns:
-        subject = dataclasses.replace(subject, model=turned(subject.model, decided.turns))
+    if decided.rotations:
+        subject = dataclasses.replace(subject, model=rotated(subject.model, decided.rotations))
     made = make_candidates(Workbench(subject, reference, work_clock), decided.plans, progress, checkpoint)
     choice, verdict = _choose(subject, made)
     network = _network(subject, made[choice.model], verdict)

@@ -16,7 +16,7 @@ from engine.errors import RecipeInvalid
 from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.readings import grain, likeness, nodes_around
 from engine.graph.cuts import Narrowing
-from engine.graph.heads import NO_HEADS, Found, Turn, find_heads, turned
+from engine.graph.heads import NO_HEADS, Found, Rotation, find_heads, rotated
 from engine.graph.model import Model
 from engine.graph.units import Unit, blocks, find_units
 from engine.measure.cost import count
@@ -40,8 +40,8 @@ from engine.planning import (
     savings_in,
     whole_blocks,
 )
+from engine.planning.rotations import rotations_for
 from engine.planning.times import Times
-from engine.planning.turns import turns_for
 from engine.pricing.narrowing import Ladder, make_ladder, on_grid, on_heads_grid, rank_and_judge
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
@@ -71,8 +71,8 @@ class Decided:
     """What was found and what was chosen of it: one plan for a target, several for a front, the least cut first.
 
     `all_groups` are those of a method that narrows, `staying` says why some of them may not; `unruled` are the nodes
-    whose operator no rule of channels knows. `turns` are those of the heads that a plan narrows: the network is to be
-    turned before it is cut.
+    whose operator no rule of channels knows. `rotations` are those of the heads that a plan narrows: they are to be
+    rotated before they are cut.
     """
 
     all_units: Sequence[Unit]
@@ -81,7 +81,7 @@ class Decided:
     unruled: tuple[str, ...]
     ledger: Ledger
     plans: tuple[Plan, ...]
-    turns: tuple[Turn, ...]
+    rotations: tuple[Rotation, ...]
     latency_table: LatencyTable
     notes: tuple[str, ...]
 
@@ -96,11 +96,11 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     with progress.stage("measure"):
         found, groups = find_units(subject.model), find_groups(subject.model)
         times = Times(subject, _names(found, groups.groups), deciding, checkpoint)
-        heads = find_heads(subject.model, groups.groups) if subject.recipe.method.turns_heads else NO_HEADS
+        heads = find_heads(subject.model, groups.groups) if subject.recipe.method.rotates_heads else NO_HEADS
     with progress.stage("units"):
         units, ladders = _possible(subject, found, groups.groups, heads, times)
-    turns = functools.cache(lambda: _turns(subject, ladders, heads, checkpoint))
-    study = functools.cache(lambda: _study(subject, units, ladders, reference, turns()))
+    rotations = functools.cache(lambda: _rotations(subject, ladders, heads, checkpoint))
+    study = functools.cache(lambda: _study(subject, units, ladders, reference, rotations()))
     with progress.stage("score") as tell:
         harm, steps = _weighed(subject.recipe.method.name, study, ladders, tell, checkpoint)
     with progress.stage("search") as tell:
@@ -122,7 +122,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
     how = METHODS[subject.recipe.method.name]
     notes = (*times.notes(), *(() if how.notes is None else how.notes(study())))
     narrowed = {step.group for plan in plans for step in plan.narrowings}
-    taken = tuple(turns()[name] for name in heads.heads if name in narrowed)
+    taken = tuple(rotations()[name] for name in heads.heads if name in narrowed)
     return Decided(told, looked_at, staying, groups.unknown, ledger, plans, taken, times.table(), notes)
 
 
@@ -171,10 +171,12 @@ def _ladders(model: Model, groups: Sequence[Group], heads: Found, times: Times) 
     return [ladder for ladder in made if ladder is not None]
 
 
-def _turns(subject: Subject, ladders: Sequence[Ladder], heads: Found, checkpoint: Checkpoint) -> dict[str, Turn]:
-    """Return the turns of all heads that have a narrower width, by the name of their group."""
+def _rotations(
+    subject: Subject, ladders: Sequence[Ladder], heads: Found, checkpoint: Checkpoint
+) -> dict[str, Rotation]:
+    """Return the rotations of all heads that have a narrower width, by the name of their group."""
     asked = [heads.heads[ladder.group.name] for ladder in ladders if ladder.group.name in heads.heads]
-    return turns_for(subject, asked, checkpoint) if asked else {}
+    return rotations_for(subject, asked, checkpoint) if asked else {}
 
 
 def _weighed(
@@ -218,14 +220,14 @@ def _study(
     units: Sequence[Unit],
     ladders: Sequence[Ladder],
     reference: Reference,
-    turns: Mapping[str, Turn],
+    rotations: Mapping[str, Rotation],
 ) -> Study:
     """Let each unit and each group be judged on as many held-out images as are worth their time."""
     one_pass = (len(units) + len(ladders)) * max(count(subject.model, subject.image_shapes).macs, 1)
     work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
     judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
-    model = turned(subject.model, turns.values()) if turns else subject.model
+    model = rotated(subject.model, rotations.values()) if rotations else subject.model
     return Study(
         model=model,
         units=tuple(units),
@@ -234,7 +236,7 @@ def _study(
         compute=subject.compute,
         seed=subject.recipe.seed,
         subject=subject,
-        turns=turns,
+        rotations=rotations,
     )
 
 

@@ -96,7 +96,7 @@ def _require_cuts(
     keep = () if recipe is None else recipe.method.keep
     require_known(keep, [*(unit.name for unit in units), *(group.name for group in groups)])
     groups = normed(model, groups) if METHODS[name].needs_norms else groups
-    heads = find_heads(model, groups) if METHODS[name].turns_heads else NO_HEADS
+    heads = find_heads(model, groups) if METHODS[name].rotates_heads else NO_HEADS
     free = removable(units, keep), narrowable(model, groups, keep, heads)
     require_some(METHODS[name].cuts, *free, keep)
 

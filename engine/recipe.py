@@ -155,14 +155,14 @@ class MethodOptions(Strict):
     """What all methods are asked with. `cuts` tells what a method lets go: "units", "channels" or both.
 
     `needs_norms` of one that ranks channels by the scales of batch norms, which many exporters fold away; `uses_labels`
-    of one that learns from labels where there are any; `turns_heads` of one that finds the numbers inside attention
+    of one that learns from labels where there are any; `rotates_heads` of one that finds the numbers inside attention
     heads that matter least by giving them another basis.
     """
 
     cuts: ClassVar[frozenset[str]]
     needs_norms: ClassVar[bool] = False
     uses_labels: ClassVar[bool] = False
-    turns_heads: ClassVar[bool] = False
+    rotates_heads: ClassVar[bool] = False
     keep: tuple[str, ...] = Field(default=(), description="Names of units and groups that must stay.")
 
     @field_validator("name", mode="before", check_fields=False)
@@ -183,7 +183,7 @@ class Auto(MethodOptions):
     """
 
     cuts: ClassVar[frozenset[str]] = frozenset({"units", "channels"})
-    turns_heads: ClassVar[bool] = True
+    rotates_heads: ClassVar[bool] = True
     name: Literal["auto"] = "auto"
 
 
@@ -210,7 +210,7 @@ class ChannelRegression(MethodOptions):
     """
 
     cuts: ClassVar[frozenset[str]] = frozenset({"channels"})
-    turns_heads: ClassVar[bool] = True
+    rotates_heads: ClassVar[bool] = True
     name: Literal["channel_regression"] = "channel_regression"
 
 

@@ -33,7 +33,7 @@ def reasons_to_stay(
     """Return, by the name of each group that may not be narrowed, why that is so.
 
     Groups whose channels the features are made of stay: what is cut is compared by those. `heads` are the groups that
-    are turned before they are narrowed, so that products of queries and keys may read them, too.
+    are rotated before they are narrowed, so that products of queries and keys may read them, too.
     """
     features = find_features(model)
     compared = (*features.values, *features.logits)
@@ -53,8 +53,8 @@ def reasons_to_stay(
 
 
 def _products(heads: Found, group: Group) -> frozenset[str]:
-    turned = heads.heads.get(group.name)
-    return frozenset() if turned is None else turned.products
+    one = heads.heads.get(group.name)
+    return frozenset() if one is None else one.products
 
 
 def normed(plain: Model, groups: Sequence[Group]) -> list[Group]:

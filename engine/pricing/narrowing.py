@@ -22,7 +22,7 @@ GONE = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4)
 """The parts of a group that may go, each rounded so that what stays is a multiple of the grid."""
 RIDGE = 1e-3
 TELLING = 1e-4
-"""The least part of what turned heads make that is lost at the width that is judged, if any width loses as much.
+"""The least part of what rotated heads make that is lost at the width that is judged, if any width loses as much.
 
 Of less harm rounding is all that would be seen, and narrower widths would be thought to be as harmless.
 """
@@ -72,7 +72,7 @@ def rank_and_judge(
     """Return the narrowings with the channels that go, and the harm of each by name.
 
     One width of each group is judged through the whole network, its readers refitted; the others follow from it by
-    what the readers themselves lose of their sums on held-out images. Of turned heads the last numbers go, whoever
+    what the readers themselves lose of their sums on held-out images. Of rotated heads the last numbers go, whoever
     ranks, and the others follow by what the products lose of theirs; the width that is judged is one that loses enough
     to tell.
     """
@@ -83,18 +83,18 @@ def rank_and_judge(
     judged: dict[str, int] = {}
     trials: list[Trial] = []
     groups = [ladder.group for ladder in ladders]
-    products = frozenset(node for turn in study.turns.values() for node in turn.heads.products)
+    products = frozenset(node for rotation in study.rotations.values() for node in rotation.heads.products)
     studies = study_groups(study.model, groups, images, study.compute, study.seed, products)
     for done, of_group in enumerate(studies):
         tell(0.5 * done / len(groups), f"group {done + 1} of {len(groups)}")
-        name, turn = of_group.group.name, study.turns.get(of_group.group.name)
-        if turn is None:
+        name, rotation = of_group.group.name, study.rotations.get(of_group.group.name)
+        if rotation is None:
             steps = ranked(by_group[name].steps, rank(of_group))
             local[name] = [local_error(of_group.sums, step.channels) for step in steps]
             judged[name] = _middle(steps)
         else:
             steps = by_group[name].steps
-            local[name] = [float(turn.shares[list(step.channels)].sum()) for step in steps]
+            local[name] = [float(rotation.shares[list(step.channels)].sum()) for step in steps]
             told = (place for place in range(_middle(steps), len(steps)) if local[name][place] >= TELLING)
             judged[name] = next(told, len(steps) - 1)
         chosen[name] = steps

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.images import ImageSet
-from engine.graph.heads import Turn
+from engine.graph.heads import Rotation
 from engine.graph.model import Model
 from engine.graph.units import Unit
 from engine.recipe import Deploy
@@ -20,8 +20,8 @@ class Study:
     """The uncut network, the units that may go, images to repair from and a reference on images that judge.
 
     `compute` says where forward passes run; it is not where latency is measured. `subject` is the whole job's, for
-    methods that look at the upload or train; `worked_out` keeps what a method needs more than once. `turns`, by group,
-    are those that the heads of `model` have been through, so that of those groups the last channels go first.
+    methods that look at the upload or train; `worked_out` keeps what a method needs more than once. `rotations`, by
+    group, are those that the heads of `model` have been through: of those groups the last channels go first.
     """
 
     model: Model
@@ -32,4 +32,4 @@ class Study:
     seed: int
     subject: Subject | None = None
     worked_out: dict[str, Any] = field(default_factory=dict)
-    turns: Mapping[str, Turn] = field(default_factory=dict)
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)

@@ -58,7 +58,7 @@ def test_the_cut_is_found_and_harmless(spec: Spec, method: str, shown: bool, tmp
     assert relative_error(found, wanted) < 5e-3
 
 
-def test_a_method_that_turns_no_heads_says_why_they_stay(tmp_path: Path) -> None:
+def test_a_method_that_rotates_no_heads_says_why_they_stay(tmp_path: Path) -> None:
     model = network(LOW)
     (tmp_path / "model.onnx").write_bytes(model.to_bytes())
     (group,) = find_heads(model, find_groups(model).groups).heads

@@ -10,7 +10,7 @@ import numpy as np
 from engine.graph.edits import array_of, is_constant, kind, only_reader
 from engine.graph.heads.blocks import Bias, Block, Head, Heads
 from engine.graph.heads.walk import Walk
-from engine.graph.labels import Labels, Lost
+from engine.graph.origins import Lost, Origins
 from engine.graph.writers import Writer, is_transposed, output_channels
 
 
@@ -27,13 +27,13 @@ def pair_up(walk: Walk) -> Heads:
     return Heads(walk.group.name, walk.group.size, tuple(found), frozenset(walk.products))
 
 
-def _keys_and_queries(walk: Walk) -> Iterator[Labels]:
+def _keys_and_queries(walk: Walk) -> Iterator[Origins]:
     for pairs, _ in walk.products.values():
         yield pairs[:, 0]
         yield np.unique(pairs[:, 1], axis=0)
 
 
-def _require_each_once(walk: Walk, told: Labels) -> None:
+def _require_each_once(walk: Walk, told: Origins) -> None:
     """Raise Lost unless all that the layers write for the group is in one block, each channel in its place there."""
     channel: dict[int, int] = {}
     for written in walk.written:
@@ -46,7 +46,7 @@ def _require_each_once(walk: Walk, told: Labels) -> None:
         raise Lost("some of them are read by two products, or are keys and values at once")
     if set(found) != set(channel):
         raise Lost("some of them are read by no product")
-    if any(channel[label] != place % walk.group.size for place, label in enumerate(found)):
+    if any(channel[origin] != place % walk.group.size for place, origin in enumerate(found)):
         raise Lost("heads have them in orders of their own")
 
 
@@ -75,9 +75,9 @@ def _of_mixes(walk: Walk) -> Iterator[Head]:
         raise Lost("a layer reads them beside others, or none does")
 
 
-def _blocks_read(walk: Walk, layer: Writer, rows: Labels, values: Labels) -> Iterator[Block]:
+def _blocks_read(walk: Walk, layer: Writer, rows: Origins, values: Origins) -> Iterator[Block]:
     """Yield the places where a layer reads these values: once, or once for each head of queries that shares them."""
-    places = [np.flatnonzero(rows == label) for label in values]
+    places = [np.flatnonzero(rows == origin) for origin in values]
     if len({len(found) for found in places}) > 1:
         raise Lost(f"'{layer.node}' reads some of them more often than others")
     node = walk.model.nodes()[layer.node]
@@ -88,19 +88,19 @@ def _blocks_read(walk: Walk, layer: Writer, rows: Labels, values: Labels) -> Ite
         yield Block(layer.node, layer.weight, axis, columns, layer.reads, value_axis, behind)
 
 
-def _block(walk: Walk, labels: Labels) -> Block:
-    """Return where a layer writes the numbers of these labels, and where biases are added to them."""
-    written = next((one for one in reversed(walk.written) if one.start <= labels.min()), walk.written[0])
-    columns = labels - written.start
+def _block(walk: Walk, origins: Origins) -> Block:
+    """Return where a layer writes the numbers of these origins, and where biases are added to them."""
+    written = next((one for one in reversed(walk.written) if one.start <= origins.min()), walk.written[0])
+    columns = origins - written.start
     if columns.max() >= written.columns:
         raise Lost("a head's numbers come from two layers")
     node = walk.model.nodes()[written.layer.node]
     axis = 0 if kind(node) == "Conv" or is_transposed(node) else 1
     value_axis = 1 if kind(node) == "Conv" else -1
     biases = [
-        Bias(bias.node, bias.index, np.array([np.flatnonzero(added == label)[0] for label in labels]))
+        Bias(bias.node, bias.index, np.array([np.flatnonzero(added == origin)[0] for origin in origins]))
         for bias, added in walk.biases
-        if np.isin(labels, added).all()
+        if np.isin(origins, added).all()
     ]
     return Block(
         node=written.layer.node,

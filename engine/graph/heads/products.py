@@ -1,4 +1,4 @@
-"""Products of two activations, MatMul or Einsum, by a letter for each axis; and labels that are read by these."""
+"""Products of two activations, MatMul or Einsum, by a letter for each axis; and origins that are read by these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.edits import is_constant, kind
-from engine.graph.labels import Labels, Lost
+from engine.graph.origins import Lost, Origins
 
 
 class Terms(NamedTuple):
@@ -45,21 +45,21 @@ def _parsed(equation: str) -> Terms | None:
     return Terms(left, right, result) if arrow and is_plain else None
 
 
-def along(labels: Labels, term: str, wanted: str, node: ir.Node) -> Labels:
-    """Return labels with these letters' axes in this order, 1 where they have none; along others they are the same."""
+def along(origins: Origins, term: str, wanted: str, node: ir.Node) -> Origins:
+    """Return origins with these letters' axes in this order, 1 where they have none; along others they are the same."""
     kept = [letter for letter in term if letter in wanted]
     for axis, letter in enumerate(term):
-        first = np.take(labels, [0], axis)
-        if letter not in wanted and (labels != first).any():
+        first = np.take(origins, [0], axis)
+        if letter not in wanted and (origins != first).any():
             raise Lost(f"'{node.name}' ({node.op_type}) reads some of them from one place and some from another")
-        labels = labels if letter in wanted else first
-    labels = labels.reshape([size for size, letter in zip(labels.shape, term, strict=True) if letter in wanted])
+        origins = origins if letter in wanted else first
+    origins = origins.reshape([size for size, letter in zip(origins.shape, term, strict=True) if letter in wanted])
     ordered = [letter for letter in wanted if letter in kept]
-    labels = labels.transpose([kept.index(letter) for letter in ordered])
-    return np.expand_dims(labels, tuple(place for place, letter in enumerate(wanted) if letter not in kept))
+    origins = origins.transpose([kept.index(letter) for letter in ordered])
+    return np.expand_dims(origins, tuple(place for place, letter in enumerate(wanted) if letter not in kept))
 
 
-def last_of(labels: Labels, node: ir.Node) -> Labels:
-    """Return labels without the axis before the last, of tokens, along which they are the same."""
-    letters = "abcdefgh"[: labels.ndim]
-    return along(labels, letters, letters[:-2] + letters[-1], node)
+def last_of(origins: Origins, node: ir.Node) -> Origins:
+    """Return origins without the axis before the last, of tokens, along which they are the same."""
+    letters = "abcdefgh"[: origins.ndim]
+    return along(origins, letters, letters[:-2] + letters[-1], node)

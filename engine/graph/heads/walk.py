@@ -15,8 +15,8 @@ from engine.graph.edits import is_constant, kind
 from engine.graph.heads.blocks import Bias
 from engine.graph.heads.products import Terms, along, last_of, terms_of
 from engine.graph.idioms import Attention
-from engine.graph.labels import Labels, Lost, move, sizes_of, spread
 from engine.graph.model import Model
+from engine.graph.origins import Lost, Origins, move, sizes_of, spread
 from engine.graph.writers import Writer, find_layer, groups_of, has_bias, is_transposed, output_channels
 
 _Q, _K, _V = 0, 1, 2
@@ -43,7 +43,7 @@ def _is_read_inside(node: ir.Node, index: int, place: Place) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A layer that writes numbers of heads; the label of its first column is `start`."""
+    """A layer that writes numbers of heads; the origin of its first column is `start`."""
 
     layer: Writer
     start: int
@@ -51,11 +51,11 @@ class Written:
 
 
 class Walk:
-    """What was met on the way, all in labels.
+    """What was met on the way, all in origins.
 
     `products` of queries and keys by node: (pairs, 2, size), and whether a softmax over the keys reads them. `mixed`
     values: (heads, size), and whether their weights sum to one. `read` by a layer: (columns,). `biases`: each with the
-    labels that its numbers are added to.
+    origins that its numbers are added to.
     """
 
     def __init__(self, model: Model, group: Group, attentions: Collection[Attention]) -> None:
@@ -64,11 +64,11 @@ class Walk:
         self._scores = {attention.scores for attention in attentions}
         self._weights = {attention.weights for attention in attentions}
         self.written: list[Written] = []
-        self.products: dict[str, tuple[Labels, bool]] = {}
-        self.mixed: list[tuple[Labels, bool]] = []
-        self.read: list[tuple[Writer, Labels]] = []
-        self.biases: list[tuple[Bias, Labels]] = []
-        self._labels: dict[str, Labels] = {}
+        self.products: dict[str, tuple[Origins, bool]] = {}
+        self.mixed: list[tuple[Origins, bool]] = []
+        self.read: list[tuple[Writer, Origins]] = []
+        self.biases: list[tuple[Bias, Origins]] = []
+        self._origins: dict[str, Origins] = {}
         self._places: dict[str, list[Place]] = {}
         for place in group.places:
             self._places.setdefault(place.value, []).append(place)
@@ -98,16 +98,16 @@ class Walk:
         elif op_type in ("Add", "Mul", "Div"):
             self._pass_elementwise(node)
         elif op_type != "Shape":  # what is made of a size is rewritten or frozen by the rules of channels
-            for value, labels in zip(node.outputs, move(node, self._of(node, 0)), strict=True):
-                self._labels[str(value.name)] = labels
+            for value, origins in zip(node.outputs, move(node, self._of(node, 0)), strict=True):
+                self._origins[str(value.name)] = origins
 
-    def _of(self, node: ir.Node, index: int) -> Labels:
-        """Return the labels of an input that has the group's channels."""
+    def _of(self, node: ir.Node, index: int) -> Origins:
+        """Return the origins of an input that has the group's channels."""
         value = node.inputs[index] if index < len(node.inputs) else None
-        labels = None if value is None or self.place(str(value.name)) is None else self._labels.get(str(value.name))
-        if labels is None:
+        origins = None if value is None or self.place(str(value.name)) is None else self._origins.get(str(value.name))
+        if origins is None:
             raise Lost(f"'{node.name}' ({node.op_type}) reads what no linear layer of its own writes")
-        return labels
+        return origins
 
     def _has(self, value: ir.Value | None) -> bool:
         return value is not None and self.place(str(value.name)) is not None
@@ -124,12 +124,12 @@ class Walk:
             along = np.arange(start, start + columns)
             rank = len(sizes_of(node.outputs[0]))
             shape = [columns if axis == _channel_axis(node, rank) else 1 for axis in range(rank)]
-            self._labels[layer.total] = spread(along.reshape(shape), node.outputs[0])
+            self._origins[layer.total] = spread(along.reshape(shape), node.outputs[0])
             if layer.bias is not None:
                 self.biases.append((Bias(layer.node, 2, np.arange(columns)), along))
         elif weight is not None and weight.axis == 1 - out_axis:
-            labels = self._of(node, 0)
-            rows = np.moveaxis(labels, _channel_axis(node, labels.ndim), -1)
+            origins = self._of(node, 0)
+            rows = np.moveaxis(origins, _channel_axis(node, origins.ndim), -1)
             self.read.append((layer, last_of(rows.reshape(1, -1, rows.shape[-1]), node)[0]))
         else:
             raise Lost(f"'{node.name}' ({node.op_type}) both reads and writes them")
@@ -147,7 +147,7 @@ class Walk:
         values = along(self._of(node, index), terms[index], letters, node)
         sums_to_one = index == 1 and _read(node, 0).name in self._weights and terms.left[-1] not in terms.result
         self.mixed.append((values.reshape(-1, self.group.size), sums_to_one))
-        self._labels[str(node.outputs[0].name)] = spread(along(values, letters, terms.result, node), node.outputs[0])
+        self._origins[str(node.outputs[0].name)] = spread(along(values, letters, terms.result, node), node.outputs[0])
 
     def _letter(self, node: ir.Node, index: int, term: str) -> str | None:
         """Return the letter of the axis that the group is of an operand, None where it is of the other one alone."""
@@ -175,15 +175,15 @@ class Walk:
             self.mixed.append((v.reshape(-1, self.group.size), True))
             in_four = len(sizes_of(node.outputs[0])) == 4
             made = v[..., None, :] if in_four else v.reshape(v.shape[0], 1, -1)
-            self._labels[str(node.outputs[0].name)] = spread(made, node.outputs[0])
+            self._origins[str(node.outputs[0].name)] = spread(made, node.outputs[0])
 
-    def _parted(self, node: ir.Node, index: int, count: int) -> Labels:
-        """Return the labels of one of an Attention's inputs as (batch, heads, size)."""
-        labels, size = self._of(node, index), self.group.size
-        self._inside(node.inputs[index], -1, count if labels.ndim == 3 else 1)
-        if labels.ndim == 3:
-            labels = labels.reshape(*labels.shape[:2], count, size).transpose(0, 2, 1, 3)
-        return last_of(labels, node)
+    def _parted(self, node: ir.Node, index: int, count: int) -> Origins:
+        """Return the origins of one of an Attention's inputs as (batch, heads, size)."""
+        origins, size = self._of(node, index), self.group.size
+        self._inside(node.inputs[index], -1, count if origins.ndim == 3 else 1)
+        if origins.ndim == 3:
+            origins = origins.reshape(*origins.shape[:2], count, size).transpose(0, 2, 1, 3)
+        return last_of(origins, node)
 
     def _inside(self, value: ir.Value | None, axis: int, heads: int = 1) -> None:
         """Raise Lost unless the group is this axis of a value, so many heads of it side by side."""
@@ -193,34 +193,34 @@ class Walk:
         if place is None or place.axis != axis % len(sizes) or not is_whole or not _is_within(self.group, place):
             raise Lost(f"'{value.name}' has them in another order")
 
-    def _add_product(self, node: ir.Node, queries: Labels, keys: Labels, may_shift: bool) -> None:
+    def _add_product(self, node: ir.Node, queries: Origins, keys: Origins, may_shift: bool) -> None:
         both = np.stack(np.broadcast_arrays(queries, keys), axis=-2)
         self.products[str(node.name)] = (np.unique(both.reshape(-1, 2, self.group.size), axis=0), may_shift)
 
     def _pass_elementwise(self, node: ir.Node) -> None:
-        """A factor that all numbers of a head share changes no label, nor does a bias that each has of its own."""
+        """A factor that all numbers of a head share changes no origin, nor does a bias that each has of its own."""
         index = 1 if is_constant(node.inputs[0]) or not self._has(node.inputs[0]) else 0
-        labels, other = self._of(node, index), node.inputs[1 - index]
+        origins, other = self._of(node, index), node.inputs[1 - index]
         assert other is not None
         if kind(node) == "Add" and is_constant(other) and self._has(other):
-            self._add_bias(node, 1 - index, labels)
+            self._add_bias(node, 1 - index, origins)
         elif kind(node) == "Add" or self._has(other) or (kind(node) == "Div" and index):
             raise Lost(f"'{node.name}' ({node.op_type}) treats each of them in its own way")
-        self._labels[str(node.outputs[0].name)] = spread(labels, node.outputs[0])
+        self._origins[str(node.outputs[0].name)] = spread(origins, node.outputs[0])
 
-    def _add_bias(self, node: ir.Node, index: int, labels: Labels) -> None:
+    def _add_bias(self, node: ir.Node, index: int, origins: Origins) -> None:
         value = node.inputs[index]
         assert value is not None
         shape = [size or 1 for size in sizes_of(value)]
-        shape = [1] * (labels.ndim - len(shape)) + shape
-        if len(shape) > labels.ndim:
+        shape = [1] * (origins.ndim - len(shape)) + shape
+        if len(shape) > origins.ndim:
             raise Lost(f"'{node.name}' (Add) adds more axes than there are")
         for axis, size in enumerate(shape):
-            first = np.take(labels, [0], axis)
-            if size == 1 and (labels != first).any():
+            first = np.take(origins, [0], axis)
+            if size == 1 and (origins != first).any():
                 raise Lost(f"'{node.name}' (Add) adds one number to several of them")
-            labels = first if size == 1 else labels
-        flat = np.broadcast_to(labels, shape).reshape(-1)
+            origins = first if size == 1 else origins
+        flat = np.broadcast_to(origins, shape).reshape(-1)
         if len(np.unique(flat)) < len(flat):
             raise Lost(f"'{node.name}' (Add) adds another bias at each place")
         self.biases.append((Bias(str(node.name), index, np.arange(len(flat))), flat))

@@ -80,17 +80,17 @@ def test_what_outputs_are_compared_by_and_what_is_kept_is_not_narrowed() -> None
     }
 
 
-def test_heads_are_narrowed_once_they_can_be_turned() -> None:
-    """Queries and keys of a head are read by a product alone; without a turn its numbers are not told apart."""
+def test_heads_are_narrowed_once_they_can_be_rotated() -> None:
+    """Queries and keys of a head are read by a product alone; without a rotation its numbers are not told apart."""
     model = normalise(NETWORKS["transformer"][0]())
     groups = find_groups(model).groups
     heads = find_heads(model, groups)
     scores = next(name for name, one in heads.heads.items() if not one.heads[0].mixes)
 
-    staying, turned = reasons_to_stay(model, groups, ()), reasons_to_stay(model, groups, (), heads)
+    staying, rotated = reasons_to_stay(model, groups, ()), reasons_to_stay(model, groups, (), heads)
 
     assert staying[scores].endswith("(MatMul) sums over it and is no plain linear layer")
-    assert staying.keys() - turned.keys() == {scores}
+    assert staying.keys() - rotated.keys() == {scores}
     assert {*heads.heads} <= {group.name for group in narrowable(model, groups, (), heads)}
     refused = Found(refused={scores: "why not"})
     assert reasons_to_stay(model, groups, (), refused)[scores] == "why not"

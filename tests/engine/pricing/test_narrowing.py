@@ -14,7 +14,7 @@ from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.readings import likeness, nodes_around
 from engine.graph.cuts import contains, remove
 from engine.graph.features import find_features
-from engine.graph.heads import find_heads, turned
+from engine.graph.heads import find_heads, rotated
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.units import blocks, find_units
@@ -26,7 +26,7 @@ from engine.pricing.study import Study
 from engine.pricing.sums import Sum
 from engine.recovery.moments import Moments
 from engine.recovery.reference import Reference
-from engine.recovery.turning import find_turns
+from engine.recovery.rotation import find_rotations
 from tests.engine.graph.heads.attentions import Spec, network
 from tests.engine.pricing.readers import COMPUTE, some_images
 from tests.networks import NETWORKS
@@ -145,16 +145,16 @@ def test_every_width_of_every_group_is_weighed_and_none_below_a_wider_one(name: 
 
 
 @pytest.mark.parametrize("layout", ["apart", "five"])
-def test_of_turned_heads_the_last_numbers_go_whoever_ranks(layout: str) -> None:
+def test_of_rotated_heads_the_last_numbers_go_whoever_ranks(layout: str) -> None:
     """Of low rank, they harm nothing until the rank is touched."""
     model = network(Spec(layout=layout, size=16, rank=8))
     groups = find_groups(model).groups
     heads = find_heads(model, groups)
-    turns = find_turns(model, list(heads.heads.values()), some_images(model, 12), COMPUTE)
+    rotations = find_rotations(model, list(heads.heads.values()), some_images(model, 12), COMPUTE)
     made = [make_ladder(g, likeness(model, g), nodes_around(model, g), 4) for g in groups if g.name in heads.heads]
     ladders = [ladder for ladder in made if ladder is not None]
-    new = turned(model, turns)
-    study = dataclasses.replace(study_of(new), turns={turn.heads.group: turn for turn in turns})
+    new = rotated(model, rotations)
+    study = dataclasses.replace(study_of(new), rotations={rotation.heads.group: rotation for rotation in rotations})
 
     steps, harm = rank_and_judge(study, ladders, lambda of_group: range(of_group.group.size), silent)
 

@@ -1,4 +1,4 @@
-"""Heads over the spellings of attention: what is found, that turning changes nothing, what is refused and why."""
+"""Heads over the spellings of attention: what is found, that rotating changes nothing, what is refused and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.execution.runtime import open_session, run
 from engine.graph.channels.groups import find_groups
 from engine.graph.channels.ignore import ignore_channels
 from engine.graph.channels.remove import remove_channels
-from engine.graph.heads import Found, Turn, find_heads, turned
+from engine.graph.heads import Found, Rotation, find_heads, rotated
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from tests.engine.graph.heads.attentions import TOKENS, WIDTH, Spec, network, specs
@@ -21,7 +21,7 @@ from tests.networks import Draft, images, transformer
 
 SPECS = list(specs())
 ROUNDING = 2e-5
-"""Of bases whose condition is below 10, in single precision."""
+"""Of bases near the identity, drawn at random, in single precision."""
 
 
 def found_in(model: Model) -> Found:
@@ -33,11 +33,11 @@ def say(model: Model) -> npt.NDArray[np.float32]:
     return run(open_session(model), feed)[model.outputs[0].name]
 
 
-def some_turns(found: Found, seed: int = 0) -> list[Turn]:
+def some_rotations(found: Found, seed: int = 0) -> list[Rotation]:
     """Bases drawn at random, each head its own."""
     random = np.random.default_rng(seed)
     return [
-        Turn(
+        Rotation(
             one,
             bases=random.standard_normal((len(one.heads), one.size, one.size)) / 4 + np.eye(one.size),
             shifts=np.array([random.standard_normal(one.size) * (h.mixes and h.may_shift) for h in one.heads]),
@@ -48,12 +48,12 @@ def some_turns(found: Found, seed: int = 0) -> list[Turn]:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
-def test_turned_is_what_it_was(spec: Spec) -> None:
+def test_rotated_is_what_it_was(spec: Spec) -> None:
     """Whatever the basis of each head; and afterwards the same channels can go, as if they were ignored."""
     model = network(spec)
     found = found_in(model)
 
-    new = turned(model, some_turns(found))
+    new = rotated(model, some_rotations(found))
 
     tied = spec.layout in ("five", "unbound", "tokens_first")
     pairs = sum(len(one.heads) for one in found.heads.values())
@@ -70,7 +70,7 @@ def test_heads_whose_sizes_are_worked_out_when_the_network_runs() -> None:
     model = normalise(transformer())
     found = found_in(model)
 
-    new = turned(model, some_turns(found))
+    new = rotated(model, some_rotations(found))
 
     assert [(one.size, len(one.heads)) for one in found.heads.values()] == [(4, 3), (4, 3)]
     assert relative_error(say(new), say(model)) < ROUNDING
@@ -80,12 +80,12 @@ def test_turning_leaves_the_network_itself_alone() -> None:
     model = network(Spec(layout="five"))
     before = model.to_bytes()
 
-    turned(model, some_turns(found_in(model)))
+    rotated(model, some_rotations(found_in(model)))
 
     assert model.to_bytes() == before
 
 
-def test_heads_that_share_keys_are_turned_with_them() -> None:
+def test_heads_that_share_keys_are_rotated_with_them() -> None:
     """Six heads of queries, two of keys: each basis has three heads of queries, or three blocks of the layer."""
     found = found_in(network(Spec(heads=6, keys=2, written="three", opset=23)))
 
@@ -175,12 +175,12 @@ def test_what_needs_the_numbers_as_they_are_is_refused_with_the_reason(name: str
     found = found_in(model)
 
     assert len(found.heads) == len(found.refused) == 1
-    assert "its numbers inside heads cannot be turned" in next(iter(found.refused.values()))
+    assert "its numbers inside heads cannot be rotated" in next(iter(found.refused.values()))
     assert next(iter(found.refused.values())).endswith(reason)
 
 
-def test_a_rotary_embedding_is_never_turned() -> None:
-    """Its halves are read one by one, so they are channels of another kind; the values may be turned all the same."""
+def test_a_rotary_embedding_is_never_rotated() -> None:
+    """Its halves are read one by one, so they are channels of another kind; the values may be rotated all the same."""
     found = found_in(attention_with(rotary, as_it_is))
 
     assert [head.mixes for one in found.heads.values() for head in one.heads] == [True]
@@ -196,7 +196,7 @@ def test_values_may_shift_only_where_their_weights_sum_to_one(weighing: str) -> 
     model = ended(draft, draft.node("Add", mixed, draft.weight(WIDTH)))
     found = found_in(model)
 
-    new = turned(model, some_turns(found))
+    new = rotated(model, some_rotations(found))
 
     assert {head.may_shift for one in found.heads.values() for head in one.heads} == {weighing == "Softmax"}
     assert relative_error(say(new), say(model)) < ROUNDING
@@ -222,7 +222,7 @@ def test_products_written_as_einsum(last: str) -> None:
     model = ended(draft, said)
     found = found_in(model)
 
-    new = turned(model, some_turns(found))
+    new = rotated(model, some_rotations(found))
 
     assert [len(one.heads) for one in found.heads.values()] == [3, 3]
     assert {head.may_shift for one in found.heads.values() for head in one.heads if head.mixes} == {"ij" in last}

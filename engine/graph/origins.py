@@ -1,4 +1,4 @@
-"""Labels: from which column of which layer each number of a value comes, moved along with what only moves numbers.
+"""Origins: from which column of which layer each number of a value comes, moved along with what only moves numbers.
 
 They have the value's shape, with 1 for sizes that are open: along those all numbers come from the same column.
 """
@@ -14,11 +14,11 @@ import onnx_ir as ir
 
 from engine.graph.edits import kind
 
-Labels = npt.NDArray[np.int64]
+Origins = npt.NDArray[np.int64]
 
 
 class Lost(Exception):
-    """Labels cannot be followed any further; the message says where and why."""
+    """Origins cannot be followed any further; the message says where and why."""
 
 
 def sizes_of(value: ir.Value) -> list[int | None]:
@@ -28,18 +28,18 @@ def sizes_of(value: ir.Value) -> list[int | None]:
     return [size if isinstance(size, int) else None for size in value.shape]
 
 
-def spread(labels: Labels, value: ir.Value) -> Labels:
-    """Return labels that broadcast to a value as labels of it."""
-    return np.broadcast_to(labels, [size or 1 for size in sizes_of(value)])
+def spread(origins: Origins, value: ir.Value) -> Origins:
+    """Return origins that broadcast to a value as origins of it."""
+    return np.broadcast_to(origins, [size or 1 for size in sizes_of(value)])
 
 
-def move(node: ir.Node, labels: Labels) -> list[Labels]:
-    """Return the labels of each output of a node that moves numbers and does nothing else. Raises Lost."""
+def move(node: ir.Node, origins: Origins) -> list[Origins]:
+    """Return the origins of each output of a node that moves numbers and does nothing else. Raises Lost."""
     mover = _MOVERS.get(kind(node))
     if mover is None:
         raise Lost(f"'{node.name}' ({node.op_type}) stands between")
     try:
-        found = mover(node, labels)
+        found = mover(node, origins)
     except (IndexError, ValueError) as error:
         raise Lost(f"'{node.name}' ({node.op_type}) moves them in a way that is not known: {error}") from error
     if any(0 in each.shape for each in found):
@@ -47,7 +47,7 @@ def move(node: ir.Node, labels: Labels) -> list[Labels]:
     return found
 
 
-def _reshape(node: ir.Node, labels: Labels) -> list[Labels]:
+def _reshape(node: ir.Node, origins: Origins) -> list[Origins]:
     """Sizes that are known may come out of one that was open: rows of Gemm, parted into images and tokens again."""
     wanted, read = sizes_of(node.outputs[0]), node.inputs[0]
     assert read is not None
@@ -55,64 +55,64 @@ def _reshape(node: ir.Node, labels: Labels) -> list[Labels]:
         wanted[0] = 1
     known = math.prod(size for size in wanted if size is not None)
     opened = [axis for axis, size in enumerate(sizes_of(read)) if size is None]
-    if opened and labels.size < known:
-        shape = list(labels.shape)
-        shape[opened[0]] = known // labels.size
-        labels = np.broadcast_to(labels, shape)
-    return [labels.reshape([-1 if size is None else size for size in wanted])]
+    if opened and origins.size < known:
+        shape = list(origins.shape)
+        shape[opened[0]] = known // origins.size
+        origins = np.broadcast_to(origins, shape)
+    return [origins.reshape([-1 if size is None else size for size in wanted])]
 
 
-def _transpose(node: ir.Node, labels: Labels) -> list[Labels]:
+def _transpose(node: ir.Node, origins: Origins) -> list[Origins]:
     order = node.attributes.get_ints("perm", ())
-    return [labels.transpose(order or range(labels.ndim)[::-1])]
+    return [origins.transpose(order or range(origins.ndim)[::-1])]
 
 
-def _squeeze(node: ir.Node, labels: Labels) -> list[Labels]:
+def _squeeze(node: ir.Node, origins: Origins) -> list[Origins]:
     read = node.inputs[0]
     assert read is not None
     given = _numbers(node, 1) if len(node.inputs) > 1 else [a for a, size in enumerate(sizes_of(read)) if size == 1]
-    return [np.squeeze(labels, tuple(given))]
+    return [np.squeeze(origins, tuple(given))]
 
 
-def _unsqueeze(node: ir.Node, labels: Labels) -> list[Labels]:
-    return [np.expand_dims(labels, tuple(_numbers(node, 1)))]
+def _unsqueeze(node: ir.Node, origins: Origins) -> list[Origins]:
+    return [np.expand_dims(origins, tuple(_numbers(node, 1)))]
 
 
-def _gather(node: ir.Node, labels: Labels) -> list[Labels]:
+def _gather(node: ir.Node, origins: Origins) -> list[Origins]:
     index, axis = node.inputs[1], node.attributes.get_int("axis", 0)
     assert index is not None
     numbers = _numbers(node, 1)
-    picked = np.take(labels, numbers, axis)
+    picked = np.take(origins, numbers, axis)
     return [picked if index.shape is None or len(index.shape) else np.squeeze(picked, axis)]
 
 
-def _slice(node: ir.Node, labels: Labels) -> list[Labels]:
+def _slice(node: ir.Node, origins: Origins) -> list[Origins]:
     starts, ends = _numbers(node, 1), _numbers(node, 2)
     axes = _numbers(node, 3) if len(node.inputs) > 3 else list(range(len(starts)))
     steps = _numbers(node, 4) if len(node.inputs) > 4 else [1] * len(starts)
-    cut = [slice(None)] * labels.ndim
+    cut = [slice(None)] * origins.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if step < 1:
             raise Lost(f"'{node.name}' (Slice) goes backwards")
         cut[axis] = slice(start, end, step)
-    return [labels[tuple(cut)]]
+    return [origins[tuple(cut)]]
 
 
-def _split(node: ir.Node, labels: Labels) -> list[Labels]:
+def _split(node: ir.Node, origins: Origins) -> list[Origins]:
     axis = node.attributes.get_int("axis", 0)
     sizes = [sizes_of(value)[axis] for value in node.outputs]
     known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes) or sum(known) != labels.shape[axis]:
+    if len(known) < len(sizes) or sum(known) != origins.shape[axis]:
         raise Lost(f"'{node.name}' (Split) makes pieces whose sizes are open")
-    return list(np.split(labels, np.cumsum(known)[:-1], axis))
+    return list(np.split(origins, np.cumsum(known)[:-1], axis))
 
 
-def _expand(node: ir.Node, labels: Labels) -> list[Labels]:
-    return [spread(labels, node.outputs[0])]
+def _expand(node: ir.Node, origins: Origins) -> list[Origins]:
+    return [spread(origins, node.outputs[0])]
 
 
-def _as_it_is(node: ir.Node, labels: Labels) -> list[Labels]:
-    return [labels]
+def _as_it_is(node: ir.Node, origins: Origins) -> list[Origins]:
+    return [origins]
 
 
 def _numbers(node: ir.Node, index: int) -> list[int]:
@@ -122,7 +122,7 @@ def _numbers(node: ir.Node, index: int) -> list[int]:
     return [int(number) for number in value.const_value.numpy().reshape(-1)]
 
 
-_MOVERS: dict[str, Callable[[ir.Node, Labels], list[Labels]]] = {
+_MOVERS: dict[str, Callable[[ir.Node, Origins], list[Origins]]] = {
     "Expand": _expand,
     "Flatten": _reshape,
     "Gather": _gather,

@@ -12,9 +12,9 @@ from engine.check import relative_error
 from engine.execution.runtime import open_session, run
 from engine.graph.channels.groups import find_groups
 from engine.graph.channels.remove import remove_channels
-from engine.graph.heads import find_heads, turned
+from engine.graph.heads import find_heads, rotated
 from engine.graph.model import Model
-from engine.recovery.turning import best_basis, find_turns
+from engine.recovery.rotation import best_basis, find_rotations
 from tests.engine.graph.heads.attentions import LAYOUTS, Spec, network
 from tests.engine.pricing.readers import COMPUTE, some_images
 from tests.networks import images
@@ -90,12 +90,14 @@ def test_heads_of_low_rank_lose_their_last_numbers_for_nothing(spec: Spec) -> No
     model = network(spec)
     heads = list(find_heads(model, find_groups(model).groups).heads.values())
 
-    turns = find_turns(model, heads, some_images(model, 6), COMPUTE)
+    rotations = find_rotations(model, heads, some_images(model, 6), COMPUTE)
 
-    new, rank = turned(model, turns), spec.rank
+    new, rank = rotated(model, rotations), spec.rank
     last = {one.group: range(rank, one.size) for one in heads}
-    assert [turn.heads for turn in turns] == heads
-    assert all((np.diff(turn.shares) <= 1e-12).all() and turn.shares[rank:].sum() < 1e-5 for turn in turns)
+    assert [rotation.heads for rotation in rotations] == heads
+    assert all(
+        (np.diff(rotation.shares) <= 1e-12).all() and rotation.shares[rank:].sum() < 1e-5 for rotation in rotations
+    )
     assert relative_error(say(new), say(model)) < 1e-4
     assert relative_error(say(remove_channels(new, last)), say(model)) < 1e-3
     assert relative_error(say(remove_channels(model, last)), say(model)) > 3e-3
@@ -108,8 +110,8 @@ def test_what_all_keys_and_all_values_have_in_common_takes_no_room() -> None:
     for bias in [bias for one in heads for head in one.heads for bias in head.here.biases]:
         constant = str(model.nodes()[bias.node].inputs[bias.index].name)  # type: ignore[union-attr]  # there it is
         model.set_weight(constant, model.weight(constant) + np.float32(3))  # type: ignore[operator]  # floats
-    turns = find_turns(model, heads, some_images(model, 6), COMPUTE)
+    rotations = find_rotations(model, heads, some_images(model, 6), COMPUTE)
 
-    smaller = remove_channels(turned(model, turns), {one.group: [1, 2, 3] for one in heads})
+    smaller = remove_channels(rotated(model, rotations), {one.group: [1, 2, 3] for one in heads})
 
     assert relative_error(say(smaller), say(model)) < 1e-3

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from engine.checkpoint import Checkpoint
-from engine.graph.heads import Heads, Turn
+from engine.graph.heads import Heads, Rotation
 from engine.measure.cost import count
-from engine.recovery.turning import find_turns
+from engine.recovery.rotation import find_rotations
 from engine.subject import Subject
 
 IMAGES_MIN, IMAGES_MAX = 4, 64
@@ -18,21 +18,23 @@ MACS_A_SECOND = 4e9
 """Of the budget: work that looking at the heads may take, half of what judging may; it bounds how many images tell."""
 
 
-def turns_for(subject: Subject, heads: Sequence[Heads], checkpoint: Checkpoint) -> dict[str, Turn]:
-    """Return a turn for each of these, by the name of its group.
+def rotations_for(subject: Subject, heads: Sequence[Heads], checkpoint: Checkpoint) -> dict[str, Rotation]:
+    """Return a rotation for each of these, by the name of its group.
 
     A second attempt goes on with the first one's, whatever the rounding of its own would be: weights that have been
     trained since are in that basis.
     """
-    kept = checkpoint.read_tensors("turns")
+    kept = checkpoint.read_tensors("rotations")
     if kept is None:
-        found = find_turns(subject.model, heads, subject.split.repair.take(_drawn(subject)), subject.compute)
+        found = find_rotations(subject.model, heads, subject.split.repair.take(_drawn(subject)), subject.compute)
         kept = {
-            turn.heads.group: [torch.from_numpy(array) for array in (turn.bases, turn.shifts, turn.shares)]
-            for turn in found
+            rotation.heads.group: [
+                torch.from_numpy(array) for array in (rotation.bases, rotation.shifts, rotation.shares)
+            ]
+            for rotation in found
         }
-        checkpoint.write_tensors("turns", kept)
-    return {one.group: Turn(one, *(tensor.numpy() for tensor in kept[one.group])) for one in heads}
+        checkpoint.write_tensors("rotations", kept)
+    return {one.group: Rotation(one, *(tensor.numpy() for tensor in kept[one.group])) for one in heads}
 
 
 def _drawn(subject: Subject) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from engine.data.images import ImageSet
 from engine.graph.edits import array_of
-from engine.graph.heads import Head, Heads, Turn
+from engine.graph.heads import Head, Heads, Rotation
 from engine.graph.heads.blocks import Block
 from engine.graph.model import Model
 from engine.recipe import Deploy
@@ -29,7 +29,7 @@ EVEN = 1e-3
 """No number is made smaller than this part of its head's largest: the rounding of weights would be all that it says."""
 
 
-def find_turns(model: Model, heads: Sequence[Heads], images: ImageSet, compute: Deploy) -> list[Turn]:
+def find_rotations(model: Model, heads: Sequence[Heads], images: ImageSet, compute: Deploy) -> list[Rotation]:
     """Return the best basis for each head, in the graph's order: the network is run on the images once or twice."""
     places = {name: place for place, name in enumerate(model.nodes())}
     first = {one.group: min(places[block.node] for head in one.heads for block in _written(head)) for one in heads}
@@ -40,7 +40,7 @@ def find_turns(model: Model, heads: Sequence[Heads], images: ImageSet, compute: 
         moments = _Moments(one)
         for _, batch in frontier.values(values):
             moments.add(batch)
-        found[one.group] = _turn(model, one, moments)
+        found[one.group] = _rotate(model, one, moments)
     return [found[one.group] for one in heads]
 
 
@@ -56,7 +56,7 @@ def best_basis(demand: Array, power: Array) -> tuple[Array, Array]:
     return even[:, None] * (left.T @ back), values
 
 
-def _turn(model: Model, heads: Heads, moments: _Moments) -> Turn:
+def _rotate(model: Model, heads: Heads, moments: _Moments) -> Rotation:
     bases, shifts = [], []
     lost, whole = {False: np.zeros(heads.size), True: np.zeros(heads.size)}, {False: 0.0, True: 0.0}
     for head in heads.heads:
@@ -67,7 +67,7 @@ def _turn(model: Model, heads: Heads, moments: _Moments) -> Turn:
         lost[head.mixes] += values**2
         whole[head.mixes] += float((values**2).sum())
     shares = sum(lost[mixes] / max(whole[mixes], 1e-30) for mixes in (False, True))
-    return Turn(heads, np.array(bases), np.array(shifts), np.asarray(shares))
+    return Rotation(heads, np.array(bases), np.array(shifts), np.asarray(shares))
 
 
 def _root(moments: Array) -> tuple[Array, Array]:

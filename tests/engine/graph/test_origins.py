@@ -1,4 +1,4 @@
-"""Labels move as the numbers do in ONNX Runtime, also where sizes are open."""
+"""Origins move as the numbers do in ONNX Runtime, also where sizes are open."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto
 
 from engine.execution.runtime import open_session, run
-from engine.graph.labels import Lost, move
 from engine.graph.model import Model
+from engine.graph.origins import Lost, move
 from engine.graph.shapes import infer_shapes
 from tests.networks import Draft
 
@@ -78,18 +78,18 @@ def built(build: Build, batch: int | str) -> tuple[Model, list[str]]:
 @pytest.mark.parametrize("batch", [2, "batch"])
 @pytest.mark.parametrize("name", MOVERS)
 def test_labels_move_as_the_numbers_do(name: str, batch: int | str) -> None:
-    """An open batch is one image in labels, and all images alike."""
+    """An open batch is one image in origins, and all images alike."""
     model, names = built(MOVERS[name], batch)
     images = 2 if batch == 2 else 1
     numbers = np.arange(np.prod(SHAPE[1:]) * images).reshape(images, *SHAPE[1:])
-    labels = {str(model.graph.inputs[0].name): numbers}
+    origins = {str(model.graph.inputs[0].name): numbers}
 
     for node in model.graph:
-        labels |= zip((str(value.name) for value in node.outputs), move(node, labels[_read(node)]), strict=True)
+        origins |= zip((str(value.name) for value in node.outputs), move(node, origins[_read(node)]), strict=True)
 
     found = run(open_session(model), {"image": numbers.astype(np.float32)})
     for each in names:
-        assert np.array_equal(labels[each], found[each])
+        assert np.array_equal(origins[each], found[each])
 
 
 def _read(node: ir.Node) -> str:

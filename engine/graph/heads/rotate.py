@@ -1,4 +1,4 @@
-"""Turning: another basis for the numbers inside each head, folded into the weights around. What is computed stays."""
+"""Rotating: another basis for the numbers inside each head, folded into the weights around. What is computed stays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Move = tuple[Block, Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
+class Rotation:
     """`bases`, shape (heads, size, size), are what each head's keys or values are multiplied by; none is singular.
 
     `shifts`, shape (heads, size), are then taken from what a head's values are, and given back behind their readers:
@@ -33,23 +33,23 @@ class Turn:
     shares: Array
 
 
-def turned(model: Model, turns: Iterable[Turn]) -> Model:
+def rotated(model: Model, rotations: Iterable[Rotation]) -> Model:
     """Return a new model with these heads in other bases: A for keys and values, its inverse for what meets them."""
     new = model.copy()
-    for turn in turns:
-        undone = np.linalg.inv(turn.bases).swapaxes(1, 2)
-        pairs = list(zip(turn.heads.heads, turn.bases, undone, strict=True))
+    for rotation in rotations:
+        undone = np.linalg.inv(rotation.bases).swapaxes(1, 2)
+        pairs = list(zip(rotation.heads.heads, rotation.bases, undone, strict=True))
         here = [(head.here, basis) for head, basis, _ in pairs]
         there = [(block, undo) for head, _, undo in pairs for block in head.there]
         for weight in dict.fromkeys(block.weight for block, _ in (*here, *there)):
-            _turn_weight(new, weight, [(block, by) for block, by in (*here, *there) if block.weight == weight])
-        _turn_biases(new, [*here, *((block, by) for head, _, by in pairs if not head.mixes for block in head.there)])
-        for head, shift in zip(turn.heads.heads, turn.shifts, strict=True):
+            _rotate_weight(new, weight, [(block, by) for block, by in (*here, *there) if block.weight == weight])
+        _rotate_biases(new, [*here, *((block, by) for head, _, by in pairs if not head.mixes for block in head.there)])
+        for head, shift in zip(rotation.heads.heads, rotation.shifts, strict=True):
             _shift(new, head, shift)
     return new
 
 
-def _turn_weight(model: Model, name: str, moves: Sequence[Move]) -> None:
+def _rotate_weight(model: Model, name: str, moves: Sequence[Move]) -> None:
     old = model.weight(name)
     weight = old.astype(np.float64)
     for block, by in moves:
@@ -58,7 +58,7 @@ def _turn_weight(model: Model, name: str, moves: Sequence[Move]) -> None:
     model.set_weight(name, weight.astype(old.dtype))
 
 
-def _turn_biases(model: Model, moves: Iterable[Move]) -> None:
+def _rotate_biases(model: Model, moves: Iterable[Move]) -> None:
     nodes = model.nodes()
     for block, by in moves:
         for bias in block.biases:
