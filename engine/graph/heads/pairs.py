@@ -63,7 +63,7 @@ def _of_mixes(walk: Walk) -> Iterator[Head]:
             raise Lost("a layer reads what no product has mixed")
         return
     taken = 0
-    sums_to_one = all(to_one for _, to_one in walk.mixed)
+    sums_to_one = all(to_one for _, to_one in walk.mixed) and not walk.reads_scaled
     for values in np.unique(np.concatenate([values for values, _ in walk.mixed]), axis=0):
         readers = [block for layer, rows in walk.read for block in _blocks_read(walk, layer, rows, values)]
         taken += len(readers)

@@ -55,7 +55,7 @@ class Walk:
 
     `products` of queries and keys by node: (pairs, 2, size), and whether a softmax over the keys reads them. `mixed`
     values: (heads, size), and whether their weights sum to one. `read` by a layer: (columns,). `biases`: each with the
-    origins that its numbers are added to.
+    origins that its numbers are added to. `reads_scaled`: behind its bias a factor was put on what a layer reads.
     """
 
     def __init__(self, model: Model, group: Group, attentions: Collection[Attention]) -> None:
@@ -68,6 +68,8 @@ class Walk:
         self.mixed: list[tuple[Origins, bool]] = []
         self.read: list[tuple[Writer, Origins]] = []
         self.biases: list[tuple[Bias, Origins]] = []
+        self.reads_scaled = False
+        self._scaled: set[str | None] = set()
         self._origins: dict[str, Origins] = {}
         self._places: dict[str, list[Place]] = {}
         for place in group.places:
@@ -75,6 +77,7 @@ class Walk:
         for node in model.graph:
             if any(value is not None and self._touches(value) for value in (*node.inputs, *node.outputs)):
                 self._pass(node)
+                self._follow_factors(node)
 
     def place(self, value: str) -> Place | None:
         """Return where the group lies in a value, None where it does not. Raises Lost where it is in two axes."""
@@ -86,6 +89,13 @@ class Walk:
     def _touches(self, value: ir.Value) -> bool:
         """Tell whether a value brings the group to a node; a vector of constants may be shared with strangers."""
         return str(value.name) in self._places and not (value.is_initializer() and is_vector(value))
+
+    def _follow_factors(self, node: ir.Node) -> None:
+        """Note what bears a factor: an earlier bias is not what it was, there."""
+        read = {value.name for value in node.inputs if value is not None and self._has(value)}
+        if kind(node) in ("Mul", "Div") or read & self._scaled:
+            self._scaled.update(value.name for value in node.outputs)
+            self.reads_scaled |= bool(self.read) and self.read[-1][0].node == node.name
 
     def _pass(self, node: ir.Node) -> None:
         op_type, layer = kind(node), find_layer(node)

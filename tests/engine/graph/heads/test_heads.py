@@ -186,19 +186,24 @@ def test_a_rotary_embedding_is_never_rotated() -> None:
     assert [head.mixes for one in found.heads.values() for head in one.heads] == [True]
 
 
-@pytest.mark.parametrize("weighing", ["Softmax", "Sigmoid"])
-def test_values_may_shift_only_where_their_weights_sum_to_one(weighing: str) -> None:
+@pytest.mark.parametrize(("weighing", "factor"), [("Softmax", ""), ("Sigmoid", ""), ("Softmax", "v"), ("Softmax", "z")])
+def test_values_may_shift_only_where_they_come_through_as_they_are(weighing: str, factor: str) -> None:
+    """Weights that sum to one, and no factor on the values or on what is mixed of them."""
     draft = Draft()
     x = tokens(draft)
     q, k, v = (draft.node("Add", draft.node("MatMul", x, draft.weight(WIDTH, 6)), draft.weight(6)) for _ in range(3))
+    v = draft.node("Mul", v, draft.constant(0.5)) if factor == "v" else v
     weights = draft.node(weighing, draft.node("MatMul", q, draft.node("Transpose", k, perm=[0, 2, 1])))
-    mixed = draft.node("MatMul", draft.node("MatMul", weights, v), draft.weight(6, WIDTH))
-    model = ended(draft, draft.node("Add", mixed, draft.weight(WIDTH)))
+    mixed = draft.node("MatMul", weights, v)
+    mixed = draft.node("Div", mixed, draft.constant(0.5)) if factor == "z" else mixed
+    said = draft.node("MatMul", mixed, draft.weight(6, WIDTH))
+    model = ended(draft, draft.node("Add", said, draft.weight(WIDTH)))
     found = found_in(model)
 
     new = rotated(model, some_rotations(found))
 
-    assert {head.may_shift for one in found.heads.values() for head in one.heads} == {weighing == "Softmax"}
+    may = {head.may_shift for one in found.heads.values() for head in one.heads if head.mixes}
+    assert may == {weighing == "Softmax" and not factor}
     assert relative_error(say(new), say(model)) < ROUNDING
 
 
