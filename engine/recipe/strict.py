@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any
 
-from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -31,13 +31,7 @@ def unknown_key(key: str, known: list[str]) -> PydanticCustomError:
     return PydanticCustomError("unknown_key", "Unknown key '{key}': {hint}", {"key": key, "hint": hint})
 
 
-def _plain_number(value: Any) -> Any:
-    """Refuse what is no number in JSON, and would be taken for one: true, and text in quotes."""
-    if isinstance(value, bool | str):
-        raise PydanticCustomError("number_type", "Input should be a number, not {found}.", {"found": repr(value)[:40]})
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_plain_number)]
-Number = Annotated[float, BeforeValidator(_plain_number)]
+# True and text in quotes are no numbers in JSON, and pydantic would take them for some.
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
 Finite = Annotated[Number, AllowInfNan(False)]  # JSON has no infinity, and no database gives one back
