@@ -63,13 +63,14 @@ def _won_back(found: Found) -> Iterator[Line]:
 
 def _peers(found: Found) -> Iterator[Line]:
     for peer in PEERS:
+        tried = [cell for cell in _of_kind(found, "peers") if cell.what == peer]
         gains = []
-        for cell in _of_kind(found, "peers"):
+        for cell in tried:
             ours = found.get((cell.model, "methods", OURS))
-            gain = difference_of(cell, ours) if cell.what == peer and ours is not None else None
+            gain = difference_of(cell, ours) if ours is not None else None
             gains += [gain.value] if gain is not None else []
         mean = sum(gains) / max(len(gains), 1)
-        text = f"{mean:+.2f}, mean of {len(gains)} networks" if gains else ""
+        text = f"{mean:+.2f}, mean of {len(gains)} networks of {len(tried)} tried" if gains else ""
         met = mean >= PEER_POINTS if gains else None
         yield Line(f"better than {peer} at equal latency", f"{PEER_POINTS:g} points in the mean", text, met)
 
@@ -112,9 +113,10 @@ def _ordering(found: Found) -> Iterator[Line]:
         pair = [found.get((model, "methods", name)) for name in ("thinet", "l1")]
         if all(cell is not None and cell.rows for cell in pair):
             thinet, l1 = (cell.mean("top1_plain") for cell in pair if cell is not None)
-            gains.append((model, thinet - l1))
-    text = ", ".join(f"{model} {gain:+.1f}" for model, gain in gains)
-    met = all(gain >= 0 for _, gain in gains) if gains else None
+            reached = "/".join(f"{cell.mean('measured_ratio'):.2f}" for cell in pair if cell is not None)
+            gains.append((model, thinet - l1, reached))
+    text = ", ".join(f"{model} {gain:+.1f} at {reached}" for model, gain, reached in gains)
+    met = all(gain >= 0 for _, gain, _ in gains) if gains else None
     yield Line("ThiNet at least as good as L1, cuts alone", "every network, or say why", text, met)
     thinned = [cell for cell in _of_kind(found, "methods") if cell.what == "magnitude" and cell.rows]
     ratios = [cell.mean("measured_ratio") for cell in thinned]
