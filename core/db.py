@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.settings import Settings
-from core.shared_commits import AFTER_COMMIT, SharedCommits
+from core.shared_commits import AFTER_COMMIT, SharedCommits, follow
 from core.sqlite import BUSY_TIMEOUT_SECONDS, InTransaction, Reader, Text
 
 T = TypeVar("T")
@@ -150,8 +150,7 @@ class Database:
         """
         with self._one_writer, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
-        for act in session.info.get(AFTER_COMMIT, ()):
-            act()
+        follow(session.info.get(AFTER_COMMIT, ()))
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction, in a thread, so that a slow disk does not stop the event loop.

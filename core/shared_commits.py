@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,8 @@ AFTER_COMMIT: Final = "after_commit"
 """Where a session's `info` keeps what is to be done once its transaction is written."""
 
 AT_ONCE: Final = 32
+
+log = structlog.get_logger("core.database")
 
 
 class _Wish(NamedTuple):
@@ -73,7 +76,8 @@ class SharedCommits:
             self._begin()
         else:
             self._under_way = False
-        self._tell(batch, done.result())
+        fault = done.exception()
+        self._tell(batch, done.result() if fault is None else [_Result(fault=fault)] * len(batch))
 
     def _tell(self, batch: Sequence[_Wish], results: Sequence[_Result]) -> None:
         for wish, result in zip(batch, results, strict=True):
@@ -94,8 +98,7 @@ class SharedCommits:
             return [_Result(fault=error)] * len(batch)
         if not is_whole and len(batch) > 1:
             return [result for wish in batch for result in self._write([wish])]
-        for act in (act for result in results for act in result.acts):
-            act()
+        follow(act for result in results for act in result.acts)
         return results
 
     def _take(self, connection: Connection, session: Session, wish: _Wish) -> _Result:
@@ -118,6 +121,15 @@ class SharedCommits:
         finally:
             session.info.pop(AFTER_COMMIT, None)
             session.expunge_all()  # the next one begins with nothing, as with a session of its own
+
+
+def follow(acts: Iterable[Callable[[], None]]) -> None:
+    """Do what follows a commit. One that fails is told in the log alone: what is written is not answered by a fault."""
+    for act in acts:
+        try:
+            act()
+        except Exception:
+            log.exception("commit.not_followed")
 
 
 def _session_of(connection: Connection) -> Session:

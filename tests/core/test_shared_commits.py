@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog.testing
 from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.db import Database, after_commit, utc_now
+from core.shared_commits import SharedCommits
 from core.tables import Project
 
 MANY = 40
@@ -51,7 +53,8 @@ def write_all(database: Database, *works: Work) -> list[Any]:
 
     async def write() -> list[Any]:
         try:
-            return await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)
+            async with asyncio.timeout(60):
+                return await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)
         finally:
             await database.aclose()
 
@@ -117,6 +120,40 @@ def test_what_follows_a_commit_follows_once_and_only_what_was_written(sqlite: Da
     write_all(sqlite, *works, broken, broken)
 
     assert sorted(told) == [0, 2, 4, 6, 8]
+
+
+def test_what_follows_a_commit_and_fails_takes_no_answer_away(database: Database) -> None:
+    """It is written: whoever asked is told so, and whoever shared the commit, too."""
+    told: list[int] = []
+
+    def telling(number: int) -> Work:
+        def tell(session: Session) -> Any:
+            after_commit(session, lambda: told.append(1 // number))
+            after_commit(session, lambda: told.append(number + 10))
+            return adding(number)(session)
+
+        return tell
+
+    with structlog.testing.capture_logs() as lines:
+        found = write_all(database, *map(telling, range(3)))
+
+    assert found == [0, 1, 2]
+    assert projects(database) == {"prj_0", "prj_1", "prj_2"}
+    assert sorted(told) == [0, 1, 10, 11, 12]
+    assert [line["event"] for line in lines] == ["commit.not_followed"]
+
+
+def test_a_fault_outside_of_all_work_is_everybody_s_answer(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them may wait for ever."""
+
+    def breaks(*_given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(SharedCommits, "_write", breaks)
+
+    found = write_all(sqlite, *map(adding, range(3)))
+
+    assert [type(one) for one in found] == [MemoryError] * 3
 
 
 def test_each_works_in_the_context_of_its_asker(database: Database) -> None:
