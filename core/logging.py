@@ -6,6 +6,8 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -39,7 +41,7 @@ def configure_logging(settings: Settings) -> None:
     )
     structlog.configure(  # straight to the stream: by way of the standard library a line costs twice as much
         processors=[*shared, render],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=partial(_Lines, sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
@@ -49,6 +51,16 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+
+
+class _Lines(structlog.WriteLogger):
+    """A line that the stream does not take, on a full disk or into a closed pipe, is lost, and fails no work."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):
+            super().msg(message)
+
+    info = warning = error = critical = msg
 
 
 def hide_secrets(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

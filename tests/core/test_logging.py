@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -55,6 +57,20 @@ def test_secrets_are_hidden_inside_of_dicts_and_lists(capsys: pytest.CaptureFixt
 
     written = json.loads(capsys.readouterr().err)
     assert written["settings"] == {"s3": [{"password": "[hidden]"}], "n": [1, "got [hidden]"]}
+
+
+def test_a_line_that_cannot_be_written_fails_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115  # closing it fails, and that is looked at
+    monkeypatch.setattr(sys, "stderr", full)
+    configure_logging(Settings())
+    work = []
+
+    structlog.get_logger().info("begun")
+    work.append("done")
+
+    assert work == ["done"]
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
 
 
 def test_a_line_names_its_job(capsys: pytest.CaptureFixture[str]) -> None:
