@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,23 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Stop:
-    """How often this process was told to stop: once is a wish, twice an order."""
+    """How often this process was told to stop: once is a wish, twice an order.
+
+    A signal's handler tells it, in the middle of whatever the main thread does: there is no lock to be held.
+    """
 
     def __init__(self) -> None:
-        self.times = 0
-        self._told = threading.Event()
+        self._times = 0
 
     def tell(self) -> None:
-        self.times += 1
-        if self.times == 1:
-            self._told.set()
+        self._times += 1
 
-    def wait(self, seconds: float) -> bool:
-        return self._told.wait(seconds)
+    @property
+    def is_told(self) -> bool:
+        return self._times > 0
 
     @property
     def is_urgent(self) -> bool:
-        return self.times > 1
+        return self._times > 1
 
 
 class Child:
@@ -174,9 +174,10 @@ def _announce(settings: Settings, listener: socket.socket, key: str | None) -> N
 
 
 def _keep_alive(children: Sequence[Child], stop: Stop) -> None:
-    while not stop.wait(LOOK_SECONDS):
+    while not stop.is_told:
         for child in children:
             child.look_after()
+        time.sleep(LOOK_SECONDS)
 
 
 def _stop(children: Sequence[Child], stop: Stop, settings: Settings) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
-from types import FrameType
 
 from core.db import upgrade
 from core.settings import settings
@@ -15,16 +13,11 @@ from worker.shift import Shift
 def main(engine: Program | None = None) -> None:
     """Work until a signal comes, then drain. `engine` is our own, unless a test brings a smaller one."""
     upgrade(settings())
-    ended, shift = threading.Event(), Shift(engine)
-
-    def told(_number: int, _frame: FrameType | None) -> None:
-        shift.told_to_stop()
-        ended.set()
-
+    shift = Shift(engine)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+        signal.signal(number, lambda *_: shift.told_to_stop())
     shift.start(settings())
-    ended.wait()
+    shift.wait()
     shift.stop()
 
 

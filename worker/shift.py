@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from contextlib import ExitStack
+from typing import Final
 
 import structlog
 
@@ -17,6 +19,8 @@ from worker.sandbox import Program
 from worker.slots import find_slots
 from worker.sweep import Caretaker
 from worker.workplace import Workplace, engine_program
+
+LOOK_SECONDS: Final = 0.1
 
 log = structlog.get_logger()
 
@@ -54,6 +58,11 @@ class Shift:
             self._drain.hurry()
         else:
             self._drain.begin()
+
+    def wait(self) -> None:
+        """Sleep until told to stop; looking again and again, for a signal's handler must find no lock that is held."""
+        while not self._drain.is_begun:
+            time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
         """Wait until the lanes are quiet: what runs has its grace."""

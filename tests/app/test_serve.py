@@ -10,13 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 import pytest
 
+from app import serve
 from tests.app.running import wait_until
+from tests.interrupted import ROUNDS, interrupted
 from tests.servers import free_port
 
 COMMAND = [sys.executable, "-m", "app.serve", "--port", "0"]
@@ -134,6 +137,16 @@ def test_a_web_process_that_dies_is_started_again_on_the_same_address(server: Ru
 
     assert httpx2.get(server.url + "/healthz", timeout=30).status_code == 200  # waits in the socket's queue
     assert children_of(server.process.pid)["app"] != first
+
+
+def test_a_signal_is_heard_in_whatever_moment_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "LOOK_SECONDS", 0.00005)
+
+    def keeping_alive() -> tuple[Callable[[], object], Callable[[], object]]:
+        stop = serve.Stop()
+        return partial(serve._keep_alive, [], stop), stop.tell
+
+    assert interrupted(keeping_alive) == ROUNDS
 
 
 def test_no_child_outlives_it(server: Running) -> None:
