@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, String, bindparam, case, func, select, union
+from sqlalchemy import ColumnElement, String, bindparam, case, exists, func, select, union
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -60,19 +60,20 @@ _job_limits_statement: Final = Query(
 )
 
 _MINE: Final[ColumnElement[str]] = bindparam("project_id", type_=String)
+# Artifacts are the many: counted apart, they are read in the order of `artifacts_by_project`, and nothing is sorted.
+_made = select(Artifact.sha256, Artifact.size_bytes).where(Artifact.project_id == _MINE).distinct().subquery("made")
 _kept = (
     select(table.sha256, table.size_bytes).where(table.project_id == _MINE, table.sha256.is_not(None))
-    for table in (StoredModel, Dataset, Artifact, Upload)
+    for table in (StoredModel, Dataset, Upload)
 )
-_files = union(*_kept).subquery()
+_brought = union(*_kept).subquery("brought")
+_is_made_too = exists().where(Artifact.project_id == _MINE, Artifact.sha256 == _brought.c.sha256)
 _coming = select(func.sum(func.coalesce(Upload.size_bytes, Upload.offset_bytes))).where(
     Upload.project_id == _MINE, Upload.sha256.is_(None), Upload.error.is_(None)
 )
-bytes_statement: Final = Query(
-    select(
-        (func.coalesce(func.sum(_files.c.size_bytes), 0) + func.coalesce(_coming.scalar_subquery(), 0)).label("bytes")
-    )
-)
+_sums = (select(func.sum(_made.c.size_bytes)), select(func.sum(_brought.c.size_bytes)).where(~_is_made_too), _coming)
+_made_bytes, _brought_bytes, _coming_bytes = (func.coalesce(found.scalar_subquery(), 0) for found in _sums)
+bytes_statement: Final = Query(select((_made_bytes + _brought_bytes + _coming_bytes).label("bytes")))
 """The project's bytes, the same bytes once, and what uploads that are under way have declared."""
 
 

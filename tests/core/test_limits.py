@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from datetime import timedelta
 from typing import Any
@@ -22,9 +23,13 @@ from core.tables import (
     Job,
     Organization,
     Project,
+    StoredModel,
     Upload,
 )
 from tests.core.samples import LIMITS, PROJECT_ID, add_model, running_claim, submit_job
+
+MODEL_BYTES = 4
+"""Of the network that every job here is about."""
 
 
 def limit(database: Database, **limits: int | None) -> None:
@@ -102,6 +107,33 @@ def test_the_same_bytes_count_once_whoever_names_them(database: Database) -> Non
 
     with database.transaction() as session:
         assert bytes_left(session, PROJECT_ID) == 1000 - 4 - 100 - 30
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_bytes_count_once_however_often_and_wherever_they_lie(database: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    files = {f"{number:064x}": 10**number for number in range(1, 9)}
+    limit(database, max_stored_bytes=10**12)
+    mine = running_claim(database)
+    brought = {table: chance.choices([*files], k=4) for table in (StoredModel, Dataset, Upload)}
+    made = chance.choices([*files], k=4)
+
+    with database.transaction() as session:
+        now = utc_now(session)
+        for sha256, size_bytes in files.items():
+            insert_if_absent(session, Blob, sha256=sha256, size_bytes=size_bytes, created_at=now)
+        given: dict[str, Any] = {"project_id": PROJECT_ID, "created_at": now}
+        done: dict[str, Any] = {"filename": "f", "offset_bytes": 0, "expires_at": now, "completed_at": now}
+        for table, shas in brought.items():
+            own = done if table is Upload else {"name": "f"}
+            for number, sha256 in enumerate(shas):
+                session.add(table(id=f"{number}", sha256=sha256, size_bytes=files[sha256], **given, **own))
+        delivered = [Delivered(f"{n}", "model", "x", sha256, files[sha256]) for n, sha256 in enumerate(made)]
+        jobs.finish(session, mine, outcome="no_gain", report={}, delivered=delivered)
+
+    kept = {*made, *(sha256 for shas in brought.values() for sha256 in shas)}
+    with database.transaction() as session:
+        assert bytes_left(session, PROJECT_ID) == 10**12 - MODEL_BYTES - sum(files[sha256] for sha256 in kept)
 
 
 def test_compute_time_stays_counted_when_the_job_is_forgotten(database: Database) -> None:
