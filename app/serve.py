@@ -28,6 +28,7 @@ STEADY_SECONDS: Final = 60.0  # who has run so long starts again with the shorte
 SPARE_SECONDS: Final = 10.0  # beyond what a child says that its end may take; then it is killed
 HURRIED_SECONDS: Final = 5.0
 DRAINS: Final = ("web_drain_seconds", "worker_drain_seconds")
+LAST_ADMIN_PORT: Final = 65535 - 2
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -130,6 +131,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _settings_of(options: argparse.Namespace) -> Settings:
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = Settings(**given)
+    if settings.admin_port is not None and settings.admin_port > LAST_ADMIN_PORT:
+        message = f"SECATEUR_ADMIN_PORT is {settings.admin_port}, and the next two ports are worker's and sender's."
+        raise SystemExit(f"{message} Give one up to {LAST_ADMIN_PORT}.")
     # Nobody stands before this one machine to send requests or jobs elsewhere: by itself it waits for nobody.
     drains = {name: 0.0 for name in DRAINS if name not in settings.model_fields_set}
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve(), **drains})

@@ -149,6 +149,14 @@ def test_a_signal_is_heard_in_whatever_moment_it_comes(monkeypatch: pytest.Monke
     assert interrupted(keeping_alive) == ROUNDS
 
 
+def test_an_admin_port_has_two_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is given no port would end at once, again and again."""
+    monkeypatch.setenv("SECATEUR_ADMIN_PORT", "65534")
+
+    with pytest.raises(SystemExit, match=r"65534, and the next two ports are .* up to 65533"):
+        serve.main([])
+
+
 def test_no_child_outlives_it(server: Running) -> None:
     wait_until(lambda: is_up(server.url))
     pids = list(children_of(server.process.pid).values())
