@@ -232,6 +232,15 @@ def test_the_front_looks_away_before_an_api_has_drained(compose: dict[str, Any],
     assert int(patience[1]) > max(LONGEST_WAIT_SECONDS, PING_SECONDS) + 10
 
 
+def test_what_an_api_believes_of_a_client_the_front_says_and_nobody_else(compose: dict[str, Any], front: str) -> None:
+    """uvicorn believes two headers of whoever it trusts; one that the front only passed on would be the client's."""
+    assert compose["services"]["api"]["environment"]["FORWARDED_ALLOW_IPS"] == "*"
+
+    said = re.findall(r"^ +http-request set-header (\S+) ", front, re.MULTILINE)
+
+    assert said == ["X-Forwarded-For", "X-Forwarded-Proto"]
+
+
 def test_what_a_check_asks_is_a_path_of_ours(dockerfile: str, front: str, sqlite_settings: Settings) -> None:
     paths = create_app(sqlite_settings).openapi()["paths"]
     asked = re.search(r"http-check send meth GET uri (\S+)", front)
