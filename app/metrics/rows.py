@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import ColumnElement, case, func, literal, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.db import Database, Query, Record
 from core.metrics import table
@@ -90,7 +90,7 @@ class RowsPage(Collector):
                     self._bytes = _bytes(self._database)
                     self._bytes_until = time.monotonic() + BYTES_SECONDS
                 return {table.DATABASE_UP: [((), 1.0)], **counts, **self._bytes}
-        except (DBAPIError, OSError):
+        except (SQLAlchemyError, OSError):
             return {table.DATABASE_UP: [((), 0.0)]}
 
 

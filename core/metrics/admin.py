@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ class _Server(TCPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
-        log.warning("admin.client_lost", client=str(client_address))
+        log.warning("admin.no_answer", client=str(client_address), reason=type(sys.exception()).__name__)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 
 from app.metrics.rows import RowsPage
 from core.db import utc_now
@@ -91,9 +91,14 @@ def test_the_admin_port_shows_the_same_without_a_key_and_the_public_one_still_wa
         httpx2.get(f"http://127.0.0.1:{port}/metrics")
 
 
-def test_of_a_database_that_is_away_only_that_is_shown(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "fault", [OperationalError("select 1", {}, Exception("gone")), TimeoutError("no connection is free")]
+)
+def test_of_a_database_that_is_away_only_that_is_shown(
+    service: Service, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     def broken(*_: object) -> None:
-        raise OperationalError("select 1", {}, Exception("gone"))
+        raise fault
 
     monkeypatch.setattr(service.database, "read_all", broken)
 
