@@ -19,6 +19,7 @@ from app.health.schemas import Alive, Ready
 from app.openapi import Responses, problems
 from app.services import Services
 from core.db import Query as Statement
+from core.metrics.table import SUBMITTED
 from core.queries import workers_statement
 from core.storage.base import StorageError
 
@@ -29,9 +30,7 @@ ALIVE: Final = b'{"status":"ok"}'
 METRICS: Final[Responses] = {
     200: {
         "description": "The counters, as text.",
-        "content": {
-            "text/plain": {"schema": {"type": "string"}, "example": "# TYPE secateur_requests_total counter\n"}
-        },
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": f"# TYPE {SUBMITTED.name} counter\n"}},
     }
 }
 alive_statement: Final = Statement(select(literal(1).label("alive")))
