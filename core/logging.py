@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -41,7 +41,7 @@ def configure_logging(settings: Settings) -> None:
     )
     structlog.configure(  # straight to the stream: by way of the standard library a line costs twice as much
         processors=[*shared, render],
-        logger_factory=partial(_Lines, sys.stderr),
+        logger_factory=partial(_lines_to, sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
@@ -51,6 +51,11 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+
+
+def _lines_to(stream: TextIO, *_name: object) -> _Lines:
+    """Return what writes to the stream; the name that a module's logger may have is not asked for."""
+    return _Lines(stream)
 
 
 class _Lines(structlog.WriteLogger):

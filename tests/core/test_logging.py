@@ -88,3 +88,13 @@ def test_a_text_line_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     structlog.get_logger().info("job.claimed", job_id="job_1")
 
     assert "job.claimed" in capsys.readouterr().err
+
+
+def test_a_logger_with_a_name_writes_as_one_without(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="json"))
+
+    for logger in (structlog.get_logger(), structlog.get_logger("app.access")):
+        logger.info("hello", size_bytes=3)
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["size_bytes"]) for line in lines] == [("hello", 3)] * 2
