@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from app.drain import longest_end_seconds
+from app.errors import MEDIA_TYPE, as_problem
 from app.jobs.endpoints import LONGEST_WAIT_SECONDS
 from app.jobs.events import PING_SECONDS
 from app.main import create_app
@@ -239,6 +240,18 @@ def test_what_an_api_believes_of_a_client_the_front_says_and_nobody_else(compose
     said = re.findall(r"^ +http-request set-header (\S+) ", front, re.MULTILINE)
 
     assert said == ["X-Forwarded-For", "X-Forwarded-Proto"]
+
+
+def test_while_no_api_is_ready_the_front_says_so_as_an_api_would(front: str) -> None:
+    said = re.findall(
+        r"http-error status (\d+) content-type (\S+) hdr Retry-After 5 string '(.+)'$", front, re.MULTILINE
+    )
+
+    ((status, media_type, text),) = said
+    body = json.loads(text)
+
+    assert body == as_problem("not-ready", body["detail"])
+    assert (int(status), media_type) == (body["status"], MEDIA_TYPE)
 
 
 def test_what_a_check_asks_is_a_path_of_ours(dockerfile: str, front: str, sqlite_settings: Settings) -> None:
