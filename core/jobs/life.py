@@ -71,15 +71,21 @@ def submit(
         "state": S.SUBMITTED,
         "submitted_at": now,
     }
+    job = _written(session, asked)
+    tell_state(session, job, now)
+    ring_later(session, job, now)
+    count_once_written(session, SUBMITTED, device)
+    return job
+
+
+def _written(session: Session, asked: dict[str, Any]) -> Job:
+    """Write a job's row, with the number of its first event, and its labels."""
     job = Job()  # not the session's, and filled without its attributes' history: the row is written past both
     vars(job).update(asked, **_AT_FIRST)
     job.forecast = forecast_for(session, job, with_samples=False)
     _ADD_JOB(session, **asked, **_AT_FIRST | {"last_seq": 1, "forecast": job.forecast})
-    for name, value in labels.items():
-        _ADD_LABEL(session, job_id=job.id, name=name, value=value, project_id=project_id)
-    tell_state(session, job, now)
-    ring_later(session, job, now)
-    count_once_written(session, SUBMITTED, device)
+    for name, value in job.labels.items():
+        _ADD_LABEL(session, job_id=job.id, name=name, value=value, project_id=job.project_id)
     return job
 
 
