@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.methods import allowed_methods
+from app.allowed_methods import allowed_methods
 from core.limits import QuotaExceeded
 from core.problems import problem
 from core.storage.base import StorageFull, StorageUnavailable
