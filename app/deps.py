@@ -46,6 +46,10 @@ class Tenant:
         """Read all rows of a query that takes `project_id`."""
         return await self.services.database.fetch_all(query(project_id=self.project_id, **values))
 
+    async def add_up(self, query: Query, **values: Any) -> Record:
+        """Read the one row of a query that takes `project_id` and goes through much of what the project has."""
+        return await self.services.database.add_up(query(project_id=self.project_id, **values))
+
     async def get(self, query: Query, word: str, identifier: str, **values: Any) -> Record:
         """Read the one row that must be there, or raise `not-found`, the same for unknown ids and other tenants'."""
         check_id(word, identifier)

@@ -189,6 +189,11 @@ class Database:
         async with self._async_engine.connect() as connection:
             return [dict(row._mapping) for row in await connection.execute(select, values)]
 
+    async def add_up(self, statement: BoundQuery) -> Record:
+        """Read the one row of a query that goes through many; on SQLite in a thread, while the event loop goes on."""
+        rows = await (asyncio.to_thread(self.read_all, statement) if self.is_sqlite else self.fetch_all(statement))
+        return rows[0]
+
     def read_all(self, statement: BoundQuery) -> list[Record]:
         """The same without an event loop, for the worker's polling."""
         if self.is_sqlite:

@@ -21,7 +21,7 @@ async def usage_of(tenant: Tenant, month: str | None) -> dict[str, Any]:
     """Return a project's usage as clients see it."""
     now = datetime.now(UTC)
     this_month, wanted = month_of(now), month or month_of(now)
-    (stored,) = await tenant.fetch_all(limits.bytes_statement)
+    stored = await tenant.add_up(limits.bytes_statement)
     (waiting,) = await tenant.fetch_all(limits.waiting_statement)
     running = await tenant.fetch_all(limits.running_statement)
     ended = await tenant.fetch_all(limits.compute_statement, month=this_month)

@@ -10,11 +10,11 @@ from sqlite3 import OperationalError, ProgrammingError
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import OperationalError as SqlalchemyOperationalError
 
-from core.db import Change, Database, database_url, utc_now
+from core.db import Change, Database, Query, database_url, utc_now
 from core.queries import events_statement, job_statement, jobs_page_statement
 from core.settings import Settings
 from core.tables import Event, Job
@@ -49,6 +49,27 @@ def test_a_query_is_compiled_once_and_read_with_new_values(database: Database) -
     assert len(database.read_all(jobs_page_statement(project_id=PROJECT_ID, limit=1))) == 1
     assert len(database.read_all(jobs_page_statement(project_id=PROJECT_ID, limit=5))) == 2
     assert len(database.read_all(events_statement(project_id=PROJECT_ID, job_id=first, after=1))) == 0
+
+
+def test_the_event_loop_goes_on_while_much_is_added_up(database: Database) -> None:
+    numbers = select(literal(1).label("number")).cte(recursive=True)
+    numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < bindparam("most")))
+    total = Query(select(func.sum(numbers.c.number).label("total")))
+    turns = 0
+
+    async def add_up() -> dict[str, object]:
+        nonlocal turns
+        asked = asyncio.ensure_future(database.add_up(total(most=200_000)))
+        while not asked.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        await database.aclose()
+        return asked.result()
+
+    found = asyncio.run(add_up())
+
+    assert int(str(found["total"])) == 200_000 * 200_001 // 2
+    assert turns > 3
 
 
 def test_a_bare_select_can_be_read_too(database: Database) -> None:
