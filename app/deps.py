@@ -103,13 +103,16 @@ def services_of(request: Request) -> Services:
     return services
 
 
-async def tenant_of(request: Request, wanted: str | None) -> Tenant:
-    """Return the project's view for a request whose key may do it: `read`, `write`, a scope by its name, or any."""
+async def tenant_of(request: Request, wanted: str | None, *others: str) -> Tenant:
+    """Return the project's view for a request whose key may do it: `read`, `write`, a scope by its name, or any.
+
+    A key that has one of the `others` in its place will do as well.
+    """
     services = services_of(request)
     identity = await identify(services, request.app.state.key_cache, _bearer(request))
     _keep_pace(request, services, identity)
-    scope = scope_for(request.scope["path"], wanted)
-    if not identity.may(scope):
+    scope, *instead = (scope_for(request.scope["path"], each) for each in (wanted, *others))
+    if not any(identity.may(each) for each in (scope, *instead)):
         message = f"The key '{identity.key_name}' lacks the scope '{scope}'. Use a key that has it."
         raise Problem("forbidden-scope", message, required_scope=scope)
     return Tenant(services, identity, Asked.of(request), identity.organization_id, identity.project_id)
@@ -147,15 +150,16 @@ def _bearer(request: Request) -> str:
     return key.strip()
 
 
-def _tenant_with(scope: str) -> Any:
+def _tenant_with(scope: str, *others: str) -> Any:
     async def tenant(request: Request) -> Tenant:
-        return await tenant_of(request, scope)
+        return await tenant_of(request, scope, *others)
 
     return Depends(tenant)
 
 
 Reader = Annotated[Tenant, _tenant_with("read")]
 Writer = Annotated[Tenant, _tenant_with("write")]
+Resumer = Annotated[Tenant, _tenant_with("read", "write")]
 KeysAdmin = Annotated[Tenant, _tenant_with("keys:admin")]
 AuditReader = Annotated[Tenant, _tenant_with("audit:read")]
 OrganizationAdmin = Annotated[Tenant, _tenant_with(ORGANIZATION_ADMIN)]

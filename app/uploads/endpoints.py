@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.answers import json_answer
-from app.deps import Reader, Writer
+from app.deps import Reader, Resumer, Writer
 from app.envelope import lift_body_limit
 from app.openapi import BINARY_BODY, CREATION, PART_BODY, UPLOAD_SHOWN, Responses, heading, problems, told
 from app.uploads import direct, draft, service, tus
@@ -105,8 +105,11 @@ async def get_upload(upload_id: str, tenant: Reader) -> Response:
     status_code=204,
     responses=heading(204, *LIMITED) | problems("not-found", "upload-failed"),
 )
-async def head_upload(upload_id: str, tenant: Reader) -> Response:
-    """Tell the offset to go on from. A request that is still writing is ended first, so that the offset stays true."""
+async def head_upload(upload_id: str, tenant: Resumer) -> Response:
+    """Tell the offset to go on from, also to a key that may only write.
+
+    A request that is still writing is ended first, so that the offset stays true.
+    """
     return await draft.tell_offset(tenant, upload_id)
 
 

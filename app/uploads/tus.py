@@ -53,8 +53,8 @@ async def answer(request: Request, endpoint: Endpoint) -> Response:
         message = f"Tus-Resumable: {found} is not spoken here, {VERSION} is."
         raise Problem("precondition-failed", message, headers=spoken | {"Tus-Version": VERSION})
     try:
-        scope = "read" if request.method in ("GET", "HEAD") else "write"
-        response = await endpoint(request, await tenant_of(request, scope), **request.path_params)
+        scopes = ("read", "write") if request.method in ("GET", "HEAD") else ("write",)
+        response = await endpoint(request, await tenant_of(request, *scopes), **request.path_params)
     except HTTPException as refusal:
         refusal.headers = dict(refusal.headers or {}) | spoken
         raise

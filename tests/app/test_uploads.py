@@ -204,6 +204,17 @@ def test_a_part_of_another_media_type_is_refused(client: httpx2.Client) -> None:
     assert_problem(response, 415, "unsupported-media-type", "application/partial-upload")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Tus-Resumable": "1.0.0"}])
+def test_who_may_only_write_may_ask_where_to_go_on(service: Service, headers: dict[str, str]) -> None:
+    with service.client(service.new_key(["models:write"])) as writer:
+        made = writer.post("/v1/uploads", json={"filename": "net.onnx", "size_bytes": 10, "kind": "model"}).json()
+        offset = writer.head(f"/v1/uploads/{made['id']}", headers=headers)
+        whole = writer.get(f"/v1/uploads/{made['id']}")
+
+    assert (offset.status_code // 100, offset.headers["Upload-Offset"]) == (2, "0")
+    assert_problem(whole, 403, "forbidden-scope", "models:read")
+
+
 def test_a_deleted_upload_is_gone_and_its_model_stays(service: Service, client: httpx2.Client) -> None:
     finished, begun = put_file(client, CONTENT)["id"], create(client)
     append(client, begun, 0, b"some")
