@@ -16,13 +16,25 @@ LEVELS_LEAST: Final = 40
 LEVELS_TELLING: Final = 12
 """With fewer the network cannot tell more of the images either."""
 
+WILD_MOST: Final = 0.01
+"""Where more of the values are no numbers, what the others look like says nothing."""
+
 VALUES_MOST: Final = 2_000_000
 SEND_PIXELS: Final = "Send the pixels as uint8 and let the recipe's preprocess scale them, or float32 inputs."
 
 
 def look(case: Case) -> Look:
-    """Count the different values; mend the codes of signed 8-bit quantisation, which lost nothing."""
+    """Count the different values; mend the codes of signed 8-bit quantisation, which lost nothing.
+
+    Values that are no numbers count as 0 for those who look next.
+    """
     values = _values(case)
+    wild = float(1 - np.isfinite(values).mean()) if values.dtype.kind == "f" else 0.0
+    if wild:
+        if case.values is not None:
+            case.values = np.where(np.isfinite(case.values), case.values, 0)
+        case.is_opaque = wild > WILD_MOST
+        return Look({"not_finite": wild}, _not_finite(wild))
     distinct = np.unique(values)
     low, high = float(distinct[0]), float(distinct[-1])
     levels = len(distinct) / (case.form.channels if not case.comes_as_pixels else 1)
@@ -39,6 +51,15 @@ def look(case: Case) -> Look:
 def _values(case: Case) -> npt.NDArray[Any]:
     flat = np.concatenate([image.ravel() for image in case.sample.images])
     return flat[:: max(len(flat) // VALUES_MOST, 1)]
+
+
+def _not_finite(share: float) -> Finding:
+    return Finding(
+        ailment="dtype",
+        message=f"{share:.2%} of the values are no finite numbers (NaN or infinity), which a job refuses.",
+        fix="Make them anew; where a division made them, look for zeros in what it divided by.",
+        recipe=None,
+    )
 
 
 def _is_flat(low: float, high: float) -> bool:

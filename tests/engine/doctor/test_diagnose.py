@@ -99,6 +99,16 @@ def test_each_harm_to_ready_inputs_is_found_by_its_name(network: Path, save: Sav
     assert report.recipe is None  # a recipe does nothing to arrays that are ready
 
 
+@pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_told_as_that(network: Path, save: Save, wild: float) -> None:
+    values = ready(pictures(COUNT, seed=300))
+    values[3, 1, 2, :4] = wild
+
+    report = see(network, save(values))
+
+    assert "NaN or infinity" in next(finding.message for finding in report.findings if finding.ailment == "dtype")
+
+
 @pytest.mark.parametrize("name", ["not scaled", "scaled twice", "not normalised", "blue first"])
 def test_the_recipe_that_is_offered_heals(network: Path, save: Save, name: str) -> None:
     _, harm, preprocess = HARMED_PIXELS[name]
