@@ -31,7 +31,7 @@ EVENTS: Final = {
     E.JOB_QUEUED: "The job waits for a device: its model was inspected, or the worker that ran it was lost.",
     E.JOB_RUNNING: "A worker began to compress the model.",
     E.JOB_SUCCEEDED: "The job ended well; `outcome` says what it came to.",
-    E.JOB_REJECTED: "The model or the images cannot be used; `error_code` says why.",
+    E.JOB_REJECTED: "The model cannot be used; `error_code` says why.",
     E.JOB_FAILED: "The job ended without a result; `error_code` says why.",
     E.JOB_CANCELLED: "The job was stopped, as was asked.",
     E.JOB_EXPIRED: "The job waited too long; `error_code` says for what.",
