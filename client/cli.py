@@ -187,6 +187,7 @@ def _deliver(
     progress = choose_progress(err)
     with open_client(server, key, progress) as client:
         job = submit_files(client, model, calibration, recipe, progress, **wishes)
+        err.print(plain(f"submitted as {job.id}"), markup=False)
         with _left_running(job.id):
             return collect(client, job.id, output, progress)
 
