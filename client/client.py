@@ -123,12 +123,7 @@ class Client:
         parameters: dict[str, Any] = {"page_size": page_size} | ({"state": state} if state else {})
         if labels:
             parameters["label"] = [f"{name}={value}" for name, value in labels.items()]
-        while True:
-            page = self._get("/v1/jobs", parameters)
-            yield from (read_job(raw) for raw in page["jobs"])
-            if not page.get("next_page_token"):
-                return
-            parameters["page_token"] = page["next_page_token"]
+        return (read_job(raw) for raw in self.connection.pages("/v1/jobs", "jobs", parameters))
 
     def follow(self, job_id: str) -> Iterator[Job]:
         """Yield the job now and after every change, until it is terminal; a restart of the server does not end it."""

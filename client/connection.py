@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -86,6 +86,16 @@ class Connection:
             if response.status_code < 400:
                 return response
             self.pause_for(patience, response)
+
+    def pages(self, path: str, name: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield what a list holds under this name, fetching pages as they are needed."""
+        asked = dict(parameters)
+        while True:
+            page = self.request("GET", path, params=asked).json()
+            yield from page[name]
+            if not page.get("next_page_token"):
+                return
+            asked["page_token"] = page["next_page_token"]
 
     def send_once(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
         response = self._http.request(method, path, **arguments)

@@ -44,13 +44,7 @@ class Projects:
 
     def list(self, *, page_size: int = 50) -> Iterator[Project]:
         """Yield the organisation's projects, newest first."""
-        parameters: dict[str, Any] = {"page_size": page_size}
-        while True:
-            page = self._connection.request("GET", "/v1/projects", params=parameters).json()
-            yield from map(_project, page["projects"])
-            if not page.get("next_page_token"):
-                return
-            parameters["page_token"] = page["next_page_token"]
+        return map(_project, self._connection.pages("/v1/projects", "projects", {"page_size": page_size}))
 
     def create(self, name: str, **limits: int | None) -> Project:
         """Make a project with these limits; what is not named is not limited here."""

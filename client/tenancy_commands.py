@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Column, Table
-from rich.text import Text
 
 from client import options
 from client.errors import UsageError
 from client.tenancy import Key, Project
-from client.terminal import open_client, out, print_json, problems_shown
-from client.text import duration, plain, size
+from client.terminal import add_row, open_client, out, print_json, problems_shown, show
+from client.text import duration, size
 
 projects = typer.Typer(no_args_is_help=True, help="Projects of the organisation, and their limits.")
 keys = typer.Typer(no_args_is_help=True, help="API keys: make them, list them, take them back.")
@@ -47,7 +46,7 @@ def list_projects(as_json: options.AsJson = False, server: options.Server = None
             return
         table = Table(Column("project", no_wrap=True, min_width=30), "name", "limits")
         for project in found:
-            _row(table, project.id, project.name, _limits_of(project))
+            add_row(table, project.id, project.name, _limits_of(project))
         out.print(table)
 
 
@@ -97,7 +96,7 @@ def list_keys(
             return
         table = Table(Column("key", no_wrap=True, min_width=30), "name", "scopes", "last used", "state")
         for each in found:
-            _row(table, each.id, each.name, ", ".join(each.scopes), each.last_used_at or "never", _state_of(each))
+            add_row(table, each.id, each.name, ", ".join(each.scopes), each.last_used_at or "never", _state_of(each))
         out.print(table)
 
 
@@ -116,7 +115,7 @@ def create_key(
         made = client.keys.create(
             name, scopes=scope or ("read", "write"), expires_at=options.moment_of(expires), project_id=project
         )
-        _print(made.raw, f"{made.id}\nkey, shown this once: {made.secret}", as_json=as_json)
+        show(made.raw, f"{made.id}\nkey, shown this once: {made.secret}", as_json=as_json)
 
 
 @keys.command("revoke")
@@ -147,9 +146,9 @@ def usage_command(
             return
         table = Table("what", "now", "at most")
         for name, limit in found["limits"].items():
-            _row(table, name, _said(name, found["now"].get(name)), "" if limit is None else _said(name, limit))
+            add_row(table, name, _said(name, found["now"].get(name)), "" if limit is None else _said(name, limit))
         for each in found["compute"]:
-            _row(table, f"{found['month']} on {each['device']}", duration(each["seconds"]), "")
+            add_row(table, f"{found['month']} on {each['device']}", duration(each["seconds"]), "")
         out.print(table)
 
 
@@ -180,15 +179,4 @@ def _state_of(key: Key) -> str:
 
 
 def _show_project(project: Project, *, as_json: bool) -> None:
-    _print(project.raw, f"{project.id} {project.name} {_limits_of(project)}".rstrip(), as_json=as_json)
-
-
-def _print(raw: dict[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(raw)
-    else:
-        out.print(plain(text), markup=False, soft_wrap=True)
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(Text(plain(cell)) for cell in cells))
+    show(project.raw, f"{project.id} {project.name} {_limits_of(project)}".rstrip(), as_json=as_json)

@@ -10,11 +10,14 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from client.client import Client
 from client.errors import ClientError
 from client.progress import Progress, choose_progress
 from client.tables import problem_lines
+from client.text import plain
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)  # a pipe has no width of its own
 err = Console(stderr=True, highlight=False)
@@ -32,6 +35,19 @@ def problems_shown() -> Iterator[None]:
     except ClientError as error:
         err.print(problem_lines(error.problem), markup=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from error
+
+
+def show(raw: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer as it came, or in words."""
+    if as_json:
+        print_json(raw)
+    else:
+        out.print(plain(text), markup=False, soft_wrap=True)
+
+
+def add_row(table: Table, *cells: object) -> None:
+    """Add the server's words to a table, none of them taken for markup."""
+    table.add_row(*(Text("" if cell is None else plain(cell)) for cell in cells))
 
 
 def print_json(value: Any) -> None:

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
-from rich.text import Text
 
 from client import options
-from client.terminal import open_client, out, print_json, problems_shown
-from client.text import plain
+from client.terminal import add_row, open_client, out, print_json, problems_shown, show
 from client.webhooks import Delivery, Webhook
 
 webhooks = typer.Typer(no_args_is_help=True, help="Be told of jobs: make webhooks, test them, see what they were sent.")
@@ -45,7 +43,7 @@ def list_all(as_json: options.AsJson = False, server: options.Server = None, key
             return
         table = Table(Column("webhook", no_wrap=True, min_width=30), "url", "events", "state")
         for webhook in found:
-            _row(table, webhook.id, webhook.url, ", ".join(webhook.events) or "all", _state_of(webhook))
+            add_row(table, webhook.id, webhook.url, ", ".join(webhook.events) or "all", _state_of(webhook))
         out.print(table)
 
 
@@ -60,7 +58,7 @@ def switch(
     """Switch a webhook on or off."""
     with problems_shown(), open_client(server, key) as client:
         webhook = client.webhooks.update(webhook_id, active=is_on)
-        _print(webhook.raw, f"{webhook.id} is {_state_of(webhook)}", as_json=as_json)
+        show(webhook.raw, f"{webhook.id} is {_state_of(webhook)}", as_json=as_json)
 
 
 @webhooks.command("rotate")
@@ -109,7 +107,7 @@ def deliveries(
         table = Table(Column("delivery", no_wrap=True, min_width=30), "event", "state", "tries", "answer", "job")
         for one in found:
             answer = one.status if one.error is None else one.error
-            _row(table, one.id, one.type, one.state, one.attempt, answer, one.job_id)
+            add_row(table, one.id, one.type, one.state, one.attempt, answer, one.job_id)
         out.print(table)
 
 
@@ -127,26 +125,15 @@ def redeliver(
 
 
 def _show_with_secret(webhook: Webhook, *, as_json: bool) -> None:
-    _print(webhook.raw, f"{webhook.id}\nsecret, shown this once: {webhook.secret}", as_json=as_json)
+    show(webhook.raw, f"{webhook.id}\nsecret, shown this once: {webhook.secret}", as_json=as_json)
 
 
 def _show_delivery(delivery: Delivery, *, as_json: bool) -> None:
     line = f"{delivery.id} {delivery.state}\n  see:  secateur webhooks deliveries {delivery.webhook_id}"
-    _print(delivery.raw, line, as_json=as_json)
+    show(delivery.raw, line, as_json=as_json)
 
 
 def _state_of(webhook: Webhook) -> str:
     if webhook.active:
         return "on"
     return f"off ({webhook.disabled_reason})" if webhook.disabled_reason else "off"
-
-
-def _print(raw: object, text: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(raw)
-    else:
-        out.print(plain(text), markup=False, soft_wrap=True)
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(Text("" if cell is None else plain(cell)) for cell in cells))

@@ -54,7 +54,7 @@ class Webhooks:
 
     def list(self, *, page_size: int = 50) -> Iterator[Webhook]:
         """Yield the project's webhooks, newest first."""
-        return (_webhook(raw) for raw in self._pages("/v1/webhooks", "webhooks", page_size))
+        return map(_webhook, self._connection.pages("/v1/webhooks", "webhooks", {"page_size": page_size}))
 
     def get(self, webhook_id: str) -> Webhook:
         return _webhook(self._connection.request("GET", _path(webhook_id)).json())
@@ -78,8 +78,8 @@ class Webhooks:
 
     def deliveries(self, webhook_id: str, *, page_size: int = 50) -> Iterator[Delivery]:
         """Yield what a webhook was sent and is to be sent, newest first."""
-        found = self._pages(f"{_path(webhook_id)}/deliveries", "deliveries", page_size)
-        return (_delivery(raw) for raw in found)
+        path = f"{_path(webhook_id)}/deliveries"
+        return map(_delivery, self._connection.pages(path, "deliveries", {"page_size": page_size}))
 
     def delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Return one delivery; its `raw` has the payload and every attempt."""
@@ -88,15 +88,6 @@ class Webhooks:
     def redeliver(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Have a message sent again, under the same id."""
         return _delivery(self._connection.post(f"{_path(webhook_id, delivery_id)}/redeliver", {}).json())
-
-    def _pages(self, path: str, name: str, page_size: int) -> Iterator[dict[str, Any]]:
-        parameters: dict[str, Any] = {"page_size": page_size}
-        while True:
-            page = self._connection.request("GET", path, params=parameters).json()
-            yield from page[name]
-            if not page.get("next_page_token"):
-                return
-            parameters["page_token"] = page["next_page_token"]
 
 
 def _path(webhook_id: str, delivery_id: str | None = None) -> str:
