@@ -162,6 +162,11 @@ class GroupDecision(Strict):
     latency_share: Interval | None
     reason: str
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether any of its channels go."""
+        return self.kept < self.channels
+
 
 class Stage(Strict):
     name: str

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.dashboard import charts
 from app.dashboard.formats import FILTERS, change, change_of_share, milliseconds, significant
 from app.dashboard.front_chart import front_chart, number_of
+from app.dashboard.group_chart import group_chart
 from app.dashboard.job_view import view_job
 from app.dashboard.visit import Visit
 from core.db import Record
@@ -127,6 +128,7 @@ def draw(report: Report) -> dict[str, Markup | None]:
         "ratio": charts.ratio_scale(report.latency.ratio, _target(report)),
         "fidelity": _fidelity(report),
         "units": charts.units_strip(report.units) if report.units else None,
+        "groups": group_chart(report.groups) if report.groups else None,
         "recovery": charts.recovery_bars(report.recovery) if report.recovery else None,
         "data": charts.data_bar(report.data),
         "stages": charts.stage_bars(report.stages) if report.stages else None,

@@ -19,11 +19,13 @@ from engine.recipe import LatencyRatio, Pareto, Recipe
 from engine.report import (
     Accuracy,
     CandidateReport,
+    ControlReport,
     Cost,
     DataUse,
     DroppedCandidate,
     Environment,
     Fidelity,
+    GroupDecision,
     Interval,
     Latency,
     LatencyComparison,
@@ -34,6 +36,7 @@ from engine.report import (
     Report,
     Stage,
     UnitDecision,
+    Zeros,
 )
 
 WORKER_ID = "wrk_sample"
@@ -76,6 +79,9 @@ def sample_report(*, unit_count: int = 27, seed: int = 0, **changes: Any) -> Rep
             notes=("Flipped left to right and shifted by up to two pixels during repair.",),
         ),
         units=decisions,
+        groups=tuple(_group(place, rng) for place in range(unit_count // 2)),
+        controls=(sample_control(),),
+        zeros=sample_zeros(),
         recovery=Recovery(
             error_plain=0.5231,
             error_closed_form=0.2714,
@@ -114,6 +120,51 @@ def sample_report(*, unit_count: int = 27, seed: int = 0, **changes: Any) -> Rep
         sha256="3f" * 32,
     )
     return report.model_copy(update=changes)
+
+
+def sample_control(**changes: Any) -> ControlReport:
+    """Return what the sample's architecture comes to from random weights."""
+    control = ControlReport(
+        name="scratch_e",
+        accuracy=Interval(value=0.5121, low=0.4902, high=0.5339),
+        inherited_accuracy=Interval(value=0.8137, low=0.7960, high=0.8302),
+        difference=Interval(value=0.3016, low=0.2781, high=0.3251),
+        images=450,
+        test_images=2000,
+        epochs=31.5,
+        epochs_planned=160,
+        seconds=88.1,
+        stopped_by="budget",
+        meaning="Here the inherited weights are worth 30 points (+28 to +33).",
+    )
+    return control.model_copy(update=changes)
+
+
+def sample_zeros() -> Zeros:
+    return Zeros(
+        pattern="2:4",
+        zeros=420_001,
+        weights=840_002,
+        original_compressed_bytes=3_211_432,
+        delivered_compressed_bytes=1_904_118,
+        ratio_to_dense=Interval(value=1.002, low=0.994, high=1.011),
+        meaning="A dense runtime calculates with zeros as with any number.",
+    )
+
+
+def _group(place: int, rng: random.Random) -> GroupDecision:
+    """Return a group of which every third is narrowed, and every fifth was not weighed."""
+    channels = 8 * rng.randrange(2, 9)
+    kept = channels - 8 if place % 3 == 0 else channels
+    weighed = place % 5 > 0
+    return GroupDecision(
+        name=f"node_Conv_{place}",
+        channels=channels,
+        kept=kept,
+        recoverability=rng.uniform(0.001, 0.2) if weighed else None,
+        latency_share=Interval(value=0.013, low=0.011, high=0.016) if weighed else None,
+        reason="least harm for the time" if kept < channels else "not needed for the target",
+    )
 
 
 def sample_output(kind: Literal["fp16", "int8"], **changes: Any) -> OutputFile:

@@ -48,6 +48,7 @@ def test_every_number_of_a_picture_is_the_reports(seed: int) -> None:
     report = shaken_report(seed)
     allowed = LABELS | set(_tokens_of(report.model_dump(mode="json")))
     allowed |= {str(sum(unit.decision == "cut" for unit in report.units)), str(len(report.units))}
+    allowed |= {str(sum(group.is_narrowed for group in report.groups)), str(len(report.groups))}
 
     for name, picture in draw(report).items():
         if picture is not None:
