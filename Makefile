@@ -31,7 +31,7 @@ demo: setup ## train, prune and measure a small network; or MODEL=my.onnx [CALIB
 test: export OMP_NUM_THREADS := 1
 test: export PYTHONDONTWRITEBYTECODE :=
 test: setup browser ## run every test, with real servers; some only: make test ONLY="tests/core -k lease"
-	$(BIN)/python -m pytest $(or $(ONLY),-n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder)
+	$(BIN)/python -m pytest $(or $(ONLY),-n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder)
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff format --check .

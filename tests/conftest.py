@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,20 +11,35 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
 from core.db import Database, open_database, upgrade
 from core.settings import Settings
 from core.storage import Storage, open_storage
 from tests.servers import PostgresServer, S3Server, running_postgres, running_s3, running_valkey
 
+TOGETHER = {
+    "standard": r"tests/engine/execution/test_(conformance|gradients|parity)\.py::",
+    "embedded": r"tests/end_to_end/.*\[embedded\b",
+    "scale_out": r"tests/end_to_end/.*\[scale_out\b",
+}
+"""Tests that share what takes long to make: the cases of the ONNX standard, a deployment."""
 
-class FilesAndGroups(LoadGroupScheduling):
-    """Which process runs a test: tests of a group, or else of a file, stay together and share what they have made."""
+
+class FilesAndGroups(LoadScopeScheduling):
+    """Which process runs a test: tests of a group, or else of a file, stay together and share what they have made.
+
+    Groups are known by the tests' names: xdist loses the marks of groups from pytest 9.2 on (pytest-xdist #1386).
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        group = super()._split_scope(nodeid)
-        return nodeid.partition("::")[0] if group == nodeid else group
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """Return what a test shares its process with: the name of a group, or the path of its file."""
+    groups = (name for name, pattern in TOGETHER.items() if re.match(pattern, nodeid))
+    return next(groups, nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndGroups:

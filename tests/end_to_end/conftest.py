@@ -9,15 +9,20 @@ import httpx2
 import pytest
 
 from client import Job
+from tests.conftest import group_of
 from tests.end_to_end import samples
 from tests.end_to_end.deployments import Deployment, embedded, scale_out
 from tests.end_to_end.words import User
 
-GROUPS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("embedded", "scale_out")]
-"""All tests of one deployment run in one process, so that no second one starts it again."""
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hold every test of a deployment to that deployment's process: another one would start it again, for a minute."""
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        assert group_of(item.nodeid) == params.get("deployment", group_of(item.nodeid)), item.nodeid
 
 
-@pytest.fixture(scope="session", params=GROUPS)
+@pytest.fixture(scope="session", params=["embedded", "scale_out"])
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "embedded":

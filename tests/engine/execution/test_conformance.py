@@ -38,9 +38,6 @@ from engine.execution.runtime import open_session, run
 from engine.execution.tensors import TORCH_TYPES
 from engine.graph.model import Model
 
-pytestmark = pytest.mark.xdist_group("standard")
-"""In the process that has made the standard's cases, which takes seconds."""
-
 NO_CASES = {"GlobalLpPool", "MaxRoiPool"}
 """Operators for which the standard has no case; test_parity.py holds them against ONNX Runtime."""
 

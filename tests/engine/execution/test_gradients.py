@@ -15,9 +15,6 @@ from engine.execution.executor import Executor
 from engine.graph.model import Model
 from tests.engine.execution.drawn import IMAGE, REGIONS, branching, drawn
 
-pytestmark = pytest.mark.xdist_group("standard")
-"""In the process that has made the standard's cases, which takes seconds."""
-
 STEP = 1e-6
 TOLERANCE = 1e-5
 CASES_MAX = 4

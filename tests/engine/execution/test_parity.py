@@ -26,9 +26,6 @@ from engine.graph.model import Model
 from tests.engine.execution.drawn import IMAGE, REGIONS, drawn, looping
 from tests.engine.execution.uncompared import UNCOMPARED
 
-pytestmark = pytest.mark.xdist_group("standard")
-"""In the process that has made the standard's cases, which takes seconds."""
-
 PARITY = 1e-4
 
 ONCE_ATTRIBUTES = {"axes", "split"}
