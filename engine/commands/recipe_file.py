@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from engine.errors import RecipeInvalid
 from engine.recipe import Recipe, in_document
+
+TOLD_MOST = 5
+"""So many wrong keys are told one by one."""
 
 
 def read_recipe(path: Path | None) -> Recipe:
@@ -26,10 +30,14 @@ def read_recipe(path: Path | None) -> Recipe:
 
 
 def _invalid(error: ValidationError) -> RecipeInvalid:
-    first = error.errors()[0]
-    key = (first["ctx"]["key"],) if first["type"] == "unknown_key" else ()
-    where = ".".join(in_document((*first["loc"], *key)))
-    message = str(first["msg"]).rstrip(".")
-    message += "" if message.endswith("?") else "."
-    more = f" {error.error_count() - 1} more keys are wrong." if error.error_count() > 1 else ""
-    return RecipeInvalid(f"{where}: {message}{more}" if where else f"{message}{more}", where=where or None)
+    found = [_told(one) for one in error.errors()]
+    more = f" {len(found) - TOLD_MOST} more keys are wrong." if len(found) > TOLD_MOST else ""
+    said = " ".join(f"{where}: {message}" if where else message for where, message in found[:TOLD_MOST])
+    return RecipeInvalid(said + more, where=found[0][0] or None)
+
+
+def _told(error: ErrorDetails) -> tuple[str, str]:
+    """Return which key of the document is wrong, and why, as a sentence."""
+    key = (error["ctx"]["key"],) if error["type"] == "unknown_key" else ()
+    message = str(error["msg"]).rstrip(".")
+    return ".".join(in_document((*error["loc"], *key))), message if message.endswith("?") else f"{message}."

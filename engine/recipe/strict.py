@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
-from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+TOLD_MOST = 20
+"""So many unknown keys are told; who has more has sent something else than a recipe."""
 
 
 class Strict(BaseModel):
@@ -16,15 +20,20 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_the_nearest_known_key(cls, value: Any) -> Any:
+    def _name_the_nearest_known_keys(cls, value: Any) -> Any:
         if isinstance(value, dict):
-            for key in value:
-                if key not in cls.model_fields:
-                    raise unknown_key(str(key), list(cls.model_fields))
+            refuse_unknown_keys(value, list(cls.model_fields))
         return value
 
 
-def unknown_key(key: str, known: list[str]) -> PydanticCustomError:
+def refuse_unknown_keys(keys: Collection[str], known: Sequence[str]) -> None:
+    """Raise ValidationError with an error for each key that is not known, saying which known one is nearest."""
+    found = [InitErrorDetails(type=_unknown(str(key), known), input=None) for key in keys if key not in known]
+    if found:
+        raise ValidationError.from_exception_data("keys", found[:TOLD_MOST])
+
+
+def _unknown(key: str, known: Sequence[str]) -> PydanticCustomError:
     key = key.encode(errors="replace").decode()  # half a surrogate pair is legal in JSON and in no text
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"known keys: {', '.join(known)}."

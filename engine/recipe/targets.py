@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from engine.recipe.strict import Finite, Number, Strict, Whole, unknown_key
+from engine.recipe.strict import Finite, Number, Strict, Whole, refuse_unknown_keys
 
 Ratio = Annotated[Number, Field(gt=0, lt=1)]
 Agreement = Annotated[Number | None, Field(default=None, ge=0, le=1)]
@@ -74,9 +74,7 @@ def _exactly_one_target(value: Any) -> Any:
         return value
     if not isinstance(value, dict):
         raise PydanticCustomError("target", "A target is an object such as {like}.", {"like": '{"latency_ratio": 0.7}'})
-    unknown = [str(key) for key in value if key not in TARGETS and key != "min_agreement"]
-    if unknown:
-        raise unknown_key(unknown[0], [*TARGETS, "min_agreement"])
+    refuse_unknown_keys(value, [*TARGETS, "min_agreement"])
     found = [key for key in value if key in TARGETS]
     if len(found) != 1:
         message = "A target has exactly one of {known}; found {found}."

@@ -70,6 +70,16 @@ def test_a_job_that_cannot_be_is_told_where_and_why(
     assert pointer in problem["detail"]
 
 
+def test_every_unknown_key_is_told_at_once(client: httpx2.Client) -> None:
+    wrong = {"thread": 2, "bach": 8}
+    answers = [
+        client.post("/v1/jobs", json={"model_id": "mod_0", "recipe": recipe}) for recipe in (wrong, {"deploy": wrong})
+    ]
+
+    told = [error["pointer"] for answer in answers for error in answer.json()["errors"]]
+    assert told == ["/recipe/thread", "/recipe/bach", "/recipe/deploy/thread", "/recipe/deploy/bach"]
+
+
 @pytest.mark.parametrize("body", ['{"\\ud800": 1}', '{"model_id": "\\ud800"}', '{"labels": {"\\ud800": "x"}}'])
 def test_half_a_character_is_refused_like_any_other_fault(client: httpx2.Client, body: str) -> None:
     """JSON can write what no text may hold; the refusal that names it must still be JSON."""

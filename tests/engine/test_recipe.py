@@ -123,6 +123,30 @@ def test_an_option_keeps_its_kind(value: object) -> None:
     assert (type(found.options["num_classes"]), found.options["num_classes"]) == (type(value), value)
 
 
+def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"deploy": {"thread": 1, "bach": 8}, "target": {"ratio": 0.7, "pace": 1}, "seed": "x"}))
+
+    with pytest.raises(RecipeInvalid) as refused:
+        read_recipe(path)
+
+    said = refused.value.message
+    assert refused.value.where == "target.ratio"
+    for where in ("target.ratio: ", "target.pace: ", "deploy.thread: ", "deploy.bach: ", "seed: "):
+        assert where in said
+    assert "did you mean 'batch'?" in said
+
+
+def test_of_very_many_wrong_keys_the_first_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({f"key{number}": 1 for number in range(9)}))
+
+    with pytest.raises(RecipeInvalid, match=r"key4.* 4 more keys are wrong") as refused:
+        read_recipe(path)
+
+    assert "key5" not in refused.value.message
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"'])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "recipe.json"
