@@ -21,6 +21,8 @@ from worker.isolation import Ending
 from worker.workplace import Workplace
 
 LONGEST_WAIT_SECONDS: Final = 30.0
+STEM_MOST: Final = 50
+"""Characters; each has at most four bytes, and file systems take 255."""
 
 log = structlog.get_logger()
 
@@ -45,15 +47,19 @@ def bring_images(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path
 
 
 def bring(place: Workplace, heart: Heart, sha256: str, name: str, folder: Path, word: str) -> str:
-    """Fetch an upload into the folder, as `word` with the suffix of its name; return what it is called there."""
-    path = folder / f"{word}{_suffix(name)}"
+    """Fetch an upload into a folder `word` of its own; return where it is, seen from the folder.
+
+    It keeps its name there as far as that is harmless: what the engine says of a file then names what the user sent.
+    """
+    path = folder / word / file_name(name, word)
+    path.parent.mkdir(exist_ok=True)
 
     def fetch() -> None:
         path.unlink(missing_ok=True)
         place.storage.fetch(sha256, path)
 
     patiently(heart, fetch)
-    return path.name
+    return f"{word}/{path.name}"
 
 
 def deliver(place: Workplace, heart: Heart, path: Path, name: str, role: str, media_type: str) -> jobs.Delivered:
@@ -99,7 +105,13 @@ def patiently(heart: Heart, action: Callable[[], object], *, even_when_stopped: 
         wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 
 
-def _suffix(name: str) -> str:
-    """Return what a file's name says about its form, if it is harmless: `.onnx`, `.zip`."""
+def file_name(name: str, otherwise: str) -> str:
+    """Return an upload's name with letters, digits and single marks alone, no longer than any file system takes.
+
+    Its end stays as it is, in small letters: `.onnx` and `.zip` say what form the file has. `otherwise` stands where
+    nothing else is left.
+    """
     found = re.search(r"\.[a-z0-9]{1,12}$", name.lower())
-    return found[0] if found else ""
+    suffix = found[0] if found else ""
+    stem = re.sub(r"[^\w.-]+|\.{2,}", "_", name[: len(name) - len(suffix)]).lstrip(".-")
+    return f"{stem[:STEM_MOST] or otherwise}{suffix}"
