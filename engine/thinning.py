@@ -23,7 +23,7 @@ from engine.recipe import Magnitude, Pareto
 from engine.recovery.closed_form import images_for, refit_in_order
 from engine.recovery.effort import affordable
 from engine.recovery.masked import masked_weights
-from engine.recovery.questions import questions
+from engine.recovery.questions import Question, questions
 from engine.recovery.reference import Reference
 from engine.report import Interval, LatencyComparison, Recovery, Zeros
 from engine.subject import Subject
@@ -79,8 +79,8 @@ def _refit(
     """Refit the weights that are left, layer after layer, each on what those before it made of the images."""
     model, features = subject.model, subject.features
     layers = frozenset(layer.node for layer in thinnable(model))
-    asked = questions(model, plain, (), features.values, Remaining(readers=layers))
-    asked = [question for question in asked if question.writer.node in layers]
+    found = questions(model, plain, (), features.values, Remaining(readers=layers))
+    asked = [one for one in found if isinstance(one, Question) and one.writer.node in layers]  # a map would fill zeros
     few = affordable(model, plain, asked, subject.split.repair)
     images, refitted = images_for(few, subject.split.selection), plain.copy()
     refit_in_order(model, refitted, asked, images, subject.compute, subject.recipe.seed, on_layer, solve=masked_weights)

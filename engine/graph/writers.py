@@ -11,8 +11,12 @@ from engine.graph.edits import kind, only_reader
 from engine.graph.model import Model
 
 UNKNOWNS_MAX = 4608
-"""Weights of one output channel, a 3x3 convolution of 512, that least squares can be asked for."""
+"""Weights of one output channel, a 3x3 convolution of 512, that least squares can be asked for at once.
 
+Of more of them each channel that is read has one factor for all its taps and places, and there may be as many of those.
+"""
+
+_VECTORS_RANK = 2
 _LINEAR = {"Conv", "Gemm", "MatMul"}
 _RELAYS = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Mul", "Add"}
 """What may stand between a linear layer and the sum: layout, a constant factor (layer scale), a constant bias."""
@@ -99,6 +103,34 @@ def output_channels(model: Model, writer: Writer) -> int:
 def unknowns(model: Model, writer: Writer) -> int:
     """Return how many weights make one output channel, its bias not counted."""
     return model.weight(writer.weight).size // output_channels(model, writer)
+
+
+def is_small(model: Model, writer: Writer) -> bool:
+    """Tell whether each of a layer's weights can be asked for."""
+    return unknowns(model, writer) <= UNKNOWNS_MAX
+
+
+def is_mappable(model: Model, writer: Writer) -> bool:
+    """Tell whether it can be asked by which sums of its channels a layer too large for that should read each."""
+    channels = channels_read(model, writer)
+    return groups_of(model, writer) == 1 and channels < unknowns(model, writer) and channels <= UNKNOWNS_MAX
+
+
+def channels_read(model: Model, writer: Writer) -> int:
+    """Return over how many channels a layer sums: a convolution has a weight for each tap of each of them, and a layer
+
+    behind a map that was made one vector has one for each place.
+    """
+    if kind(model.nodes()[writer.node]) == "Conv":
+        return int(model.weight(writer.weight).shape[1])
+    vector = model.values()[writer.reads]
+    made_by = vector.producer()
+    if made_by is None or kind(made_by) not in ("Flatten", "Reshape") or len(vector.shape or ()) != _VECTORS_RANK:
+        return unknowns(model, writer)
+    sizes = list(made_by.inputs[0].shape or ())[1:]  # type: ignore[union-attr]  # a layout node has an input
+    whole = [size for size in sizes if isinstance(size, int)]
+    is_told = len(sizes) > 1 and len(whole) == len(sizes) and math.prod(whole) == unknowns(model, writer)
+    return whole[0] if is_told else unknowns(model, writer)
 
 
 def groups_of(model: Model, writer: Writer) -> int:

@@ -38,7 +38,7 @@ def _contributions(one: Sum) -> Array:
     size, each = one.rows.shape
     weighed = one.fit.gram[0][np.ix_(places, places)] * (one.weights[places] @ one.weights[places].T)
     total = weighed.reshape(size, each, size, each).sum(axis=(1, 3))
-    return np.asarray(total / max(one.fit.power, 1e-30))
+    return np.asarray(total / max(one.power, 1e-30))
 
 
 METHOD = Method(ranking=lambda study: rank)

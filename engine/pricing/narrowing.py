@@ -142,7 +142,7 @@ def _trials(study: Study, of_group: GroupStudy, step: Narrowing) -> Iterator[Tri
         return
     repaired = plain.copy()
     for one in of_group.sums:
-        set_weights(repaired, one.reading.layer, refitted(repaired, one, step.channels))
+        set_weights(repaired, one.reading.layer, refitted(study.model, repaired, one, step.channels))
     yield Trial(step.group, repaired)
 
 

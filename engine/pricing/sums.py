@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +12,15 @@ import numpy.typing as npt
 
 from engine.data.images import ImageSet
 from engine.graph.channels.groups import Group
-from engine.graph.channels.readings import Reading, find_readings, keeps_apart
+from engine.graph.channels.readings import Reading, columns, find_readings, keeps_apart
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import find_layer, has_bias, is_transposed
+from engine.graph.writers import channels_read, find_layer, has_bias, is_small, is_transposed
 from engine.recipe import Deploy
+from engine.recovery.channel_map import mapped_weights, weights_by_channel
 from engine.recovery.closed_form import in_chunks
 from engine.recovery.moments import Moments, gather
-from engine.recovery.questions import Question
+from engine.recovery.questions import Asked, ChannelQuestion, Question
 from engine.recovery.ridge import Weights, best_weights, weights_of
 
 Array = npt.NDArray[np.float64]
@@ -30,9 +32,12 @@ class Sum:
 
     `fit` and `check` are moments of its inputs and of its own outputs on repair and on held-out images; `rows[c]`,
     shape (size, n), are the unknowns of channel c, one for each place and tap; `weights` are (unknowns, outputs).
+    Of a layer that is asked for channels, since it has too many weights, the moments are of channels and channels, and
+    taps and places count among the outputs.
     """
 
     reading: Reading
+    question: Asked
     fit: Moments
     check: Moments
     rows: npt.NDArray[np.intp]
@@ -42,6 +47,12 @@ class Sum:
     def gram(self) -> Array:
         """Second moments of the channels, (size, size), taken over places and taps alike."""
         return self._over_channels(self.fit.gram[0])
+
+    @cached_property
+    def power(self) -> float:
+        """What the layer's outputs have of power on the repair images."""
+        is_told = isinstance(self.question, Question)
+        return self.fit.power if is_told else float((self.fit.gram[0] * (self.weights @ self.weights.T)).sum())
 
     @cached_property
     def held_out(self) -> Array:
@@ -102,7 +113,7 @@ def study_groups(
         if products and set(group.readers) <= set(products):
             yield GroupStudy(group, (), written_by(model, group), seed)
     asked = {
-        f"{group.name} {reading.layer.node}": Question(reading.layer, reading.layer.total)
+        f"{group.name} {reading.layer.node}": _question(model, reading)
         for group in groups
         for reading in readings[group.name]
     }
@@ -113,13 +124,16 @@ def study_groups(
         for group_name, found in readings.items():
             keys = [f"{group_name} {reading.layer.node}" for reading in found]
             if keys and keys[0] in known:
-                sums = tuple(_sum(model, one, *known[key]) for one, key in zip(found, keys, strict=True))
+                sums = tuple(_sum(model, one, asked[key], *known[key]) for one, key in zip(found, keys, strict=True))
                 yield GroupStudy(by_name[group_name], sums, written_by(model, by_name[group_name]), seed)
 
 
-def refitted(cut: Model, one: Sum, channels: Collection[int]) -> Weights:
+def refitted(model: Model, cut: Model, one: Sum, channels: Collection[int]) -> Weights:
     """Return the weights of the layer in a network without these channels that write best what it wrote with them."""
-    return best_weights(cut, one.reading.layer, *one.without(channels))
+    if isinstance(one.question, Question):
+        return best_weights(cut, one.reading.layer, *one.without(channels))
+    stay = np.setdiff1d(one.question.stay, one.rows[list(channels)])
+    return mapped_weights(model, cut, dataclasses.replace(one.question, stay=stay), *one.without(channels))
 
 
 def written_by(model: Model, group: Group) -> Array:
@@ -138,11 +152,22 @@ def written_by(model: Model, group: Group) -> Array:
     return np.concatenate(rows, axis=1) if rows else np.zeros((group.size, 0))
 
 
-def _sum(model: Model, reading: Reading, fit: Moments, check: Moments) -> Sum:
+def _question(model: Model, reading: Reading) -> Asked:
+    layer = reading.layer
+    if is_small(model, layer):
+        return Question(layer, layer.total)
+    return ChannelQuestion(layer, layer.reads, np.arange(channels_read(model, layer)))
+
+
+def _sum(model: Model, reading: Reading, question: Asked, fit: Moments, check: Moments) -> Sum:
+    if isinstance(question, ChannelQuestion):
+        rows = columns(model, reading)
+        assert rows is not None
+        return Sum(reading, question, fit, check, rows, weights_by_channel(model, reading.layer))
     weights = weights_of(model, reading.layer)[0]
     numbers = len(weights) - (1 if has_bias(model, reading.layer) else 0)
     shape = model.weight(reading.layer.weight).shape
     taps = int(np.prod(shape[2:])) if len(shape) > 2 else 1
     rows = (reading.positions[:, :, None] * taps + np.arange(taps)).reshape(len(reading.positions), -1)
     assert rows.max() < numbers
-    return Sum(reading, fit, check, rows, weights)
+    return Sum(reading, question, fit, check, rows, weights)

@@ -18,15 +18,16 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
-from engine.graph.writers import Writer, groups_of, output_channels, unknowns
+from engine.graph.writers import Writer
 from engine.recipe import Deploy
+from engine.recovery.channel_map import mapped_weights
 from engine.recovery.effort import affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import Moments, gather, moments_at
-from engine.recovery.questions import Question, ask, at_cuts, questions
+from engine.recovery.questions import Asked, ChannelQuestion, ask, at_cuts, questions, size_of
 from engine.recovery.reference import Reference
 from engine.recovery.ridge import Weights, best_weights, set_weights
-from engine.recovery.rows import Layer
+from engine.recovery.rows import rows_of
 
 MOMENTS_BYTES_MAX = 512 * 2**20
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
@@ -101,7 +102,7 @@ def images_for(repair: ImageSet, selection: ImageSet) -> list[ImageSet]:
 def refit_in_order(
     model: Model,
     cut: Model,
-    asked: Sequence[Question],
+    asked: Sequence[Asked],
     images: Sequence[ImageSet],
     compute: Deploy,
     seed: int,
@@ -126,16 +127,20 @@ def refit_in_order(
     for done, question in enumerate(asked):
         on_layer(done, len(asked))
         for step in _steps(question, in_two_steps):
-            layer = Layer(cut, step)
-            given.advance(places[question.writer.node], layer.fetches)
-            wished.advance(goals[question.target] + 1, [question.target])
+            layer = rows_of(cut, step)
+            given.advance(places[step.writer.node], layer.fetches)
+            wished.advance(goals.get(step.target, -1) + 1, [step.target])  # the image itself is there already
             moments = [of_set[0] for of_set in moments_at(given, wished, [layer], len(images), seed)]
-            set_weights(cut, question.writer, solve(cut, question.writer, moments[0], moments[-1]))
+            if isinstance(step, ChannelQuestion):
+                answer = mapped_weights(model, cut, step, moments[0], moments[-1])
+            else:
+                answer = solve(cut, step.writer, moments[0], moments[-1])
+            set_weights(cut, step.writer, answer)
 
 
-def _steps(question: Question, in_two_steps: bool) -> list[Question]:
+def _steps(question: Asked, in_two_steps: bool) -> Sequence[Asked]:
     """Ask for all of a layer's sum first where it is clipped, then as it is asked."""
-    if not in_two_steps or question.bounds is None:
+    if not in_two_steps or isinstance(question, ChannelQuestion) or question.bounds is None:
         return [question]
     return [dataclasses.replace(question, bounds=None), question]
 
@@ -165,7 +170,7 @@ def repair_each(
     return without
 
 
-def in_chunks(model: Model, asked: Mapping[str, Question], bundles: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+def in_chunks(model: Model, asked: Mapping[str, Asked], bundles: Iterable[Sequence[str]]) -> Iterator[list[str]]:
     """Yield names of questions whose moments, of repair and selection images, fit the memory, bundles unbroken."""
     chunk: list[str] = []
     room = MOMENTS_BYTES_MAX
@@ -180,6 +185,6 @@ def in_chunks(model: Model, asked: Mapping[str, Question], bundles: Iterable[Seq
         yield chunk
 
 
-def _moments_bytes(model: Model, question: Question) -> int:
-    inputs, groups = unknowns(model, question.writer), groups_of(model, question.writer)
-    return 2 * 8 * inputs * (inputs * groups + output_channels(model, question.writer))
+def _moments_bytes(model: Model, question: Asked) -> int:
+    groups, inputs, outputs = size_of(model, question)
+    return 2 * 8 * inputs * (inputs * groups + outputs)

@@ -10,9 +10,8 @@ import numpy as np
 from engine.data.images import ImageSet
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model
-from engine.graph.writers import groups_of, unknowns
 from engine.measure.cost import count
-from engine.recovery.questions import Question
+from engine.recovery.questions import Asked, size_of
 from engine.recovery.rows import rows_per_image
 
 WORK_MAX = 2e12
@@ -24,7 +23,7 @@ WORK_MAX = 2e12
 IMAGES_MIN = 16
 
 
-def affordable(model: Model, cut: Model, asked: Sequence[Question], images: ImageSet) -> ImageSet:
+def affordable(model: Model, cut: Model, asked: Sequence[Asked], images: ImageSet) -> ImageSet:
     """Return as many of the images, evenly, as may be spent on these questions: all of them for small networks."""
     allowed = max(IMAGES_MIN, int(WORK_MAX // work_per_image(model, cut, asked, images)))
     if len(images) <= allowed:
@@ -32,17 +31,16 @@ def affordable(model: Model, cut: Model, asked: Sequence[Question], images: Imag
     return images.take(np.linspace(0, len(images) - 1, allowed).astype(int))
 
 
-def work_per_image(model: Model, cut: Model, asked: Sequence[Question], images: ImageSet) -> float:
+def work_per_image(model: Model, cut: Model, asked: Sequence[Asked], images: ImageSet) -> float:
     """Return the multiply-accumulates that one image takes: both networks once, and the moments of each layer."""
     shapes = {require_image_input(model).name: images.inputs.shape[1:]}
     networks = sum(count(each, shapes).macs for each in (model, cut))
     return max(1.0, networks + sum(_moments_work(cut, question) for question in asked))
 
 
-def _moments_work(cut: Model, question: Question) -> float:
+def _moments_work(cut: Model, question: Asked) -> float:
     """Return the work of a layer's second moments for the rows of one image."""
-    writer = question.writer
-    inputs, groups = unknowns(cut, writer), groups_of(cut, writer)
-    output = cut.nodes()[writer.node].outputs[0].shape
+    groups, inputs, _ = size_of(cut, question)
+    output = cut.nodes()[question.writer.node].outputs[0].shape
     places = math.prod(size for size in list(output or ())[2:] if isinstance(size, int))
     return float(groups * inputs**2 * min(rows_per_image(groups * inputs), places))

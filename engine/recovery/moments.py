@@ -13,8 +13,8 @@ from engine.graph.model import Model
 from engine.measure.batches import Outputs
 from engine.recipe import Deploy
 from engine.recovery.frontier import Frontier, batch_for
-from engine.recovery.questions import Question
-from engine.recovery.rows import Array, Layer
+from engine.recovery.questions import Asked
+from engine.recovery.rows import Array, Channels, Layer, rows_of
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Moments:
 
 
 def gather(
-    model: Model, questions: Sequence[Question], sets: Sequence[ImageSet], compute: Deploy, seed: int
+    model: Model, questions: Sequence[Asked], sets: Sequence[ImageSet], compute: Deploy, seed: int
 ) -> list[list[Moments]]:
     """Return, for each set of images, the moments for each question: all in one pass, inputs from the uncut network."""
     frontier = Frontier(model, sets, compute, batch_for(model))
-    return moments_at(frontier, frontier, [Layer(model, question) for question in questions], len(sets), seed)
+    return moments_at(frontier, frontier, [rows_of(model, question) for question in questions], len(sets), seed)
 
 
 def moments_at(
     given: Frontier,
     wished: Frontier,
-    layers: Sequence[Layer],
+    layers: Sequence[Layer | Channels],
     sets: int,
     seed: int,
 ) -> list[list[Moments]]:
@@ -66,7 +66,9 @@ def moments_at(
     return [[total for total in of_one if total is not None] for of_one in totals]
 
 
-def _side_by_side(given: Frontier, wished: Frontier, layers: Sequence[Layer]) -> Iterator[tuple[int, Outputs, Outputs]]:
+def _side_by_side(
+    given: Frontier, wished: Frontier, layers: Sequence[Layer | Channels]
+) -> Iterator[tuple[int, Outputs, Outputs]]:
     """Yield the number of the set and what both networks say of one batch; one network is run only once."""
     fetches = list(dict.fromkeys(name for layer in layers for name in layer.fetches))
     targets = list(dict.fromkeys(layer.target for layer in layers))

@@ -9,11 +9,23 @@ import numpy as np
 import onnx_ir as ir
 
 from engine.graph.bodies import reads
+from engine.graph.channels.kept import Indices
 from engine.graph.channels.remaining import Positions, Remaining
 from engine.graph.edits import kind
 from engine.graph.holes import Hole
 from engine.graph.model import Model
-from engine.graph.writers import UNKNOWNS_MAX, Writer, find_writer, find_written, unknowns
+from engine.graph.writers import (
+    Writer,
+    channels_read,
+    find_layer,
+    find_writer,
+    find_written,
+    groups_of,
+    is_mappable,
+    is_small,
+    output_channels,
+    unknowns,
+)
 
 RECTIFIED = (0.0, np.inf)
 Bounds = tuple[float, float]
@@ -33,12 +45,28 @@ class Question:
     stay: Positions = ()
 
 
+@dataclass(frozen=True)
+class ChannelQuestion:
+    """Which sums of the channels that a layer reads now come closest to those that it read, `target` of the uncut one?
+
+    Asked where a question for each weight would be too large: every tap and place then reads the same sums. `stay` are
+    those of the uncut layer's channels that it still reads, `outputs` the positions of what it writes that stay.
+    """
+
+    writer: Writer
+    target: str
+    stay: Indices
+    outputs: Positions = ()
+
+
+Asked = Question | ChannelQuestion
+
 WHOLE = Remaining()
 
 
 def questions(
     model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[str], remaining: Remaining = WHOLE
-) -> list[Question]:
+) -> list[Asked]:
     """Return the questions, in the cut network's order, for the layers that can mend what the cuts did to `wanted`.
 
     They begin with the writer before the first hole, or with the first layer that reads fewer channels. All others
@@ -53,7 +81,7 @@ def questions(
     return [question for question in found if question is not None]
 
 
-def at_cuts(model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE) -> list[Question]:
+def at_cuts(model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE) -> list[Asked]:
     """Return the questions for the layers right before holes and those that read fewer channels, in order."""
     asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
     nodes = {name: node for name, node in cut.nodes().items() if name in asked or name in remaining.readers}
@@ -75,8 +103,8 @@ def ask(model: Model, cut: Model, hole: Hole, remaining: Remaining = WHOLE) -> Q
     return _affordable(cut, writer, hole.target, bounds, remaining)
 
 
-def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> Question | None:
-    """Ask a layer for what its namesake writes in the uncut network."""
+def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> Asked | None:
+    """Ask a layer for what its namesake writes in the uncut network, or where it is too large for what that reads."""
     total = find_written(node)
     target = model.values().get(str(total.name)) if total is not None else None
     if total is None or target is None:
@@ -84,13 +112,38 @@ def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining)
     writer = find_writer(cut, str(total.name), through_relu=False)
     if writer is None or writer.node != node.name:
         return None
+    if not is_small(cut, writer):
+        return _of_channels(model, cut, node, remaining)
     return _affordable(cut, writer, str(target.name), _bounds(target), remaining)
+
+
+def _of_channels(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> ChannelQuestion | None:
+    layer, whole = find_layer(node), find_layer(model.nodes()[str(node.name)])
+    if layer is None or whole is None or not (is_mappable(cut, layer) and is_mappable(model, whole)):
+        return None
+    if {whole.reads, whole.total} & remaining.untold:
+        return None
+    channels = channels_read(model, whole)
+    places = 1 if kind(node) == "Conv" else unknowns(model, whole) // channels
+    lost = remaining.values.get(whole.reads, ())
+    stay = np.unique(lost[0][1] // places) if lost else np.arange(channels)
+    if len(lost) > 1 or len(stay) != channels_read(cut, layer):
+        return None
+    return ChannelQuestion(layer, whole.reads, stay, remaining.values.get(whole.total, ()))
+
+
+def size_of(cut: Model, question: Asked) -> tuple[int, int, int]:
+    """Return in how many groups, from how many numbers and for how many others a question asks."""
+    if isinstance(question, ChannelQuestion):
+        channels = channels_read(cut, question.writer)
+        return 1, channels, channels
+    return groups_of(cut, question.writer), unknowns(cut, question.writer), output_channels(cut, question.writer)
 
 
 def _affordable(
     cut: Model, writer: Writer | None, target: str, bounds: Bounds | None, remaining: Remaining
 ) -> Question | None:
-    if writer is None or unknowns(cut, writer) > UNKNOWNS_MAX or target in remaining.untold:
+    if writer is None or not is_small(cut, writer) or target in remaining.untold:
         return None
     return Question(writer, target, bounds, remaining.values.get(target, ()))
 

@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from engine.graph.channels.remaining import narrowed
 from engine.graph.model import Model
-from engine.graph.writers import groups_of, has_bias, output_channels, unknowns
+from engine.graph.writers import channels_read, groups_of, has_bias, output_channels, unknowns
 from engine.measure.batches import Outputs
-from engine.recovery.questions import Question
+from engine.recovery.questions import Asked, ChannelQuestion, Question
 
 Array = npt.NDArray[Any]
 
@@ -84,6 +84,34 @@ class Layer:
         image, y, x = np.unravel_index(drawn, places)
         patches = _patches(self.node, read)  # (images, channels, h, w, kh, kw), a view
         return _in_groups(patches[image, :, y, x].reshape(len(drawn), -1), self.groups)
+
+
+class Channels:
+    """The rows of a question for channels: those that a layer reads now and those that it read, place by place."""
+
+    def __init__(self, cut: Model, question: ChannelQuestion) -> None:
+        self.writer, self.target = question.writer, question.target
+        self.fetches = [self.writer.reads]
+        self._is_map = cut.nodes()[self.writer.node].op_type == "Conv"
+        self._places = 1 if self._is_map else unknowns(cut, self.writer) // channels_read(cut, self.writer)
+
+    def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator) -> Rows:
+        """Return sampled channels now (1, rows, channels) and those that there were (1, rows, channels)."""
+        now, before = (self._by_place(values) for values in (given[self.writer.reads], wished[self.target]))
+        images, channels = len(given[self.writer.reads]), before.shape[1]
+        count = min(len(before), rows_per_image(channels) * images)
+        drawn = np.sort(generator.choice(len(before), count, replace=False))
+        return now[drawn][None], before[drawn][None]
+
+    def _by_place(self, read: Array) -> Array:
+        """Return (rows, channels) of (images, channels, height, width), or of (images, channels * places)."""
+        read = read if self._is_map else read.reshape(len(read), -1, self._places)
+        return np.moveaxis(read, 1, -1).reshape(-1, read.shape[1])
+
+
+def rows_of(cut: Model, question: Asked) -> Layer | Channels:
+    """Return what makes a question's rows."""
+    return Channels(cut, question) if isinstance(question, ChannelQuestion) else Layer(cut, question)
 
 
 def _in_groups(rows: Array, groups: int) -> Array:

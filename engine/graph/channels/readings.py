@@ -13,7 +13,7 @@ from engine.graph.channels.groups import Group, Place
 from engine.graph.channels.kept import Indices
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import UNKNOWNS_MAX, Writer, find_layer, groups_of, unknowns
+from engine.graph.writers import Writer, channels_read, find_layer, groups_of, is_mappable, is_small, unknowns
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +51,21 @@ def find_readings(model: Model, group: Group, products: Collection[str] = frozen
 
 
 def is_affordable(model: Model, group: Group, products: Collection[str] = frozenset()) -> bool:
-    """Tell whether linear layers alone sum over the group, beside products, each small enough to be refitted."""
+    """Tell whether linear layers alone sum over the group, beside products, each of a size that can be refitted."""
     readings, _ = find_readings(model, group, products)
     is_read = bool(readings) or set(group.readers) <= set(products)
-    return is_read and all(unknowns(model, reading.layer) <= UNKNOWNS_MAX for reading in readings)
+    return is_read and all(
+        is_small(model, one.layer) or (is_mappable(model, one.layer) and columns(model, one) is not None)
+        for one in readings
+    )
+
+
+def columns(model: Model, reading: Reading) -> Indices | None:
+    """Return shape (size, n): where each of the group's channels is among `channels_read`; None where it is a part."""
+    is_conv = kind(model.nodes()[reading.layer.node]) == "Conv"
+    places = 1 if is_conv else unknowns(model, reading.layer) // channels_read(model, reading.layer)
+    found = np.array([np.unique(row // places) for row in reading.positions])
+    return found if found.size * places == reading.positions.size else None
 
 
 def nodes_around(model: Model, group: Group) -> frozenset[str]:

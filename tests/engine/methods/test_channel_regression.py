@@ -16,6 +16,7 @@ from engine.methods.channel_regression import RIDGE, ROUNDS, _State, backwards, 
 from engine.pricing.sums import Sum
 from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.moments import Moments
+from engine.recovery.questions import Question
 from tests.engine.pricing.readers import COMPUTE, group_of, some_images, studied
 from tests.networks import Draft
 
@@ -28,7 +29,7 @@ def made_up(inputs: Array, weights: Array, repeats: int = 1) -> Sum:
     columns = inputs.T
     moments = Moments((columns @ inputs)[None], (columns @ targets)[None], float((targets**2).sum()))
     rows = np.arange(inputs.shape[1]).reshape(-1, repeats)
-    return Sum(None, moments, moments, rows, weights)  # type: ignore[arg-type]  # no network stands behind it
+    return Sum(None, Question(None, ""), moments, moments, rows, weights)  # type: ignore[arg-type]
 
 
 def drawn(size: int, outputs: int, random: np.random.Generator) -> Sum:

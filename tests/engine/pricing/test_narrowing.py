@@ -25,6 +25,7 @@ from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.pricing.sums import Sum
 from engine.recovery.moments import Moments
+from engine.recovery.questions import Question
 from engine.recovery.reference import Reference
 from engine.recovery.rotation import find_rotations
 from tests.engine.graph.heads.attentions import Spec, network
@@ -74,7 +75,7 @@ def made_up(fit: Array, check: Array, weights: Array) -> Sum:
         return Moments((inputs.T @ inputs)[None], (inputs.T @ targets)[None], float((targets**2).sum()))
 
     rows = np.arange(fit.shape[1])[:, None]
-    return Sum(None, moments(fit), moments(check), rows, weights)  # type: ignore[arg-type]  # no network behind it
+    return Sum(None, Question(None, ""), moments(fit), moments(check), rows, weights)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(5))

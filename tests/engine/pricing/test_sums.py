@@ -125,7 +125,7 @@ def test_a_refit_is_least_squares_by_hand_and_never_worse_than_the_plain_cut(nam
         check = rows_of(model, one, some_images(model, 5, seed=4), case, gone)
         start = weights_of(cut, one.reading.layer)[0]
 
-        found = refitted(cut, one, gone)[0]
+        found = refitted(model, cut, one, gone)[0]
 
         answers = [*(by_hand(*fit, start, ridge) for ridge in RIDGES), start]
         best = min(answers, key=lambda weights: error_of(*check, weights))
@@ -149,7 +149,7 @@ def test_what_the_repair_of_the_whole_network_asks_of_a_reader_is_the_same() -> 
     (study,) = study_groups(model, [group], sets, COMPUTE, seed=0)
     alone = cut.copy()
     (reader,) = study.sums
-    set_weights(alone, reader.reading.layer, refitted(alone, reader, gone))
+    set_weights(alone, reader.reading.layer, refitted(model, alone, reader, gone))
 
     refit_in_order(model, cut, at_cuts(model, cut, [], remaining(model, {group.name: gone})), sets, COMPUTE, seed=0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.graph.channels.groups import find_groups
-from engine.graph.channels.readings import find_readings, is_affordable, likeness, nodes_around
+from engine.graph.channels.readings import columns, find_readings, is_affordable, likeness, nodes_around
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from tests.engine.pricing.readers import CASES, group_of
@@ -58,13 +58,24 @@ def test_a_reader_that_could_not_be_refitted_is_named(build: object) -> None:
 
 
 def test_too_large_a_layer_is_not_affordable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither weight by weight nor, where those are too many, channel by channel."""
     model = CASES["read twice"].build()
     group = group_of(model, "node_0_Conv")
 
-    monkeypatch.setattr("engine.graph.channels.readings.UNKNOWNS_MAX", 6 * 9)
+    monkeypatch.setattr("engine.graph.writers.UNKNOWNS_MAX", 6)
     assert is_affordable(model, group)
-    monkeypatch.setattr("engine.graph.channels.readings.UNKNOWNS_MAX", 6 * 9 - 1)
+    monkeypatch.setattr("engine.graph.writers.UNKNOWNS_MAX", 5)
     assert not is_affordable(model, group)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_columns_say_which_channels_of_the_layer_are_the_group_s(name: str) -> None:
+    """Behind a Flatten the four places of each channel are one; elsewhere positions are channels already."""
+    model = CASES[name].build()
+
+    for reading in find_readings(model, group_of(model, CASES[name].name))[0]:
+        expected = np.arange(6)[:, None] if name == "flattened" else reading.positions
+        np.testing.assert_array_equal(columns(model, reading), expected)
 
 
 def test_what_is_around_a_group_are_the_nodes_that_have_its_channels() -> None:
