@@ -256,7 +256,7 @@ def _plans(
     else:
         measured = times.saving if isinstance(target, LatencyRatio | LatencyMs) else None
         plans = [best_plan(ledger, [plan_cuts(each, priced, measured, tell) for each in open_to], target)]
-    times.prices = len(priced.known)
+    times.prices = priced.counted
     times.keep()
     return tuple(plan.beside(times.plain_ratio) for plan in plans)
 

@@ -16,6 +16,9 @@ TRIES = 4
 CLOSE = 0.01
 """A plan that saves this part more than is needed is not worth another measurement."""
 
+CORRECTED_BY = 2
+"""Prices that each further plan may ask for when all others are used up: without any it would be the first again."""
+
 MeasureCuts = Callable[[Sequence[Cut]], float]
 """The part of the latency that losing all of these was measured to save."""
 
@@ -57,7 +60,8 @@ def plan_cuts(
     tried: dict[tuple[str, ...], float] = {}
     for attempt in range(TRIES if measured_saving else 1):
         tell(attempt / TRIES, f"plan {attempt + 1}")
-        names = tuple(refine(ledger.candidates(), needed, priced) or most(ledger.candidates()))
+        with priced.beyond(CORRECTED_BY if attempt else 0):
+            names = tuple(refine(ledger.candidates(), needed, priced) or most(ledger.candidates()))
         if names in tried:
             break
         predicted = ledger.saving_of(names)

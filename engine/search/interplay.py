@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -26,26 +27,44 @@ NOISE = 1e-3
 class Priced:
     """A price that is asked once for each set, at most `calls` times and about `seconds` long; what it says is kept.
 
-    The number of `known` sets says how often it was asked: as many calls and no clock tell the same again.
+    `counted` says how often it was asked so: as many calls and no clock tell the same again.
     """
 
     def __init__(self, price: Price, calls: int, seconds: float = math.inf) -> None:
         self.known: dict[frozenset[str], float] = {}
-        self.calls_left = calls
+        self.calls_left, self.counted = calls, 0
         self._price = price
         self._seconds_left, self._last_seconds = seconds, 0.0
+        self._beyond = 0
+
+    @contextmanager
+    def beyond(self, calls: int) -> Iterator[None]:
+        """Where calls or time are used up, allow so many more here, which are not counted."""
+        self._beyond = calls
+        yield
+        self._beyond = 0
 
     def ask(self, names: frozenset[str]) -> float | None:
         """Return the harm of a set, or None where it is not known and no call or no time for one is left."""
         if names not in self.known:
-            if self.calls_left <= 0 or self._seconds_left <= 0 or self._seconds_left < self._last_seconds:
-                return None
+            if self._is_used_up():
+                if not self._beyond:
+                    return None
+                self._beyond -= 1
+                self.known[names] = self._price(names)
+                return self.known[names]
             started = time.monotonic()
             self.known[names] = self._price(names)
-            self.calls_left -= 1
+            self.calls_left, self.counted = self.calls_left - 1, self.counted + 1
             self._last_seconds = time.monotonic() - started
             self._seconds_left -= self._last_seconds
         return self.known[names]
+
+    def _is_used_up(self) -> bool:
+        """Tell whether no call is left or no time for one; what the time has ended once stays ended."""
+        if self._seconds_left < self._last_seconds:
+            self._seconds_left = 0.0
+        return self.calls_left <= 0 or self._seconds_left <= 0
 
 
 class Interplay:

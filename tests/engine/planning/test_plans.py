@@ -97,6 +97,22 @@ def test_what_was_measured_corrects_what_was_predicted() -> None:
     assert sum(SHARES[u.name].value for u in plan.units) / 2 >= 0.15
 
 
+@pytest.mark.parametrize("really", [0.7, 1.4])
+@pytest.mark.parametrize("calls", [1, 2, 20])
+def test_a_plan_is_corrected_also_when_all_prices_are_used_up(calls: int, really: float) -> None:
+    """Forty cuts of a hundredth each, which together save more, or less, than the sum: no more go than are needed."""
+    cuts = [unit(f"u{place}") for place in range(40)]
+    harm = {cut.name: 0.01 + 0.001 * place for place, cut in enumerate(cuts)}
+    shares = {cut.name: Interval(value=0.01, low=0.009, high=0.011) for cut in cuts}
+    ledger = Ledger(tuple(cuts), harm, shares, {cut.name: 0.01 for cut in cuts}, needed=0.2)
+    priced = Priced(lambda names: sum(harm[name] for name in names), calls)
+
+    plan = plan_cuts(ledger, priced, lambda taken: 0.01 * really * len(taken), quiet)
+
+    assert 0.2 - 1e-9 <= 1 - plan.predicted_latency_ratio <= 0.2 + 2 * 0.01 * really
+    assert priced.counted <= calls
+
+
 def test_the_best_effort_is_the_plan_that_saves_most() -> None:
     ledger = ledger_for(LatencyRatio(latency_ratio=0.6))
 
