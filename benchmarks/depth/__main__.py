@@ -9,6 +9,7 @@ stopped goes on, as long as the committed engine is the same.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -35,18 +36,22 @@ def main() -> None:
     options = _parser().parse_args()
     files = networks_there(options.models, options.data, options.networks)
     asked = cases(_grid(options, list(files)))
-    memory = Memory(options.rows, engine_tree())
+    memory = Memory(options.rows, engine_tree(options.of))
     if options.plan:
         print(_plan(asked, files, memory, options.jobs))
         return
     here = machine()
     rows: list[Row] = []
-    for row in run_all(asked, files, options.data, memory, options.jobs):
-        rows.append(row | _known_of_ours(row))
-        print(json.dumps(_without_long(rows[-1])), flush=True)
+    if options.of:
+        here = dataclasses.replace(here, commit=options.of)
+        rows = [row | _known_of_ours(row) for row in memory.of_networks([digest for _, digest in files.values()])]
+    else:
+        for row in run_all(asked, files, options.data, memory, options.jobs):
+            rows.append(row | _known_of_ours(row))
+            print(json.dumps(_without_long(rows[-1])), flush=True)
     if options.practise.exists():
         rows += [row for row in practise_rows(options.practise) if row["model"] in files]
-    text = f"{tables(rows)}\n\n{_how(options)} {here.sentence()}"
+    text = f"{tables(rows)}\n\n{_how(rows)} {here.sentence()}"
     print(text)
     keep(options.name, here, [_without_long(row) for row in rows], f"{text}\n\n![points lost]({options.name}.svg)")
     keep_plot(options.name, plot(cells(rows)))
@@ -72,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="cases side by side, each with its part of the cores")
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
     parser.add_argument("--rows", type=Path, default=CACHE / "rows.jsonl", help="where finished cases are remembered")
+    parser.add_argument(
+        "--of", metavar="COMMIT", help="run nothing: the tables of all that is remembered of its engine"
+    )
     parser.add_argument("--name", default="depth", help="of the result files")
     return parser
 
@@ -116,10 +124,16 @@ def _without_long(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in LONG}
 
 
-def _how(options: argparse.Namespace) -> str:
-    seeds = ", ".join(map(str, options.seeds))
-    beside = "" if options.jobs == 1 else f" {options.jobs} jobs at a time, on a part of the cores and so much longer."
-    return f"Batch {options.batch}, {options.threads} thread(s), seeds {seeds}.{beside}"
+def _how(rows: Sequence[Row]) -> str:
+    """Say under which conditions the rows are; jobs on a part of the cores had others beside them, and more time."""
+
+    def all_of(name: str) -> str:
+        return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows if name in row}))
+
+    return (
+        f"Batch {all_of('batch')}, {all_of('threads')} thread(s), seeds {all_of('seed')}; jobs of "
+        f"{all_of('budget_seconds')} s on {all_of('cores')} core(s)."
+    )
 
 
 if __name__ == "__main__":

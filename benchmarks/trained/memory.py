@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -38,6 +39,11 @@ class Memory:
         found = (row for row in self.rows if all(row.get(key) == value for key, value in wanted.items()))
         return None if self.engine.endswith("+") else next(found, None)
 
+    def of_networks(self, networks: Collection[str]) -> list[Row]:
+        """Return all that this engine came to on the networks with these digests, one row a case, its last."""
+        found = {_case(row): row for row in self.rows if row["engine"] == self.engine and row["network"] in networks}
+        return list(found.values())
+
     def keep(self, case: Case, network: str, result: Row) -> Row:
         """Remember what a case came to; return it with all that it belongs to."""
         row = asdict(case) | {"engine": self.engine, "network": network} | result
@@ -54,11 +60,15 @@ class Memory:
         return sum(took) / len(took) if took else None
 
 
-def engine_tree() -> str:
-    """Return the digest of the committed engine; '+' marks changes that are not."""
-    return _git("rev-parse", "--short=12", "HEAD:engine") + (
-        "+" if _git("status", "--porcelain", "--", "engine") else ""
-    )
+def engine_tree(commit: str | None = None) -> str:
+    """Return the digest of a commit's engine; of none, of the one that is checked out: '+' marks changes to it."""
+    changes = _git("status", "--porcelain", "--", "engine") if commit is None else ""
+    return _git("rev-parse", "--short=12", f"{commit or 'HEAD'}:engine") + ("+" if changes else "")
+
+
+def _case(row: Row) -> tuple[Any, ...]:
+    """Return what tells a row's case from others, whichever part of the machine it had."""
+    return tuple(row[name] for name in ("model", "kind", "images", "latency_ratio", "seed", "batch", "threads"))
 
 
 def digest(network: Path) -> str:

@@ -42,6 +42,20 @@ def test_another_engine_or_network_finds_nothing(tmp_path: Path) -> None:
     assert Memory(tmp_path / "rows.jsonl", "abc").find(CASE, "other") is None
 
 
+def test_all_of_an_engine_on_some_networks_is_one_row_a_case_its_last(tmp_path: Path) -> None:
+    """Whichever cores and time it had: what was run again counts once."""
+    memory = Memory(tmp_path / "rows.jsonl", "abc")
+    memory.keep(CASE, "net", {"points": -1.0})
+    memory.keep(replace(CASE, cores=1, budget_seconds=9.0), "net", {"points": -2.0})
+    memory.keep(replace(CASE, seed=5), "net", {"points": -3.0})
+    memory.keep(CASE, "other", {"points": -4.0})
+    Memory(tmp_path / "rows.jsonl", "def").keep(CASE, "net", {"points": -5.0})
+
+    found = Memory(tmp_path / "rows.jsonl", "abc").of_networks(["net"])
+
+    assert [row["points"] for row in found] == [-2.0, -3.0]
+
+
 def test_uncommitted_code_leaves_no_memory(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "rows.jsonl", "abc+")
     memory.keep(CASE, "net", {"case_seconds": 30.0})
