@@ -31,7 +31,7 @@ def read_recipe(path: Path | None) -> Recipe:
 
 def _invalid(error: ValidationError) -> RecipeInvalid:
     found = [_told(one) for one in error.errors()]
-    more = f" {len(found) - TOLD_MOST} more keys are wrong." if len(found) > TOLD_MOST else ""
+    more = " More keys are wrong." if len(found) > TOLD_MOST else ""
     said = " ".join(f"{where}: {message}" if where else message for where, message in found[:TOLD_MOST])
     return RecipeInvalid(said + more, where=found[0][0] or None)
 

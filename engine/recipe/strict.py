@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,10 +28,14 @@ class Strict(BaseModel):
 
 
 def refuse_unknown_keys(keys: Collection[str], known: Sequence[str]) -> None:
-    """Raise ValidationError with an error for each key that is not known, saying which known one is nearest."""
-    found = [InitErrorDetails(type=_unknown(str(key), known), input=None) for key in keys if key not in known]
+    """Raise ValidationError with an error for each key that is not known, saying which known one is nearest.
+
+    What the known ones hold is not looked at then.
+    """
+    unknown = islice((str(key) for key in keys if key not in known), TOLD_MOST)
+    found = [InitErrorDetails(type=_unknown(key, known), input=None) for key in unknown]
     if found:
-        raise ValidationError.from_exception_data("keys", found[:TOLD_MOST])
+        raise ValidationError.from_exception_data("keys", found)
 
 
 def _unknown(key: str, known: Sequence[str]) -> PydanticCustomError:

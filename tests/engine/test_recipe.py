@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from engine.commands.recipe_file import read_recipe
 from engine.errors import RecipeInvalid
 from engine.recipe import METHODS, TARGETS, LatencyRatio, Recipe, in_document
+from engine.recipe.strict import refuse_unknown_keys
 
 EXAMPLE = {
     "target": {"latency_ratio": 0.7},
@@ -123,7 +125,7 @@ def test_an_option_keeps_its_kind(value: object) -> None:
     assert (type(found.options["num_classes"]), found.options["num_classes"]) == (type(value), value)
 
 
-def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+def test_wrong_keys_beside_one_another_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"deploy": {"thread": 1, "bach": 8}, "target": {"ratio": 0.7, "pace": 1}, "seed": "x"}))
 
@@ -141,10 +143,29 @@ def test_of_very_many_wrong_keys_the_first_are_told(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({f"key{number}": 1 for number in range(9)}))
 
-    with pytest.raises(RecipeInvalid, match=r"key4.* 4 more keys are wrong") as refused:
+    with pytest.raises(RecipeInvalid, match=r"key4.* More keys are wrong") as refused:
         read_recipe(path)
 
     assert "key5" not in refused.value.message
+
+
+def test_a_flood_of_unknown_keys_is_looked_at_no_further_than_told() -> None:
+    keys = _Counted(f"key{number}" for number in range(90_000))
+
+    with pytest.raises(ValidationError) as refused:
+        refuse_unknown_keys(keys, ["target"])
+
+    assert refused.value.error_count() == 20
+    assert keys.seen == 20
+
+
+class _Counted(list[str]):
+    seen = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            self.seen += 1
+            yield key
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"'])
