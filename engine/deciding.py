@@ -48,7 +48,7 @@ from engine.pricing.study import Study
 from engine.progress import Progress, Tell
 from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto, Recipe, Units
 from engine.recovery.reference import Reference
-from engine.search import Priced
+from engine.search import Priced, Purse
 from engine.subject import Subject
 
 DECIDING_SHARE = 0.4
@@ -64,6 +64,8 @@ PRICES_MAX, FRONT_PRICES_MAX = 24, 48
 """Sets of units that are priced for one target, and for a front."""
 PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 """The part of the budget that prices of sets may take."""
+SPARE_PRICES_MAX, SPARE_SHARE = 6, 0.05
+"""Further prices, and their part of the budget, for plans that are corrected when all others are used up."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def _plans(
     else:
         measured = times.saving if isinstance(target, LatencyRatio | LatencyMs) else None
         plans = [best_plan(ledger, [plan_cuts(each, priced, measured, tell) for each in open_to], target)]
-    times.prices = priced.counted
+    times.prices, times.spare_prices = priced.usual.counted, priced.spare.counted
     times.keep()
     return tuple(plan.beside(times.plain_ratio) for plan in plans)
 
@@ -267,9 +269,10 @@ def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Pri
     if table is None:
         calls = FRONT_PRICES_MAX if isinstance(subject.recipe.target, Pareto) else PRICES_MAX
         seconds = clock.part(PRICES_SHARE, PRICES_SECONDS_MAX)
+        spare = Purse(SPARE_PRICES_MAX, clock.part(SPARE_SHARE, PRICES_SECONDS_MAX))
     else:
-        calls, seconds = table.prices, math.inf
-    return Priced(lambda names: price(ledger.named(sorted(names))), calls, seconds)
+        calls, seconds, spare = table.prices, math.inf, Purse(table.spare_prices)
+    return Priced(lambda names: price(ledger.named(sorted(names))), calls, seconds, spare)
 
 
 def _kept_plans(ledger: Ledger, checkpoint: Checkpoint) -> tuple[Plan, ...]:

@@ -139,7 +139,7 @@ def _next(candidates: Sequence[Candidate], needed: float, priced: Priced, before
     """Return the plan for one saving: the one before and more, or another where that is clearly better."""
     grown = _grow(candidates, needed, priced, before)
     harm = priced.ask(frozenset(grown))
-    wanted = min(priced.calls_left, CALLS_A_PLAN - 1)
+    wanted = min(priced.usual.calls, CALLS_A_PLAN - 1)
     other = _other(candidates, needed, priced, wanted)
     if harm is None or other is None or harm <= NESTED_IS_WORTH * priced.known[other]:
         return grown
@@ -170,9 +170,9 @@ def _clashes(candidate: Candidate, candidates: Sequence[Candidate], names: Names
 
 def _other(candidates: Sequence[Candidate], needed: float, priced: Priced, calls: int) -> frozenset[str] | None:
     """Return the best plan of this saving that a few prices find, holding what it may."""
-    held_back, priced.calls_left = priced.calls_left - calls, calls
+    held_back, priced.usual.calls = priced.usual.calls - calls, calls
     found = refine(candidates, needed, priced)
-    priced.calls_left += held_back
+    priced.usual.calls += held_back
     return frozenset(found) if found and frozenset(found) in priced.known else None
 
 

@@ -16,7 +16,7 @@ TRIES = 4
 CLOSE = 0.01
 """A plan that saves this part more than is needed is not worth another measurement."""
 
-CORRECTED_BY = 2
+SPARE_A_PLAN = 2
 """Prices that each further plan may ask for when all others are used up: without any it would be the first again."""
 
 MeasureCuts = Callable[[Sequence[Cut]], float]
@@ -50,7 +50,7 @@ def plan_cuts(
     measured_saving: MeasureCuts | None,
     tell: Callable[[float, str], None],
 ) -> Plan:
-    """Return the least harmful plan that saves enough, within the calls that `priced` has left.
+    """Return the least harmful plan that saves enough, within the calls that `priced` has left and a few spare ones.
 
     Shares do not quite add up: the runtime fuses what became neighbours. So where `measured_saving` can tell what a
     plan really saves, the need is corrected by what was found, up to four times; the least harmful plan that was found
@@ -60,7 +60,7 @@ def plan_cuts(
     tried: dict[tuple[str, ...], float] = {}
     for attempt in range(TRIES if measured_saving else 1):
         tell(attempt / TRIES, f"plan {attempt + 1}")
-        with priced.beyond(CORRECTED_BY if attempt else 0):
+        with priced.sparing(SPARE_A_PLAN if attempt else 0):
             names = tuple(refine(ledger.candidates(), needed, priced) or most(ledger.candidates()))
         if names in tried:
             break

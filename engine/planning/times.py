@@ -36,6 +36,7 @@ class Times:
         self.brought = subject.recipe.latency_table if kept is None else LatencyTable.model_validate(kept)
         self.environment = describe(subject.recipe.deploy).model_dump()
         self.prices = 0 if self.brought is None else self.brought.prices
+        self.spare_prices = 0 if self.brought is None else self.brought.spare_prices
         self._multiple = None if self.brought is None else self.brought.width_multiple
         self._shares: dict[str, UnitTimes] = {}
         self._plans: dict[frozenset[str], float] = {}
@@ -52,6 +53,7 @@ class Times:
             units=tuple(dict.fromkeys(self._shares.values())),
             plans=tuple(PlanTime(units=tuple(sorted(names)), saving=saving) for names, saving in self._plans.items()),
             prices=self.prices,
+            spare_prices=self.spare_prices,
             width_multiple=self._multiple,
             plain_ratio=self.plain_ratio,
             environment=self.environment,

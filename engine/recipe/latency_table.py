@@ -30,7 +30,8 @@ class PlanTime(Strict):
 class LatencyTable(Strict):
     """The times that a plan was chosen by. Given back with a recipe, the same seed chooses the same plan.
 
-    `prices` counts the sets of cuts whose harm was asked; `width_multiple` is what widths are multiples of, None where
+    `prices` counts the sets of cuts whose harm was asked, `spare_prices` those for plans that were corrected when no
+    others were left; `width_multiple` is what widths are multiples of, None where
     nobody asked; `plain_ratio` is what the plain form takes of the upload's time before any cut; `environment` is where
     it was measured, as in the report.
     """
@@ -39,6 +40,7 @@ class LatencyTable(Strict):
     units: tuple[UnitTimes, ...] = Field(max_length=10_000)
     plans: tuple[PlanTime, ...] = Field(default=(), max_length=1_000)
     prices: Whole = Field(default=0, ge=0, le=10_000)
+    spare_prices: Whole = Field(default=0, ge=0, le=10_000)
     width_multiple: Whole | None = Field(default=None, ge=1, le=1024)
     plain_ratio: Number = Field(default=1.0, gt=0, le=1)
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.search.interplay import Interplay, Price, Priced
+from engine.search.interplay import Interplay, Price, Priced, Purse
 from engine.search.knapsack import Candidate, choose, most
 from engine.search.refine import refine
 
-__all__ = ["Candidate", "Interplay", "Price", "Priced", "choose", "most", "refine"]
+__all__ = ["Candidate", "Interplay", "Price", "Priced", "Purse", "choose", "most", "refine"]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,47 +25,57 @@ SCALE = 0.5
 NOISE = 1e-3
 
 
-class Priced:
-    """A price that is asked once for each set, at most `calls` times and about `seconds` long; what it says is kept.
+@dataclass
+class Purse:
+    """So many calls, and seconds for them; a call that would take longer than is left is not begun."""
 
-    `counted` says how often it was asked so: as many calls and no clock tell the same again.
+    calls: int
+    seconds: float = math.inf
+    counted: int = 0
+    last_seconds: float = 0.0
+
+    def has_one(self, expected_seconds: float = 0.0) -> bool:
+        return self.calls > 0 and self.seconds > 0 and self.seconds >= max(self.last_seconds, expected_seconds)
+
+    def pay(self, seconds: float) -> None:
+        self.calls, self.counted = self.calls - 1, self.counted + 1
+        self.seconds, self.last_seconds = self.seconds - seconds, seconds
+
+
+class Priced:
+    """A price that is asked once for each set; what it says is kept.
+
+    It is asked at most `calls` times and about `seconds` long, and out of `spare` where those are used up and the
+    search says that it may. `counted` of either says how often: as many calls and no clock tell the same again.
     """
 
-    def __init__(self, price: Price, calls: int, seconds: float = math.inf) -> None:
+    def __init__(self, price: Price, calls: int, seconds: float = math.inf, spare: Purse | None = None) -> None:
         self.known: dict[frozenset[str], float] = {}
-        self.calls_left, self.counted = calls, 0
+        self.usual, self.spare = Purse(calls, seconds), spare or Purse(0)
         self._price = price
-        self._seconds_left, self._last_seconds = seconds, 0.0
-        self._beyond = 0
+        self._spare_here = 0
 
     @contextmanager
-    def beyond(self, calls: int) -> Iterator[None]:
-        """Where calls or time are used up, allow so many more here, which are not counted."""
-        self._beyond = calls
+    def sparing(self, calls: int) -> Iterator[None]:
+        """Let at most so many prices be asked out of the spare ones here."""
+        self._spare_here = calls
         yield
-        self._beyond = 0
+        self._spare_here = 0
 
     def ask(self, names: frozenset[str]) -> float | None:
         """Return the harm of a set, or None where it is not known and no call or no time for one is left."""
-        if names not in self.known:
-            if self._is_used_up():
-                if not self._beyond:
-                    return None
-                self._beyond -= 1
-                self.known[names] = self._price(names)
-                return self.known[names]
-            started = time.monotonic()
-            self.known[names] = self._price(names)
-            self.calls_left, self.counted = self.calls_left - 1, self.counted + 1
-            self._last_seconds = time.monotonic() - started
-            self._seconds_left -= self._last_seconds
+        if names in self.known:
+            return self.known[names]
+        if self.usual.has_one():
+            purse = self.usual
+        elif self._spare_here and self.spare.has_one(self.usual.last_seconds):
+            purse, self._spare_here = self.spare, self._spare_here - 1
+        else:
+            return None
+        started = time.monotonic()
+        self.known[names] = self._price(names)
+        purse.pay(time.monotonic() - started)
         return self.known[names]
-
-    def _is_used_up(self) -> bool:
-        """Tell whether no call is left or no time for one; what the time has ended once stays ended."""
-        if self._seconds_left < self._last_seconds:
-            self._seconds_left = 0.0
-        return self.calls_left <= 0 or self._seconds_left <= 0
 
 
 class Interplay:

@@ -133,7 +133,7 @@ def test_as_many_prices_make_the_same_front() -> None:
 
         plans = plan_front(ledger, first, None, 10)
 
-        assert plan_front(ledger, Priced(growing(ledger), len(first.known)), None, 10) == plans
+        assert plan_front(ledger, Priced(growing(ledger), first.usual.counted), None, 10) == plans
 
 
 def names(units: Sequence[Unit]) -> list[str]:

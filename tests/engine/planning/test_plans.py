@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
+from time import sleep
 
 import pytest
 
 from engine.errors import RecipeInvalid, TargetInfeasible
+from engine.graph.cuts import Cut
 from engine.graph.model import Model
 from engine.graph.units import Unit
 from engine.planning import Ledger, Plan, decisions, open_ledger, plan_cuts, removable, require_known
 from engine.planning.plans import MeasureCuts
 from engine.recipe import LatencyMs, LatencyRatio, Target, Units
 from engine.report import Interval
-from engine.search import Priced
+from engine.search import Priced, Purse
 from tests.engine.planning.conftest import unit
 
 NO_MODEL: Model = None  # type: ignore[assignment]  # a target in time or in units never looks at the graph
@@ -97,20 +100,46 @@ def test_what_was_measured_corrects_what_was_predicted() -> None:
     assert sum(SHARES[u.name].value for u in plan.units) / 2 >= 0.15
 
 
-@pytest.mark.parametrize("really", [0.7, 1.4])
-@pytest.mark.parametrize("calls", [1, 2, 20])
-def test_a_plan_is_corrected_also_when_all_prices_are_used_up(calls: int, really: float) -> None:
-    """Forty cuts of a hundredth each, which together save more, or less, than the sum: no more go than are needed."""
-    cuts = [unit(f"u{place}") for place in range(40)]
-    harm = {cut.name: 0.01 + 0.001 * place for place, cut in enumerate(cuts)}
-    shares = {cut.name: Interval(value=0.01, low=0.009, high=0.011) for cut in cuts}
-    ledger = Ledger(tuple(cuts), harm, shares, {cut.name: 0.01 for cut in cuts}, needed=0.2)
-    priced = Priced(lambda names: sum(harm[name] for name in names), calls)
+CUTS = [unit(f"u{place}") for place in range(40)]
+EACH = {cut.name: 0.01 + 0.001 * place for place, cut in enumerate(CUTS)}
 
-    plan = plan_cuts(ledger, priced, lambda taken: 0.01 * really * len(taken), quiet)
+
+def of_forty(needed: float) -> Ledger:
+    """Forty cuts of a hundredth of the latency each."""
+    shares = {cut.name: Interval(value=0.01, low=0.009, high=0.011) for cut in CUTS}
+    return Ledger(tuple(CUTS), EACH, shares, dict.fromkeys(EACH, 0.01), needed)
+
+
+def sum_of(names: frozenset[str]) -> float:
+    return sum(EACH[name] for name in names)
+
+
+@pytest.mark.parametrize("really", [0.7, 1.4])
+@pytest.mark.parametrize(("calls", "seconds"), [(1, inf), (2, inf), (20, inf), (20, 1e-9)])
+def test_a_plan_is_corrected_also_when_all_prices_are_used_up(calls: int, seconds: float, really: float) -> None:
+    """Together they save more, or less, than the sum: no more go than are needed, and as many prices tell it again."""
+    priced = Priced(sum_of, calls, seconds, Purse(6))
+
+    def measured(taken: Sequence[Cut]) -> float:
+        return 0.01 * really * len(taken)
+
+    plan = plan_cuts(of_forty(0.2), priced, measured, quiet)
 
     assert 0.2 - 1e-9 <= 1 - plan.predicted_latency_ratio <= 0.2 + 2 * 0.01 * really
-    assert priced.counted <= calls
+    assert priced.usual.counted <= calls
+    assert priced.spare.counted <= 6
+    again = Priced(sum_of, priced.usual.counted, inf, Purse(priced.spare.counted))
+    assert plan_cuts(of_forty(0.2), again, measured, quiet) == plan
+    assert list(again.known) == list(priced.known)
+
+
+def test_spare_prices_end_with_their_time() -> None:
+    """One that takes longer than is left for all of them is not begun."""
+    priced = Priced(lambda names: sleep(0.01) or sum_of(names), 1, inf, Purse(6, 1e-3))
+
+    plan_cuts(of_forty(0.2), priced, lambda taken: 0.014 * len(taken), quiet)
+
+    assert (priced.usual.counted, priced.spare.counted) == (1, 0)
 
 
 def test_the_best_effort_is_the_plan_that_saves_most() -> None:

@@ -159,7 +159,7 @@ def test_a_second_attempt_reads_the_times_of_the_first(model_path: Path, clocks:
     units = whole_blocks(find_units(subject.model))
     first = Times(subject, names(units), Clock(60), Checkpoint(tmp_path, [b"about"]))
     shares, saving = first.shares(units), first.saving(units[:2])
-    first.prices = 7
+    first.prices, first.spare_prices = 7, 2
     first.keep()
 
     second = Times(subject, names(units), Clock(60), Checkpoint(tmp_path, [b"about"]))

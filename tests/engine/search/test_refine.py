@@ -90,7 +90,7 @@ def test_as_many_prices_lead_to_the_same_plan() -> None:
         first = Priced(price, calls=100)
         found = refine(candidates, 0.35, first)
 
-        again = Priced(price, calls=len(first.known))
+        again = Priced(price, calls=first.usual.counted)
 
         assert refine(candidates, 0.35, again) == found
         assert list(again.known) == list(first.known)
