@@ -119,7 +119,7 @@ def is_mappable(model: Model, writer: Writer) -> bool:
 def channels_read(model: Model, writer: Writer) -> int:
     """Return over how many channels a layer sums: a convolution has a weight for each tap of each of them, and a layer
 
-    behind a map that was made one vector has one for each place.
+    behind a map, channels first, that was made one vector has one for each place.
     """
     if kind(model.nodes()[writer.node]) == "Conv":
         return int(model.weight(writer.weight).shape[1])
@@ -131,6 +131,12 @@ def channels_read(model: Model, writer: Writer) -> int:
     whole = [size for size in sizes if isinstance(size, int)]
     is_told = len(sizes) > 1 and len(whole) == len(sizes) and math.prod(whole) == unknowns(model, writer)
     return whole[0] if is_told else unknowns(model, writer)
+
+
+def places_read(model: Model, writer: Writer) -> int:
+    """Return how many places of each channel a layer finds beside one another in what it reads: a convolution one."""
+    is_conv = kind(model.nodes()[writer.node]) == "Conv"
+    return 1 if is_conv else unknowns(model, writer) // channels_read(model, writer)
 
 
 def groups_of(model: Model, writer: Writer) -> int:

@@ -36,7 +36,7 @@ class _State:
     """
 
     def __init__(self, one: Sum) -> None:
-        gram = one.gram / max(one.power, 1e-30)
+        gram = one.gram / max(float((one.gram * one.demand).sum()), 1e-30)
         ridge = RIDGE * float(np.trace(gram)) / len(gram) + 1e-30
         self.inverse = np.linalg.inv(gram + ridge * np.eye(len(gram)))
         self.missed = one.demand.copy()

@@ -13,10 +13,9 @@ from engine.graph.cuts import Narrowing, remove
 from engine.pricing.judging import Trial, judge
 from engine.pricing.method import Rank
 from engine.pricing.study import Study
-from engine.pricing.sums import GroupStudy, Sum, refitted, study_groups
+from engine.pricing.sums import GroupStudy, Sum, refit, study_groups
 from engine.progress import Tell
 from engine.recovery.closed_form import images_for
-from engine.recovery.ridge import set_weights
 
 GONE = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4)
 """The parts of a group that may go, each rounded so that what stays is a multiple of the grid."""
@@ -142,7 +141,7 @@ def _trials(study: Study, of_group: GroupStudy, step: Narrowing) -> Iterator[Tri
         return
     repaired = plain.copy()
     for one in of_group.sums:
-        set_weights(repaired, one.reading.layer, refitted(study.model, repaired, one, step.channels))
+        refit(study.model, repaired, one, step.group, step.channels)
     yield Trial(step.group, repaired)
 
 

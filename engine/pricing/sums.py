@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,16 @@ import numpy.typing as npt
 from engine.data.images import ImageSet
 from engine.graph.channels.groups import Group
 from engine.graph.channels.readings import Reading, columns, find_readings, keeps_apart
+from engine.graph.channels.remaining import Positions, remaining
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import channels_read, find_layer, has_bias, is_small, is_transposed
+from engine.graph.writers import channels_read, find_layer, has_bias, is_small, is_transposed, output_channels
 from engine.recipe import Deploy
-from engine.recovery.channel_map import mapped_weights, weights_by_channel
+from engine.recovery.channel_map import read_sums, weights_by_channel
 from engine.recovery.closed_form import in_chunks
 from engine.recovery.moments import Moments, gather
 from engine.recovery.questions import Asked, ChannelQuestion, Question
-from engine.recovery.ridge import Weights, best_weights, weights_of
+from engine.recovery.ridge import best_weights, set_weights, weights_of
 
 Array = npt.NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class Sum:
     fit: Moments
     check: Moments
     rows: npt.NDArray[np.intp]
-    weights: Array
+    weights: npt.NDArray[Any]
 
     @cached_property
     def gram(self) -> Array:
@@ -63,7 +65,7 @@ class Sum:
     def demand(self) -> Array:
         """What the outputs ask of the channels: weights times weights, (size, size), over outputs, places and taps."""
         flat = self.weights[self.rows].reshape(len(self.rows), -1)
-        return np.asarray(flat @ flat.T)
+        return np.asarray(flat @ flat.T, np.float64)
 
     def _over_channels(self, gram: Array) -> Array:
         total = np.zeros((len(self.rows), len(self.rows)))
@@ -128,12 +130,19 @@ def study_groups(
                 yield GroupStudy(by_name[group_name], sums, written_by(model, by_name[group_name]), seed)
 
 
-def refitted(model: Model, cut: Model, one: Sum, channels: Collection[int]) -> Weights:
-    """Return the weights of the layer in a network without these channels that write best what it wrote with them."""
-    if isinstance(one.question, Question):
-        return best_weights(cut, one.reading.layer, *one.without(channels))
-    stay = np.setdiff1d(one.question.stay, one.rows[list(channels)])
-    return mapped_weights(model, cut, dataclasses.replace(one.question, stay=stay), *one.without(channels))
+def refit(model: Model, cut: Model, one: Sum, group: str, channels: Collection[int]) -> None:
+    """Give the layer, in place, the weights that write best in `cut`, which lacks these channels, what it wrote."""
+    layer, (fit, check) = one.reading.layer, one.without(channels)
+    outputs: Positions = ()
+    if output_channels(cut, layer) != output_channels(model, layer):  # it writes the group, too
+        outputs = remaining(model, {group: sorted(channels)}).values[layer.total]
+    if isinstance(one.question, ChannelQuestion):
+        stay = np.setdiff1d(one.question.stay, one.rows[list(channels)])
+        read_sums(model, cut, dataclasses.replace(one.question, stay=stay, outputs=outputs), fit, check)
+        return
+    for _, stay in outputs:
+        fit, check = (dataclasses.replace(each, cross=each.cross[..., stay]) for each in (fit, check))
+    set_weights(cut, layer, best_weights(cut, layer, fit, check))
 
 
 def written_by(model: Model, group: Group) -> Array:
@@ -163,7 +172,8 @@ def _sum(model: Model, reading: Reading, question: Asked, fit: Moments, check: M
     if isinstance(question, ChannelQuestion):
         rows = columns(model, reading)
         assert rows is not None
-        return Sum(reading, question, fit, check, rows, weights_by_channel(model, reading.layer))
+        by_channel = weights_by_channel(model, reading.layer)
+        return Sum(reading, question, fit, check, rows, by_channel.reshape(len(by_channel), -1))
     weights = weights_of(model, reading.layer)[0]
     numbers = len(weights) - (1 if has_bias(model, reading.layer) else 0)
     shape = model.weight(reading.layer.weight).shape

@@ -20,7 +20,7 @@ from engine.graph.surgery import remove_units
 from engine.graph.units import Unit
 from engine.graph.writers import Writer
 from engine.recipe import Deploy
-from engine.recovery.channel_map import mapped_weights
+from engine.recovery.channel_map import read_sums
 from engine.recovery.effort import affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import Moments, gather, moments_at
@@ -83,8 +83,10 @@ def _on_the_way(plain: Model, repaired: Model, part: float) -> Model:
     for name, value in plain.graph.initializers.items():
         if value.const_value is not repaired.graph.initializers[name].const_value:  # copies share what did not change
             start = plain.weight(name)
-            there = (1 - part) * start.astype(np.float64) + part * repaired.weight(name).astype(np.float64)
-            between.set_weight(name, there.astype(start.dtype))
+            wide = np.promote_types(start.dtype, np.float32)  # a layer of VGG's is 400 MB in these alone
+            there = start.astype(wide) * (1 - part)
+            there += repaired.weight(name).astype(wide, copy=False) * part
+            between.set_weight(name, there.astype(start.dtype, copy=False))
     return between
 
 
@@ -132,10 +134,9 @@ def refit_in_order(
             wished.advance(goals.get(step.target, -1) + 1, [step.target])  # the image itself is there already
             moments = [of_set[0] for of_set in moments_at(given, wished, [layer], len(images), seed)]
             if isinstance(step, ChannelQuestion):
-                answer = mapped_weights(model, cut, step, moments[0], moments[-1])
+                read_sums(model, cut, step, moments[0], moments[-1])
             else:
-                answer = solve(cut, step.writer, moments[0], moments[-1])
-            set_weights(cut, step.writer, answer)
+                set_weights(cut, step.writer, solve(cut, step.writer, moments[0], moments[-1]))
 
 
 def _steps(question: Asked, in_two_steps: bool) -> Sequence[Asked]:

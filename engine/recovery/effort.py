@@ -10,8 +10,9 @@ import numpy as np
 from engine.data.images import ImageSet
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model
+from engine.graph.writers import places_read
 from engine.measure.cost import count
-from engine.recovery.questions import Asked, size_of
+from engine.recovery.questions import Asked, ChannelQuestion, size_of
 from engine.recovery.rows import rows_per_image
 
 WORK_MAX = 2e12
@@ -41,6 +42,9 @@ def work_per_image(model: Model, cut: Model, asked: Sequence[Asked], images: Ima
 def _moments_work(cut: Model, question: Asked) -> float:
     """Return the work of a layer's second moments for the rows of one image."""
     groups, inputs, _ = size_of(cut, question)
-    output = cut.nodes()[question.writer.node].outputs[0].shape
-    places = math.prod(size for size in list(output or ())[2:] if isinstance(size, int))
+    node, writer = cut.nodes()[question.writer.node], question.writer
+    is_of_channels = isinstance(question, ChannelQuestion)
+    seen = cut.values()[writer.reads] if is_of_channels else node.outputs[0]
+    places = math.prod(size for size in list(seen.shape or ())[2:] if isinstance(size, int))
+    places *= places_read(cut, writer) if is_of_channels else 1
     return float(groups * inputs**2 * min(rows_per_image(groups * inputs), places))

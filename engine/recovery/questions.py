@@ -24,6 +24,7 @@ from engine.graph.writers import (
     is_mappable,
     is_small,
     output_channels,
+    places_read,
     unknowns,
 )
 
@@ -57,6 +58,11 @@ class ChannelQuestion:
     target: str
     stay: Indices
     outputs: Positions = ()
+
+    @property
+    def outputs_last(self) -> Positions:
+        """Return the same for an array whose last of three axes are the outputs."""
+        return tuple((2, stay) for _, stay in self.outputs)
 
 
 Asked = Question | ChannelQuestion
@@ -105,29 +111,28 @@ def ask(model: Model, cut: Model, hole: Hole, remaining: Remaining = WHOLE) -> Q
 
 def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> Asked | None:
     """Ask a layer for what its namesake writes in the uncut network, or where it is too large for what that reads."""
-    total = find_written(node)
-    target = model.values().get(str(total.name)) if total is not None else None
-    if total is None or target is None:
+    layer, total = find_layer(node), find_written(node)
+    if layer is None or total is None:
         return None
+    if not is_small(cut, layer):
+        return _of_channels(model, cut, layer, remaining)
+    target = model.values().get(str(total.name))
     writer = find_writer(cut, str(total.name), through_relu=False)
-    if writer is None or writer.node != node.name:
+    if target is None or writer is None or writer.node != node.name:
         return None
-    if not is_small(cut, writer):
-        return _of_channels(model, cut, node, remaining)
     return _affordable(cut, writer, str(target.name), _bounds(target), remaining)
 
 
-def _of_channels(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> ChannelQuestion | None:
-    layer, whole = find_layer(node), find_layer(model.nodes()[str(node.name)])
-    if layer is None or whole is None or not (is_mappable(cut, layer) and is_mappable(model, whole)):
+def _of_channels(model: Model, cut: Model, layer: Writer, remaining: Remaining) -> ChannelQuestion | None:
+    """Ask for channels, where whole ones went: behind a flattened map of which rows went, say, nobody can."""
+    whole = find_layer(model.nodes()[layer.node])
+    if whole is None or not (is_mappable(cut, layer) and is_mappable(model, whole)):
         return None
     if {whole.reads, whole.total} & remaining.untold:
         return None
-    channels = channels_read(model, whole)
-    places = 1 if kind(node) == "Conv" else unknowns(model, whole) // channels
-    lost = remaining.values.get(whole.reads, ())
-    stay = np.unique(lost[0][1] // places) if lost else np.arange(channels)
-    if len(lost) > 1 or len(stay) != channels_read(cut, layer):
+    channels, lost = channels_read(model, whole), remaining.values.get(whole.reads, ())
+    stay = np.unique(lost[0][1] // places_read(model, whole)) if lost else np.arange(channels)
+    if len(lost) > 1 or len(stay) != channels_read(cut, layer) or places_read(cut, layer) != places_read(model, whole):
         return None
     return ChannelQuestion(layer, whole.reads, stay, remaining.values.get(whole.total, ()))
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from engine.graph.channels.remaining import narrowed
 from engine.graph.model import Model
-from engine.graph.writers import channels_read, groups_of, has_bias, output_channels, unknowns
+from engine.graph.writers import groups_of, has_bias, output_channels, places_read, unknowns
 from engine.measure.batches import Outputs
 from engine.recovery.questions import Asked, ChannelQuestion, Question
 
@@ -93,7 +93,7 @@ class Channels:
         self.writer, self.target = question.writer, question.target
         self.fetches = [self.writer.reads]
         self._is_map = cut.nodes()[self.writer.node].op_type == "Conv"
-        self._places = 1 if self._is_map else unknowns(cut, self.writer) // channels_read(cut, self.writer)
+        self._places = places_read(cut, self.writer)
 
     def rows(self, given: Outputs, wished: Outputs, generator: np.random.Generator) -> Rows:
         """Return sampled channels now (1, rows, channels) and those that there were (1, rows, channels)."""

@@ -13,7 +13,7 @@ from engine.graph.channels.groups import Group, Place
 from engine.graph.channels.kept import Indices
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import Writer, channels_read, find_layer, groups_of, is_mappable, is_small, unknowns
+from engine.graph.writers import Writer, find_layer, groups_of, is_mappable, is_small, places_read
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,7 @@ def is_affordable(model: Model, group: Group, products: Collection[str] = frozen
 
 def columns(model: Model, reading: Reading) -> Indices | None:
     """Return shape (size, n): where each of the group's channels is among `channels_read`; None where it is a part."""
-    is_conv = kind(model.nodes()[reading.layer.node]) == "Conv"
-    places = 1 if is_conv else unknowns(model, reading.layer) // channels_read(model, reading.layer)
+    places = places_read(model, reading.layer)
     found = np.array([np.unique(row // places) for row in reading.positions])
     return found if found.size * places == reading.positions.size else None
 

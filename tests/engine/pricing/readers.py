@@ -23,12 +23,16 @@ IMAGE: Shape = ("batch", 3, 8, 8)
 
 @dataclass(frozen=True)
 class Case:
-    """`name` is the group's, and `positions[reader]` say where the channels lie in what that node reads."""
+    """`name` is the group's, and `positions[reader]` say where the channels lie in what that node reads.
+
+    `written_by` are those of these nodes that write the group, too.
+    """
 
     build: Callable[[], Model]
     name: str
     size: int
     positions: dict[str, npt.NDArray[np.intp]]
+    written_by: tuple[str, ...] = ()
 
 
 def own(size: int) -> npt.NDArray[np.intp]:
@@ -109,6 +113,14 @@ def through_depthwise() -> Model:
     return _end(draft, draft.conv(x, 6, 5, kernel=1), 5)
 
 
+def written_by_its_reader() -> Model:
+    """A residual of one layer, which goes with what it reads on both of its sides."""
+    draft = Draft()
+    x = _group(draft)
+    x = draft.node("Relu", draft.node("Add", draft.conv(x, 6, 6), x))
+    return _end(draft, draft.conv(x, 6, 5), 5)
+
+
 CASES = {
     "convolution": Case(convolution, "node_0_Conv", 6, {"node_2_Conv": own(6)}),
     "strided and dilated": Case(strided_and_dilated, "node_0_Conv", 6, {"node_2_Conv": own(6)}),
@@ -118,6 +130,9 @@ CASES = {
     "read twice": Case(read_twice, "node_0_Conv", 6, {"node_2_Conv": own(6), "node_3_Conv": own(6)}),
     "beside another": Case(beside_another, "node_2_Conv", 6, {"node_5_Conv": 4 + own(6)}),
     "beside itself": Case(beside_itself, "node_0_Conv", 6, {"node_3_Conv": np.stack([range(6), range(6, 12)], 1)}),
+    "written by its reader": Case(
+        written_by_its_reader, "node_0_Conv", 6, {"node_2_Conv": own(6), "node_5_Conv": own(6)}, ("node_2_Conv",)
+    ),
     "through depthwise": Case(through_depthwise, "node_0_Conv", 6, {"node_4_Conv": own(6)}),
 }
 

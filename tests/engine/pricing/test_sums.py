@@ -16,10 +16,10 @@ from engine.graph.channels.remove import remove_channels
 from engine.graph.extract import extract
 from engine.graph.model import Model
 from engine.measure.batches import outputs_in_batches
-from engine.pricing.sums import Sum, refitted, study_groups
+from engine.pricing.sums import Sum, refit, study_groups
 from engine.recovery.closed_form import refit_in_order
 from engine.recovery.questions import at_cuts
-from engine.recovery.ridge import RIDGES, set_weights, weights_of
+from engine.recovery.ridge import RIDGES, weights_of
 from tests.engine.pricing.readers import CASES, COMPUTE, Case, group_of, some_images, studied
 from tests.networks import Draft
 
@@ -87,9 +87,9 @@ def test_what_is_written_are_the_weights_of_each_channel_s_own_layer(name: str) 
 
     written = studied(model, case.name).written
 
-    weight = model.weight(str(model.nodes()[case.name].inputs[1].name))  # type: ignore[union-attr]  # it has weights
-    filters = weight if case.name.endswith("Conv") else weight.T
-    np.testing.assert_allclose(written, filters.reshape(case.size, -1), rtol=1e-6)
+    weights = [model.weight(str(model.nodes()[n].inputs[1].name)) for n in (case.name, *case.written_by)]  # type: ignore[union-attr]  # they have weights
+    filters = [(each if case.name.endswith("Conv") else each.T).reshape(case.size, -1) for each in weights]
+    np.testing.assert_allclose(written, np.concatenate(filters, axis=1), rtol=1e-6)
 
 
 def by_hand(inputs: Array, targets: Array, start: Array, ridge: float) -> Array:
@@ -105,6 +105,7 @@ def rows_of(model: Model, one: Sum, shown: ImageSet, case: Case, gone: list[int]
     target = values_of(model, one.reading.layer.total, shown).astype(np.float64)
     is_conv = model.nodes()[one.reading.layer.node].op_type == "Conv"
     target = (np.moveaxis(target, 1, -1) if is_conv else target).reshape(len(seen), -1)
+    target = np.delete(target, gone if one.reading.layer.node in case.written_by else [], axis=1)
     ones = np.ones((len(seen), 1 if one.reading.layer.bias else 0))
     return np.concatenate([seen.reshape(len(seen), -1), ones], axis=1), target
 
@@ -125,7 +126,8 @@ def test_a_refit_is_least_squares_by_hand_and_never_worse_than_the_plain_cut(nam
         check = rows_of(model, one, some_images(model, 5, seed=4), case, gone)
         start = weights_of(cut, one.reading.layer)[0]
 
-        found = refitted(model, cut, one, gone)[0]
+        refit(model, cut, one, case.name, gone)
+        found = weights_of(cut, one.reading.layer)[0]
 
         answers = [*(by_hand(*fit, start, ridge) for ridge in RIDGES), start]
         best = min(answers, key=lambda weights: error_of(*check, weights))
@@ -149,7 +151,7 @@ def test_what_the_repair_of_the_whole_network_asks_of_a_reader_is_the_same() -> 
     (study,) = study_groups(model, [group], sets, COMPUTE, seed=0)
     alone = cut.copy()
     (reader,) = study.sums
-    set_weights(alone, reader.reading.layer, refitted(model, alone, reader, gone))
+    refit(model, alone, reader, group.name, gone)
 
     refit_in_order(model, cut, at_cuts(model, cut, [], remaining(model, {group.name: gone})), sets, COMPUTE, seed=0)
 

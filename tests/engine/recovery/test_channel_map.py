@@ -18,18 +18,26 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.writers import channels_read, unknowns
 from engine.measure.batches import outputs_in_batches
-from engine.pricing.sums import refitted
+from engine.pricing.sums import refit
 from engine.recovery.closed_form import cut_and_repair
+from engine.recovery.effort import work_per_image
 from engine.recovery.questions import ChannelQuestion, at_cuts
 from engine.recovery.reference import Reference
-from engine.recovery.ridge import RIDGES, set_weights
+from engine.recovery.ridge import RIDGES
 from tests.engine.pricing.readers import CASES, COMPUTE, IMAGE, group_of, some_images, studied
 from tests.networks import Draft
 
 Array = npt.NDArray[np.float64]
 SMALL = 12
 """So many weights of an output may be asked for here: a 3x3 convolution of six channels has 54, a 1x1 has six."""
-LARGE = {"convolution": 9, "strided and dilated": 6, "flattened": 4, "read twice": 9, "beside another": 9}
+LARGE = {
+    "convolution": 9,
+    "strided and dilated": 6,
+    "flattened": 4,
+    "read twice": 9,
+    "beside another": 9,
+    "written by its reader": 9,
+}
 """The cases with such a layer, and how many taps or places each of its channels has."""
 
 
@@ -138,7 +146,7 @@ def test_the_map_is_least_squares_over_channels_by_hand(name: str) -> None:
     (one,) = studied(model, case.name).sums
     layer = one.reading.layer
 
-    set_weights(cut, layer, refitted(model, cut, one, [1, 4]))
+    refit(model, cut, one, case.name, [1, 4])
 
     seen = [channels_of(model, "relu_1", count, seed) for count, seed in ((12, 3), (5, 4))]
     best, before = by_hand(*seen, stay), model.weight(layer.weight)
@@ -157,3 +165,41 @@ def test_a_layer_that_is_neither_small_nor_of_few_channels_is_not_asked(monkeypa
     assert not is_affordable(model, group)
     step = Narrowing("step", group.name, 6, (1,), nodes_around(model, group))
     assert at_cuts(model, remove(model, [step]), [], remaining(model, channels_in([step]))) == []
+
+
+def test_a_large_layer_that_writes_the_first_part_of_a_sum_is_asked_all_the_same() -> None:
+    """As in a block with downsampling: what is asked is of what it reads, whoever writes the sum last."""
+    draft = Draft()
+    x = draft.node("Relu", draft.conv("image", 3, 6))
+    x = draft.node("Add", draft.conv(x, 6, 5), draft.conv("image", 3, 5, kernel=1))
+    model = normalise(draft.model(draft.classify(draft.node("Relu", x), channels=5), IMAGE))
+    step = the_last(model, 2)
+
+    asked = at_cuts(model, remove(model, [step]), [], remaining(model, channels_in([step])))
+
+    assert [type(question) for question in asked] == [ChannelQuestion]
+
+
+def test_rows_of_a_map_are_no_channels() -> None:
+    """Behind a map of channels last that was made one vector, a channel that is gone leaves no whole row."""
+    draft = Draft()
+    x = draft.node("Relu", draft.conv("image", 3, 6, stride=4))
+    x = draft.node("Reshape", draft.node("Transpose", x, perm=[0, 2, 3, 1]), draft.constant([-1, 24], np.int64))
+    model = normalise(draft.model(head(draft, draft.node("Gemm", x, draft.weight(24, 7), draft.weight(7))), IMAGE))
+    step = the_last(model, 2)
+
+    assert not is_affordable(model, group_of(model, step.group))
+    assert at_cuts(model, remove(model, [step]), [], remaining(model, channels_in([step]))) == []
+
+
+@pytest.mark.parametrize("name", ["convolution", "flattened"])
+def test_the_work_is_counted_where_the_rows_are(name: str) -> None:
+    """Of the map that is read, whatever becomes of it: 64 places of six channels, or four behind a Flatten."""
+    model = CASES[name].build()
+    (one,) = find_readings(model, group_of(model, "node_0_Conv"))[0]
+    question = ChannelQuestion(one.layer, one.layer.reads, np.arange(6))
+    shown = some_images(model, 1)
+
+    work = work_per_image(model, model, [question], shown) - work_per_image(model, model, [], shown)
+
+    assert work == 6 * 6 * {"convolution": 64, "flattened": 4}[name]
