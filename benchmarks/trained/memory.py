@@ -66,6 +66,11 @@ def engine_tree(commit: str | None = None) -> str:
     return _git("rev-parse", "--short=12", f"{commit or 'HEAD'}:engine") + ("+" if changes else "")
 
 
+def full_name(commit: str) -> str:
+    """Return what a commit is called whatever is committed later: `HEAD~2` is another one tomorrow."""
+    return _git("rev-parse", "--short", commit)
+
+
 def _case(row: Row) -> tuple[Any, ...]:
     """Return what tells a row's case from others, whichever part of the machine it had."""
     return tuple(row[name] for name in ("model", "kind", "images", "latency_ratio", "seed", "batch", "threads"))
