@@ -62,7 +62,9 @@ def _points_lost(found: Found) -> Iterator[Line]:
             yield Line(what, bar, "", None)
         else:
             lost = -cell.points().value
-            text = f"{round(lost, 2) + 0.0:.2f} lost at {cell.mean('measured_ratio'):.3f}, mean of {len(cell.rows)} seeds"
+            text = (
+                f"{round(lost, 2) + 0.0:.2f} lost at {cell.mean('measured_ratio'):.3f}, mean of {len(cell.rows)} seeds"
+            )
             yield Line(what, bar, text, lost <= most and cell.is_reached)
 
 
