@@ -22,7 +22,7 @@ from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, engine_tree, full_name
+from benchmarks.trained.memory import Memory, Row, engine_tree, resolved
 from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 
 JUDGED_SECONDS = 90
@@ -43,7 +43,7 @@ def main() -> None:
     here = machine()
     rows: list[Row] = []
     if options.of:
-        here = dataclasses.replace(here, commit=full_name(options.of))
+        here = dataclasses.replace(here, commit=resolved(options.of))
         rows = [row | _known_of_ours(row) for row in memory.of_networks([digest for _, digest in files.values()])]
     else:
         for row in run_all(asked, files, options.data, memory, options.jobs):

@@ -66,7 +66,7 @@ def engine_tree(commit: str | None = None) -> str:
     return _git("rev-parse", "--short=12", f"{commit or 'HEAD'}:engine") + ("+" if changes else "")
 
 
-def full_name(commit: str) -> str:
+def resolved(commit: str) -> str:
     """Return what a commit is called whatever is committed later: `HEAD~2` is another one tomorrow."""
     return _git("rev-parse", "--short", commit)
 

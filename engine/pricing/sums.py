@@ -53,8 +53,9 @@ class Sum:
     @cached_property
     def power(self) -> float:
         """What the layer's outputs have of power on the repair images."""
-        is_told = isinstance(self.question, Question)
-        return self.fit.power if is_told else float((self.fit.gram[0] * (self.weights @ self.weights.T)).sum())
+        if isinstance(self.question, Question):
+            return self.fit.power
+        return float((self.fit.gram[0] * (self.weights @ self.weights.T)).sum())
 
     @cached_property
     def held_out(self) -> Array:

@@ -31,9 +31,8 @@ class LatencyTable(Strict):
     """The times that a plan was chosen by. Given back with a recipe, the same seed chooses the same plan.
 
     `prices` counts the sets of cuts whose harm was asked, `spare_prices` those for plans that were corrected when no
-    others were left; `width_multiple` is what widths are multiples of, None where
-    nobody asked; `plain_ratio` is what the plain form takes of the upload's time before any cut; `environment` is where
-    it was measured, as in the report.
+    others were left; `width_multiple` is what widths are multiples of, None where nobody asked; `plain_ratio` is what
+    the plain form takes of the upload's time before any cut; `environment` is where it was measured, as in the report.
     """
 
     original_ms: Finite = Field(gt=0)

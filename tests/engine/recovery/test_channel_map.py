@@ -16,9 +16,10 @@ from engine.graph.extract import extract
 from engine.graph.features import find_features
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
-from engine.graph.writers import channels_read, unknowns
+from engine.graph.writers import channels_read, output_channels, unknowns
 from engine.measure.batches import outputs_in_batches
 from engine.pricing.sums import refit
+from engine.recovery.channel_map import read_sums, weights_by_channel
 from engine.recovery.closed_form import cut_and_repair
 from engine.recovery.effort import work_per_image
 from engine.recovery.questions import ChannelQuestion, at_cuts
@@ -155,6 +156,34 @@ def test_the_map_is_least_squares_over_channels_by_hand(name: str) -> None:
     else:
         expected = np.einsum("sc,cpo->spo", best, before.reshape(6, 4, -1)).reshape(16, -1)
     np.testing.assert_allclose(cut.weight(layer.weight), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in LARGE if name != "beside another"])
+def test_weights_by_channel_are_those_that_read_it(name: str) -> None:
+    """For each channel its taps or places in order, and for each of those all outputs."""
+    case = CASES[name]
+    model = case.build()
+
+    for one in studied(model, case.name).sums:
+        layer = one.reading.layer
+        weight = model.weight(layer.weight)
+        outputs_last = np.moveaxis(weight, 0, -1) if weight.ndim == 4 else weight  # (channels, kh, kw, outputs)
+
+        found = weights_by_channel(model, layer)
+
+        assert found.shape == (6, unknowns(model, layer) // 6, output_channels(model, layer))
+        np.testing.assert_array_equal(found, outputs_last.reshape(found.shape))
+
+
+def test_where_each_channel_is_closest_to_itself_nothing_is_changed() -> None:
+    """As in a network that lacks nothing."""
+    model = CASES["convolution"].build()
+    cut, (one,) = model.copy(), studied(model, "node_0_Conv").sums
+    assert isinstance(one.question, ChannelQuestion)
+
+    read_sums(model, cut, one.question, one.fit, one.check)
+
+    np.testing.assert_allclose(cut.weight(one.reading.layer.weight), model.weight(one.reading.layer.weight), atol=1e-5)
 
 
 def test_a_layer_that_is_neither_small_nor_of_few_channels_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
