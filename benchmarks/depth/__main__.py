@@ -22,7 +22,7 @@ from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, engine_tree, resolved
+from benchmarks.trained.memory import Memory, Row, a_commit, engine_tree
 from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 
 JUDGED_SECONDS = 90
@@ -43,7 +43,7 @@ def main() -> None:
     here = machine()
     rows: list[Row] = []
     if options.of:
-        here = dataclasses.replace(here, commit=resolved(options.of))
+        here = dataclasses.replace(here, commit=options.of)
         rows = [row | _known_of_ours(row) for row in memory.of_networks([digest for _, digest in files.values()])]
     else:
         for row in run_all(asked, files, options.data, memory, options.jobs):
@@ -78,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
     parser.add_argument("--rows", type=Path, default=CACHE / "rows.jsonl", help="where finished cases are remembered")
     parser.add_argument(
-        "--of", metavar="COMMIT", help="run nothing: tables of all remembered of its engine, on this machine"
+        "--of",
+        metavar="COMMIT",
+        type=a_commit,
+        help="run nothing: tables of all remembered of its engine, on this machine",
     )
     parser.add_argument("--name", default="depth", help="of the result files")
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from argparse import ArgumentTypeError
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -66,9 +67,15 @@ def engine_tree(commit: str | None = None) -> str:
     return _git("rev-parse", "--short=12", f"{commit or 'HEAD'}:engine") + ("+" if changes else "")
 
 
-def resolved(commit: str) -> str:
-    """Return what a commit is called whatever is committed later: `HEAD~2` is another one tomorrow."""
-    return _git("rev-parse", "--short", commit)
+def a_commit(name: str) -> str:
+    """Return what a commit is called whatever is committed later, for `HEAD~2` is another one tomorrow.
+
+    A type of the command line's: raises ArgumentTypeError.
+    """
+    try:
+        return _git("rev-parse", "--short", "--verify", "--quiet", f"{name}^{{commit}}")
+    except subprocess.CalledProcessError as error:
+        raise ArgumentTypeError(f"'{name}' is no commit of this checkout. `git log --oneline` lists them.") from error
 
 
 def _case(row: Row) -> tuple[Any, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.depth.cases import Case
-from benchmarks.trained.memory import Memory
+from benchmarks.trained.memory import Memory, a_commit, engine_tree
 
 CASE = Case("cifar10-resnet20", "job", 50, 0.7, 0, 8, 1, 2, 285.0)
 
@@ -54,6 +55,12 @@ def test_all_of_an_engine_on_some_networks_is_one_row_a_case_its_last(tmp_path: 
     found = Memory(tmp_path / "rows.jsonl", "abc").of_networks(["net"])
 
     assert [row["points"] for row in found] == [-2.0, -3.0]
+
+
+def test_a_commit_is_called_by_its_own_name_and_a_wrong_one_is_refused() -> None:
+    assert engine_tree(a_commit("HEAD")) == engine_tree("HEAD")
+    with pytest.raises(ArgumentTypeError, match="'nonsense' is no commit"):
+        a_commit("nonsense")
 
 
 def test_uncommitted_code_leaves_no_memory(tmp_path: Path) -> None:
