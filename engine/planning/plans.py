@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,10 @@ from engine.planning.ledger import IN_TIME, Ledger
 from engine.recipe import Target
 from engine.search import Interplay, Priced, most, refine
 
-TRIES = 4
+TRIES = 5
+"""Plans that are timed as a whole."""
+ROUNDS_MAX = 8
+"""Searches for them: what is asked anew may lead to a plan that was timed already."""
 CLOSE = 0.01
 """A plan that saves this part more than is needed is not worth another measurement."""
 
@@ -53,25 +57,57 @@ def plan_cuts(
     """Return the least harmful plan that saves enough, within the calls that `priced` has left and a few spare ones.
 
     Shares do not quite add up: the runtime fuses what became neighbours. So where `measured_saving` can tell what a
-    plan really saves, the need is corrected by what was found, up to four times; the least harmful plan that was found
-    to save enough wins, else the one that saved most.
+    plan really saves, more or less is asked for by what was found, up to five plans; the least harmful plan that was
+    found to save enough wins, else the one that saved most.
     """
-    needed = ledger.needed
+    aim = _Aim(ledger.needed)
     tried: dict[tuple[str, ...], float] = {}
-    for attempt in range(TRIES if measured_saving else 1):
-        tell(attempt / TRIES, f"plan {attempt + 1}")
+    for attempt in range(ROUNDS_MAX if measured_saving else 1):
+        tell(len(tried) / TRIES, f"plan {len(tried) + 1}")
         with priced.sparing(SPARE_A_PLAN if attempt else 0):
-            names = tuple(refine(ledger.candidates(), needed, priced) or most(ledger.candidates()))
-        if names in tried:
-            break
+            names = tuple(refine(ledger.candidates(), aim.asked, priced) or most(ledger.candidates()))
         predicted = ledger.saving_of(names)
-        tried[names] = saved = measured_saving(ledger.named(names)) if measured_saving else predicted
-        if not predicted or ledger.needed <= saved <= ledger.needed * (1 + CLOSE):
+        if names not in tried:
+            tried[names] = measured_saving(ledger.named(names)) if measured_saving else predicted
+        if not predicted or len(tried) == TRIES or ledger.needed <= tried[names] <= ledger.needed * (1 + CLOSE):
             break
-        needed = ledger.needed * predicted / max(saved, 0.1 * predicted)
+        aim.learn(predicted, tried[names])
+        if aim.is_narrow:
+            break
     best = _best(tried, ledger, priced)
     ratio = 1 - (tried[best] if measured_saving else ledger.share_of(best))
     return Plan(ledger.named(best), ratio, harm_of(ledger, priced, best))
+
+
+class _Aim:
+    """What to ask of the table so that the clock gains what is needed.
+
+    In proportion to what the last plan was found to save, as long as that lies between what was asked to no avail and
+    what was asked and brought too much; else half-way between these.
+    """
+
+    def __init__(self, needed: float) -> None:
+        self.asked = self._needed = needed
+        self._too_little, self._too_much = 0.0, math.inf
+
+    @property
+    def is_narrow(self) -> bool:
+        """Tell whether what is left between too little and too much is not worth asking for."""
+        return self._too_much - self._too_little < CLOSE * self._needed
+
+    def learn(self, predicted: float, saved: float) -> None:
+        """Ask for more or less: a plan that the table says saves `predicted` was found to save `saved`."""
+        if saved < self._needed:
+            self._too_little = max(self._too_little, self.asked)
+        else:
+            self._too_much = min(self._too_much, self.asked)
+        guess = self._needed * predicted / max(saved, 0.1 * predicted)
+        if self._too_much == math.inf:
+            self.asked = max(guess, self._too_little * (1 + CLOSE))
+        elif not self._too_little < guess < self._too_much:
+            self.asked = (self._too_little + self._too_much) / 2
+        else:
+            self.asked = guess
 
 
 def best_plan(ledger: Ledger, plans: Sequence[Plan], target: Target) -> Plan:

@@ -133,6 +133,18 @@ def test_a_plan_is_corrected_also_when_all_prices_are_used_up(calls: int, second
     assert list(again.known) == list(priced.known)
 
 
+def test_between_too_little_and_too_much_a_plan_is_looked_for() -> None:
+    """In proportion to 27 cuts that save twice what they should, 14 would do; and 20 are known to be too few."""
+
+    def measured(taken: Sequence[Cut]) -> float:
+        return {20: 0.15, 27: 0.41}.get(len(taken), 0.009 * len(taken))
+
+    plan = plan_cuts(of_forty(0.2), Priced(sum_of, 20, spare=Purse(8)), measured, quiet)
+
+    assert len(plan.cuts) == 23
+    assert plan.predicted_latency_ratio == pytest.approx(1 - 0.207)
+
+
 def test_spare_prices_end_with_their_time() -> None:
     """One that takes longer than is left for all of them is not begun."""
     priced = Priced(lambda names: sleep(0.01) or sum_of(names), 1, inf, Purse(6, 1e-3))
