@@ -1,4 +1,4 @@
-"""What a whole set of units costs: cut together, repaired together on a few images, judged on others."""
+"""What a whole set of cuts costs: gone together, repaired together on a few images, judged on others."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from engine.graph.cuts import Cut, channels_in, remove, units_in
 from engine.graph.holes import features_after, find_holes
 from engine.pricing.study import Study
 from engine.recovery.closed_form import images_for, refit_in_order
-from engine.recovery.frontier import Frontier, batch_for
-from engine.recovery.questions import at_cuts
+from engine.recovery.effort import affordable
+from engine.recovery.questions import questions
 
-REPAIR_IMAGES = 96
+REPAIR_IMAGES = 48
 """From so many images the closed form of a set is good enough to tell sets apart; more only take longer."""
+WORK_MAX = 1.5e11
+"""Multiply-accumulates of one price, about five seconds on two cores: fewer images of large networks."""
 
 
 def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
     """Return what tells, for a set of cuts, the relative feature error when all are gone and the rest is repaired.
 
     A set is not the sum of its cuts: neighbours share one hole, and what one loses another cannot mend. An empty set
-    costs nothing. The same set always costs the same. Only the layers right before holes and those that read fewer
-    channels are refitted, and what the uncut network has at the holes is kept between calls.
+    costs nothing. The same set always costs the same. Every layer behind a cut is refitted, as the network that is
+    delivered will be: what those right before holes leave wrong, later ones mend in one set and not in another.
     """
     model, judge, compute = study.model, study.reference, study.compute
     evenly = np.linspace(0, len(study.repair) - 1, min(REPAIR_IMAGES, len(study.repair))).astype(int)
-    images = images_for(study.repair.take(evenly), judge.images)
-    wished = Frontier(model, images, compute, batch_for(model))
-    wished.keep([unit.target for unit in study.units])
+    repair = study.repair.take(evenly)
 
     def price(cuts: Sequence[Cut]) -> float:
         if not cuts:
             return 0.0
-        units = units_in(cuts)
-        plain = remove(model, cuts)
-        cut = plain.copy()
-        asked = at_cuts(model, cut, find_holes(model, units), remaining(model, channels_in(cuts)))
-        refit_in_order(model, cut, asked, images, compute, study.seed, wished=wished)
+        units, plain = units_in(cuts), remove(model, cuts)
         found_in = features_after(model, units, judge.features)
+        asked = questions(model, plain, find_holes(model, units), found_in.values, remaining(model, channels_in(cuts)))
+        images = images_for(affordable(model, plain, asked, repair, WORK_MAX), judge.images)
+        cut = plain.copy()
+        refit_in_order(model, cut, asked, images, compute, study.seed)
         return min(judge.error_of(each, found_in) for each in (cut, plain))
 
     return price

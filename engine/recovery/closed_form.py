@@ -109,21 +109,19 @@ def refit_in_order(
     compute: Deploy,
     seed: int,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
-    wished: Frontier | None = None,
     solve: Callable[[Model, Writer, Moments, Moments], Weights] = best_weights,
     in_two_steps: bool = False,
 ) -> None:
     """Refit these layers of `cut`, in place, each with inputs as those before it made them.
 
     The first images fit, the last ones check. Both networks are run once in all, for what comes before the layer in
-    hand is kept; the uncut one not even that where `wished` holds its values of these images already. In two steps a
-    layer whose sum is clipped is first asked for all of it, and then from there for what is not clipped: from the plain
-    cut alone, an answer that is right everywhere may not be found. On ResNet-20 with 37 % of each inner group gone the
-    error left is 0.351 in one step and 0.320 in two, in 1.4 times the time; with blocks gone it is 0.94 to 1.04 times
-    as large, so holes alone are answered in one.
+    hand is kept. In two steps a layer whose sum is clipped is first asked for all of it, and then from there for what
+    is not clipped: from the plain cut alone, an answer that is right everywhere may not be found. On ResNet-20 with
+    37 % of each inner group gone the error left is 0.351 in one step and 0.320 in two, in 1.4 times the time; with
+    blocks gone it is 0.94 to 1.04 times as large, so holes alone are answered in one.
     """
     batch = batch_for(model)
-    given, wished = Frontier(cut, images, compute, batch), wished or Frontier(model, images, compute, batch)
+    given, wished = Frontier(cut, images, compute, batch), Frontier(model, images, compute, batch)
     places = {name: place for place, name in enumerate(cut.nodes())}
     goals = {str(value.name): place for place, node in enumerate(model.graph) for value in node.outputs}
     for done, question in enumerate(asked):

@@ -24,9 +24,11 @@ WORK_MAX = 2e12
 IMAGES_MIN = 16
 
 
-def affordable(model: Model, cut: Model, asked: Sequence[Asked], images: ImageSet) -> ImageSet:
+def affordable(
+    model: Model, cut: Model, asked: Sequence[Asked], images: ImageSet, work_max: float = WORK_MAX
+) -> ImageSet:
     """Return as many of the images, evenly, as may be spent on these questions: all of them for small networks."""
-    allowed = max(IMAGES_MIN, int(WORK_MAX // work_per_image(model, cut, asked, images)))
+    allowed = max(IMAGES_MIN, int(work_max // work_per_image(model, cut, asked, images)))
     if len(images) <= allowed:
         return images
     return images.take(np.linspace(0, len(images) - 1, allowed).astype(int))

@@ -27,19 +27,9 @@ class Frontier:
         image = require_image_input(model).name
         fed = [(row, *each) for row, images in enumerate(sets) for each in input_batches(model, images, batch)]
         self._model, self._compute, self._place = model, compute, 0
-        self._always = [image]  # from the images anything can be run
+        self._image = image  # kept at every place: from the images anything can be run
         self._kept: list[Outputs] = [{image: inputs} for _, inputs, _ in fed]
         self._batches = [(row, len(inputs), used) for row, inputs, used in fed]
-
-    def keep(self, names: Sequence[str]) -> None:
-        """Keep these values wherever the frontier moves, unless they are more than the memory may hold."""
-        kept: list[Outputs] = []
-        for values in self._run(names):
-            kept.append(values)
-            if len(self._kept) * sum(array.nbytes for array in values.values()) > KEPT_BYTES_MAX:
-                return
-        self._kept = [have | values for have, values in zip(self._kept, kept, strict=True)]
-        self._always = [*self._always, *names]
 
     def advance(self, place: int, asked: Sequence[str] = ()) -> None:
         """Move on to before the node of this place in the graph, where the next values are asked for.
@@ -50,7 +40,7 @@ class Frontier:
             return
         live = live_values(self._model, place)
         kept: list[Outputs] = []
-        for values in self._run([*dict.fromkeys([*live, *self._always])]):
+        for values in self._run([*dict.fromkeys([*live, self._image])]):
             kept.append(values)
             if len(self._kept) * sum(values[name].nbytes for name in live) > KEPT_BYTES_MAX:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from engine.methods.practise import harm
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.recipe import Deploy, Preprocess
-from engine.recovery.closed_form import repair_each
+from engine.recovery import closed_form
+from engine.recovery.closed_form import cut_and_repair, repair_each
 from engine.recovery.reference import Reference
 from tests.networks import NETWORKS, images
 
@@ -57,14 +59,18 @@ def test_judging_from_the_hole_on_is_judging_the_whole_network(name: str) -> Non
         assert found[unit.name] == pytest.approx(min(whole, plain), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["residual", "inverted_residual", "transformer"])
-def test_the_price_of_one_unit_is_its_harm_and_that_of_none_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", ["residual", "inverted_residual", "transformer", "nested"])
+def test_a_price_is_what_the_repair_of_the_delivered_network_leaves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of units, which are repaired in one step; a price knows no part of the way, only all of it and none."""
+    monkeypatch.setattr(closed_form, "PARTS", (1.0, 0.0))
     study = study_of(name)
-    price, alone = price_set(study), harm(study, silent)
+    price, judge = price_set(study), study.reference
 
     assert price([]) == 0.0
-    for unit in study.units:
-        assert price([unit]) == pytest.approx(alone[unit.name], rel=1e-2)
+    for units in [*combinations(study.units, 1), *combinations(study.units, 2)]:
+        delivered = cut_and_repair(study.model, units, study.repair, judge.images, COMPUTE, seed=study.seed)
+        left = judge.error_of(delivered, features_after(study.model, units, judge.features))
+        assert price(units) == pytest.approx(left, rel=1e-4)
 
 
 def test_a_set_costs_the_same_whenever_it_is_asked_for_and_less_than_without_repair() -> None:

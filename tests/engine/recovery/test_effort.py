@@ -11,14 +11,13 @@ from engine.graph.holes import features_after, find_holes
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import blocks, find_units
-from engine.recovery import effort as module
 from engine.recovery.effort import IMAGES_MIN, affordable, work_per_image
 from engine.recovery.questions import questions
 from tests.networks import CHANNELS, NETWORKS, images
 
 
 @pytest.mark.parametrize(("allowed", "taken"), [(1000, 60), (30, 30), (1, IMAGES_MIN)])
-def test_as_many_images_as_the_work_allows(monkeypatch: pytest.MonkeyPatch, allowed: int, taken: int) -> None:
+def test_as_many_images_as_the_work_allows(allowed: int, taken: int) -> None:
     model = normalise(NETWORKS["residual"][0]())
     units = blocks(find_units(model))[:1]
     cut = remove_units(model, units)
@@ -27,9 +26,8 @@ def test_as_many_images_as_the_work_allows(monkeypatch: pytest.MonkeyPatch, allo
     (inputs,) = images(model, batch=60).values()
     shown = ImageSet(inputs.astype(np.float32), None, tuple(str(i) for i in range(60)))
     work = work_per_image(model, cut, asked, shown)
-    monkeypatch.setattr(module, "WORK_MAX", allowed * work * 1.001)
 
-    found = affordable(model, cut, asked, shown)
+    found = affordable(model, cut, asked, shown, work_max=allowed * work * 1.001)
 
     assert len(found) == taken
     assert (found.names[0], found.names[-1]) == ("0", "59")
