@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from engine.memory import give_back
 from engine.report import Stage
 
 STAGES = {
@@ -92,7 +93,10 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:
-        """Run one stage of the agenda; the body may call the yielded function with its own fraction and a message."""
+        """Run one stage of the agenda; the body may call the yielded function with its own fraction and a message.
+
+        What the stage has freed goes back to the system.
+        """
         names = list(self._agenda)
         before = sum(self._agenda[earlier] for earlier in names[: names.index(name)])
         started = time.monotonic()
@@ -106,6 +110,7 @@ class Progress:
         yield tell
         tell(1.0, name)
         self.stages.append(Stage(name=name, seconds=round(time.monotonic() - started, 3)))
+        give_back()
 
     def _publish(self, stage: str, done: float, share: float, stage_seconds: float, message: str) -> None:
         self._fraction = max(self._fraction, done)

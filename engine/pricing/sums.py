@@ -21,6 +21,7 @@ from engine.graph.writers import channels_read, find_layer, has_bias, is_small, 
 from engine.recipe import Deploy
 from engine.recovery.channel_map import read_sums, weights_by_channel
 from engine.recovery.closed_form import in_chunks
+from engine.recovery.effort import SCORING_WORK_MAX, affordable
 from engine.recovery.moments import Moments, gather
 from engine.recovery.questions import Asked, ChannelQuestion, Question
 from engine.recovery.ridge import best_weights, set_weights, weights_of
@@ -121,8 +122,10 @@ def study_groups(
         for reading in readings[group.name]
     }
     by_name = {group.name: group for group in groups}
+    few, *check = repair
+    images = [affordable(model, model, list(asked.values()), few, SCORING_WORK_MAX), *check]
     for names in in_chunks(model, asked, [[f"{g} {r.layer.node}" for r in found] for g, found in readings.items()]):
-        moments = gather(model, [asked[name] for name in names], repair, compute, seed)
+        moments = gather(model, [asked[name] for name in names], images, compute, seed)
         known = {name: (fit, check) for name, fit, check in zip(names, moments[0], moments[-1], strict=True)}
         for group_name, found in readings.items():
             keys = [f"{group_name} {reading.layer.node}" for reading in found]

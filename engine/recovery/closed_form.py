@@ -21,7 +21,7 @@ from engine.graph.units import Unit
 from engine.graph.writers import Writer
 from engine.recipe import Deploy
 from engine.recovery.channel_map import read_sums
-from engine.recovery.effort import affordable
+from engine.recovery.effort import SCORING_WORK_MAX, affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import Moments, gather, moments_at
 from engine.recovery.questions import Asked, ChannelQuestion, ask, at_cuts, questions, size_of
@@ -153,7 +153,7 @@ def repair_each(
     """
     asked_of = {unit.name: ask(model, remove_units(model, [unit]), find_holes(model, [unit])[0]) for unit in units}
     asked = {name: question for name, question in asked_of.items() if question is not None}
-    images = images_for(repair, selection)
+    images = images_for(affordable(model, model, list(asked.values()), repair, SCORING_WORK_MAX), selection)
     answers: dict[str, Weights] = {}
     for names in in_chunks(model, asked, [[name] for name in asked]):
         moments = gather(model, [asked[name] for name in names], images, compute, seed)

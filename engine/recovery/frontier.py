@@ -15,6 +15,7 @@ from engine.recipe import Deploy
 
 KEPT_BYTES_MAX = 512 * 2**20
 VALUE_BYTES_MAX = 64 * 2**20  # of the largest value in one batch
+VALUES_BYTES_MAX = 256 * 2**20  # of all values in one batch: many layers may be asked for at once
 
 
 class Frontier:
@@ -68,9 +69,10 @@ class Frontier:
 
 
 def batch_for(model: Model) -> int:
-    """Return how many images go through a network at once: its own batch, else what keeps each value small."""
-    largest = max((_bytes(value.shape) for node in model.graph for value in node.outputs if value.shape), default=1)
-    return fixed_batch(model) or max(1, min(BATCH, VALUE_BYTES_MAX // largest))
+    """Return how many images go through a network at once: its own batch, else what keeps its values small."""
+    sizes = [_bytes(value.shape) for node in model.graph for value in node.outputs if value.shape] or [1]
+    room = min(VALUE_BYTES_MAX // max(sizes), VALUES_BYTES_MAX // sum(sizes))
+    return fixed_batch(model) or max(1, min(BATCH, room))
 
 
 def _bytes(shape: Iterable[object]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from engine.measure.batches import Outputs
 from engine.recipe import Deploy
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.questions import Asked
-from engine.recovery.rows import Array, Channels, Layer, rows_of
+from engine.recovery.rows import Channels, Layer, Rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,6 @@ class Moments:
     gram: npt.NDArray[np.float64]
     cross: npt.NDArray[np.float64]
     power: float
-
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(self.gram + other.gram, self.cross + other.cross, self.power + other.power)
 
     def residual(self, weights: npt.NDArray[np.float64]) -> float:
         """Return |targets - inputs weights|² / |targets|², 0 where it is perfect."""
@@ -57,13 +55,46 @@ def moments_at(
     A layer's rows do not depend on which other layers are asked.
     """
     generators = [[np.random.default_rng(seed) for _ in layers] for _ in range(sets)]
-    totals: list[list[Moments | None]] = [[None] * len(layers) for _ in range(sets)]
+    totals = [[_Total() for _ in layers] for _ in range(sets)]
     for row, here, there in _side_by_side(given, wished, layers):
         for index, layer in enumerate(layers):
-            moments = _moments(*layer.rows(here, there, generators[row][index]))
-            total = totals[row][index]
-            totals[row][index] = moments if total is None else total + moments
-    return [[total for total in of_one if total is not None] for of_one in totals]
+            totals[row][index].add(layer.rows(here, there, generators[row][index]))
+    return [[total.moments() for total in of_one] for of_one in totals]
+
+
+class _Total:
+    """Moments of one layer, added up. Rows wait until they are half as many as the unknowns: of few images in a batch
+
+    the sums themselves would be most of the work, and these rows take a quarter of what the sums do.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Rows] = []
+        self._total: Moments | None = None
+
+    def add(self, rows: Rows) -> None:
+        self._waiting.append(rows)
+        if 2 * sum(inputs.shape[1] for inputs, _ in self._waiting) >= rows[0].shape[2]:
+            self._count()
+
+    def moments(self) -> Moments:
+        if self._waiting:
+            self._count()
+        assert self._total is not None, "there is no image"
+        return self._total
+
+    def _count(self) -> None:
+        inputs, targets = (np.concatenate(parts, axis=1) for parts in zip(*self._waiting, strict=True))
+        self._waiting = []
+        # float32 products of a few rows, float64 sums of these
+        columns, power = inputs.transpose(0, 2, 1), float(np.square(targets, dtype=np.float64).sum())
+        gram, cross = columns @ inputs, columns @ targets
+        if self._total is None:
+            self._total = Moments(gram.astype(np.float64), cross.astype(np.float64), power)
+        else:
+            np.add(self._total.gram, gram, out=self._total.gram)
+            np.add(self._total.cross, cross, out=self._total.cross)
+            self._total = dataclasses.replace(self._total, power=self._total.power + power)
 
 
 def _side_by_side(
@@ -77,13 +108,3 @@ def _side_by_side(
         return
     for (row, here), (_, there) in zip(given.values(fetches), wished.values(targets), strict=True):
         yield row, here, there
-
-
-def _moments(inputs: Array, targets: Array) -> Moments:
-    # float32 products of a batch, float64 sums over batches: the rows of one batch are few
-    columns = inputs.transpose(0, 2, 1)
-    return Moments(
-        gram=(columns @ inputs).astype(np.float64),
-        cross=(columns @ targets).astype(np.float64),
-        power=float(np.square(targets, dtype=np.float64).sum()),
-    )
