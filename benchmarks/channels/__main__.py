@@ -9,6 +9,7 @@ is the same.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from benchmarks.channels.plot import plot
 from benchmarks.channels.schedule import Files, run_all
 from benchmarks.channels.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, engine_tree
+from benchmarks.trained.memory import Memory, Row, a_commit, engine_tree
 from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 from benchmarks.zoo.export import default_cache
 from engine.recipe import METHODS
@@ -40,18 +41,20 @@ def main() -> None:
     asked = cases(_grid(options, list(models)))
     made = {case.model for case in asked} - models.keys()
     files = models | {name: (options.exports, f"random, torchvision {version('torchvision')}") for name in made}
-    memory = Memory(options.rows, engine_tree(), ALIKE)
+    memory = Memory(options.rows, engine_tree(options.of), ALIKE)
     if options.plan:
         print(_plan(asked, files, memory))
         return
     here = machine()
     rows: list[Row] = []
-    for row in run_all(asked, files, options.data, memory):
-        rows.append(row)
-        print(json.dumps(_without_long(row)), flush=True)
-    seeds = ", ".join(map(str, options.seeds))
-    how = f"{options.images} images without labels, batch {options.batch}, {options.threads} thread(s), seeds {seeds}."
-    text = f"{tables(rows)}\n\n{how} {here.sentence()}"
+    if options.of:
+        here = dataclasses.replace(here, commit=options.of)
+        rows = _in_order(asked, memory.of_networks({digest for _, digest in files.values()}))
+    else:
+        for row in run_all(asked, files, options.data, memory):
+            rows.append(row)
+            print(json.dumps(_without_long(row)), flush=True)
+    text = f"{tables(rows)}\n\n{_how(rows)} {here.sentence()}"
     print(text)
     keep(options.name, here, [_without_long(row) for row in rows], f"{text}\n\n![points lost]({options.name}.svg)")
     keep_plot(options.name, plot(cells(rows)))
@@ -75,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-seconds", type=float, help="of one job; absent: each network's own")
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
     parser.add_argument("--rows", type=Path, default=CACHE / "channels.jsonl", help="where finished cases are kept")
+    parser.add_argument(
+        "--of",
+        metavar="COMMIT",
+        type=a_commit,
+        help="run nothing: tables of all remembered of its engine, on this machine",
+    )
     parser.add_argument("--name", default="channels", help="of the result files")
     return parser
 
@@ -105,6 +114,24 @@ def _plan(asked: Sequence[Case], files: Files, memory: Memory) -> str:
         lines.append(f"{name}  {'known' if remembered else f'{expected:4.0f} s'}")
     lines.append(f"{len(asked)} cases, {known} known; the others take {seconds / 3600:.1f} h at most, or as before.")
     return "\n".join(lines)
+
+
+def _in_order(asked: Sequence[Case], rows: Sequence[Row]) -> list[Row]:
+    """Return the rows in the order of the cases; what was remembered and not asked for comes last."""
+    places = {(case.model, case.kind, case.what): place for place, case in reversed(list(enumerate(asked)))}
+    return sorted(rows, key=lambda row: places.get((row["model"], row["kind"], row["what"]), len(places)))
+
+
+def _how(rows: Sequence[Row]) -> str:
+    """Say under which conditions the rows are."""
+
+    def all_of(name: str) -> str:
+        return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows}))
+
+    return (
+        f"{all_of('images')} images, without labels but for the controls, batch {all_of('batch')}, {all_of('threads')} "
+        f"thread(s), seeds {all_of('seed')}; jobs of {all_of('budget_seconds')} s on {all_of('cores')} core(s)."
+    )
 
 
 def _without_long(row: Row) -> Row:

@@ -79,8 +79,9 @@ def a_commit(name: str) -> str:
 
 
 def _case(row: Row) -> tuple[Any, ...]:
-    """Return what tells a row's case from others, whichever part of the machine it had."""
-    return tuple(row[name] for name in ("model", "kind", "images", "latency_ratio", "seed", "batch", "threads"))
+    """Return what tells a row's case from others, whichever part of the machine it had; only some have a `what`."""
+    names = ("model", "kind", "what", "images", "latency_ratio", "seed", "batch", "threads")
+    return tuple(row.get(name) for name in names)
 
 
 def digest(network: Path) -> str:
