@@ -225,7 +225,8 @@ def _study(
     rotations: Mapping[str, Rotation],
 ) -> Study:
     """Let each unit and each group be judged on as many held-out images as are worth their time."""
-    one_pass = (len(units) + len(ladders)) * max(count(subject.model, subject.image_shapes).macs, 1)
+    trials = 2 * (len(units) + len(ladders))  # each is judged with and without repair
+    one_pass = trials * max(count(subject.model, subject.image_shapes).macs, 1)
     work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
     judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)

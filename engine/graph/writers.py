@@ -16,6 +16,12 @@ UNKNOWNS_MAX = 4608
 Of more of them each channel that is read has one factor for all its taps and places, and there may be as many of those.
 """
 
+QUICK_UNKNOWNS_MAX = 1152
+"""The same, a 3x3 convolution of 128, where many cuts are only compared.
+
+Moments take the square of it and answers the cube, and asked for channels such a layer has a ninth as many.
+"""
+
 _VECTORS_RANK = 2
 _LINEAR = {"Conv", "Gemm", "MatMul"}
 _RELAYS = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Mul", "Add"}
@@ -108,6 +114,11 @@ def unknowns(model: Model, writer: Writer) -> int:
 def is_small(model: Model, writer: Writer) -> bool:
     """Tell whether each of a layer's weights can be asked for."""
     return unknowns(model, writer) <= UNKNOWNS_MAX
+
+
+def is_quick(model: Model, writer: Writer) -> bool:
+    """Tell whether each of a layer's weights is asked for even where that only serves to compare cuts."""
+    return unknowns(model, writer) <= QUICK_UNKNOWNS_MAX or not is_mappable(model, writer)
 
 
 def is_mappable(model: Model, writer: Writer) -> bool:

@@ -36,7 +36,8 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
             return 0.0
         units, plain = units_in(cuts), remove(model, cuts)
         found_in = features_after(model, units, judge.features)
-        asked = questions(model, plain, find_holes(model, units), found_in.values, remaining(model, channels_in(cuts)))
+        holes, left = find_holes(model, units), remaining(model, channels_in(cuts))
+        asked = questions(model, plain, holes, found_in.values, left, quickly=True)
         images = images_for(affordable(model, plain, asked, repair, WORK_MAX), judge.images)
         cut = plain.copy()
         refit_in_order(model, cut, asked, images, compute, study.seed)

@@ -17,7 +17,7 @@ from engine.graph.channels.readings import Reading, columns, find_readings, keep
 from engine.graph.channels.remaining import Positions, remaining
 from engine.graph.edits import kind
 from engine.graph.model import Model
-from engine.graph.writers import channels_read, find_layer, has_bias, is_small, is_transposed, output_channels
+from engine.graph.writers import channels_read, find_layer, has_bias, is_quick, is_small, is_transposed, output_channels
 from engine.recipe import Deploy
 from engine.recovery.channel_map import read_sums, weights_by_channel
 from engine.recovery.closed_form import in_chunks
@@ -167,7 +167,7 @@ def written_by(model: Model, group: Group) -> Array:
 
 def _question(model: Model, reading: Reading) -> Asked:
     layer = reading.layer
-    if is_small(model, layer):
+    if is_small(model, layer) and (is_quick(model, layer) or columns(model, reading) is None):
         return Question(layer, layer.total)
     return ChannelQuestion(layer, layer.reads, np.arange(channels_read(model, layer)))
 

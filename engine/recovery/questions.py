@@ -22,6 +22,7 @@ from engine.graph.writers import (
     find_written,
     groups_of,
     is_mappable,
+    is_quick,
     is_small,
     output_channels,
     places_read,
@@ -71,19 +72,26 @@ WHOLE = Remaining()
 
 
 def questions(
-    model: Model, cut: Model, holes: Sequence[Hole], wanted: Sequence[str], remaining: Remaining = WHOLE
+    model: Model,
+    cut: Model,
+    holes: Sequence[Hole],
+    wanted: Sequence[str],
+    remaining: Remaining = WHOLE,
+    *,
+    quickly: bool = False,
 ) -> list[Asked]:
     """Return the questions, in the cut network's order, for the layers that can mend what the cuts did to `wanted`.
 
     They begin with the writer before the first hole, or with the first layer that reads fewer channels. All others
-    write a value that both networks have.
+    write a value that both networks have. `quickly` asks large layers for channels where they could be asked for each
+    weight.
     """
     asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
     around = [use.node.name for hole in holes for use in cut.values()[hole.value].uses()]
     harmed = _behind(cut, [*asked, *around, *remaining.readers])
     useful = _before(cut, wanted)
     layers = [(name, node) for name, node in cut.nodes().items() if node in harmed and node in useful]
-    found = [asked[name] if name in asked else _own_question(model, cut, node, remaining) for name, node in layers]
+    found = [asked.get(name) or _own_question(model, cut, node, remaining, quickly=quickly) for name, node in layers]
     return [question for question in found if question is not None]
 
 
@@ -109,13 +117,17 @@ def ask(model: Model, cut: Model, hole: Hole, remaining: Remaining = WHOLE) -> Q
     return _affordable(cut, writer, hole.target, bounds, remaining)
 
 
-def _own_question(model: Model, cut: Model, node: ir.Node, remaining: Remaining) -> Asked | None:
+def _own_question(
+    model: Model, cut: Model, node: ir.Node, remaining: Remaining, *, quickly: bool = False
+) -> Asked | None:
     """Ask a layer for what its namesake writes in the uncut network, or where it is too large for what that reads."""
     layer, total = find_layer(node), find_written(node)
     if layer is None or total is None:
         return None
     if not is_small(cut, layer):
         return _of_channels(model, cut, layer, remaining)
+    if quickly and not is_quick(cut, layer) and (of_channels := _of_channels(model, cut, layer, remaining)) is not None:
+        return of_channels
     target = model.values().get(str(total.name))
     writer = find_writer(cut, str(total.name), through_relu=False)
     if target is None or writer is None or writer.node != node.name:

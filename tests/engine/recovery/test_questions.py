@@ -11,7 +11,8 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import Unit, blocks, find_units
-from engine.recovery.questions import Question, at_holes, questions
+from engine.graph.writers import is_mappable
+from engine.recovery.questions import ChannelQuestion, Question, at_holes, questions
 from engine.recovery.rows import as_good
 from tests.networks import NETWORKS, WITH_UNITS
 
@@ -53,6 +54,29 @@ def test_they_begin_before_the_hole_and_end_with_the_features() -> None:
     assert all(cut.nodes()[question.writer.node].op_type == "Conv" for question in asked)
     assert [question.writer.skip is None for question in asked] == [False, True, False]
     assert asked[:1] == at_holes(model, cut, find_holes(model, [unit]))
+
+
+@pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
+def test_quickly_a_large_layer_is_asked_for_channels_and_all_others_as_ever(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.graph.writers.QUICK_UNKNOWNS_MAX", 0)
+    model, changed = plain(name), 0
+    for unit in blocks(find_units(model)):
+        cut, asked = asked_of(model, [unit])
+        holes, wanted = find_holes(model, [unit]), features_after(model, [unit], find_features(model)).values
+        found = questions(model, cut, holes, wanted, quickly=True)
+
+        assert [question.writer.node for question in found] == [question.writer.node for question in asked]
+        before_holes = at_holes(model, cut, holes)
+        for quick, usual in zip(found, asked, strict=True):
+            if isinstance(quick, ChannelQuestion):
+                assert usual not in before_holes
+                assert is_mappable(cut, usual.writer)
+                changed += 1
+            else:
+                assert quick == usual
+    assert changed or name not in ("residual", "plain")
 
 
 def test_what_is_clipped_is_known() -> None:
