@@ -3,6 +3,8 @@
 It reads no ONNX: a network's definition in `benchmarks.networks` is filled with its weights, or a family of the zoo is
 built. Widths stay multiples of 16, in which runtimes with AVX-512 compute, or where these meet no ratio, of 8: the
 package rounds down and leaves a layer whole of which nothing would stay, so that 16 may leave most layers as they are.
+All layers lose the same part, and where that meets no ratio either, the least important channels of all layers go: on
+a VGG of widths 32 to 96 the first step down from everywhere takes it from 1 to 0.53 of its time.
 Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023. arXiv:2301.12900
 """
 
@@ -33,7 +35,8 @@ from engine.progress import Progress
 from engine.recipe import Recipe
 from engine.subject import prepare
 
-ROUND_TO = (16, 8)
+WAYS = ((16, False), (8, False), (16, True), (8, True))
+"""(what widths are multiples of, whether layers may lose other parts than their neighbours), the first that fits."""
 IMPORTANCE = {
     "l1": {"p": 1, "group_reduction": "first", "normalizer": None},
     "group": {"p": 2, "group_reduction": "mean"},
@@ -50,7 +53,7 @@ def main() -> None:
         network, batch = build(options.family), images(options.family, 1)
         options.out.mkdir(parents=True, exist_ok=True)
         export_fixed(
-            pruned(network, batch, options.sparsity, options.importance, ROUND_TO[0]), batch, options.out / "model.onnx"
+            pruned(network, batch, options.sparsity, options.importance, WAYS[0][0]), batch, options.out / "model.onnx"
         )
         return
     recipe = Recipe.model_validate_json(options.recipe.read_text())
@@ -66,18 +69,23 @@ def main() -> None:
         export(module, NETWORKS[name].side, whole)
         subject = prepare(whole, options.calibration, recipe, Progress())
 
-        def without(multiple: int, part: float) -> Model:
-            smaller = pruned(module, seen[:2], part, options.importance, multiple)
+        def without(multiple: int, globally: bool, part: float) -> Model:
+            smaller = pruned(module, seen[:2], part, options.importance, multiple, globally=globally)
             export(smaller, NETWORKS[name].side, cut)
             return merge(fold(normalise(load(cut))))
 
-        ways = [functools.partial(without, multiple) for multiple in ROUND_TO]
+        ways = [functools.partial(without, multiple, globally) for multiple, globally in WAYS]
         met = closest_of(asked, ways, timer(upload, subject))
     teach_and_save(subject, met, options.recovery_seconds, options.out)
 
 
-def pruned(network: nn.Module, batch: Tensor, part: float, importance: str, multiple: int) -> nn.Module:
-    """Return a copy without this part (0 to 1) of every layer's channels, the classes kept; widths are multiples."""
+def pruned(
+    network: nn.Module, batch: Tensor, part: float, importance: str, multiple: int, *, globally: bool = False
+) -> nn.Module:
+    """Return a copy without this part (0 to 1) of every layer's channels, the classes kept; widths are multiples.
+
+    `globally` takes the least important of that part of all channels, wherever they are.
+    """
     smaller = copy.deepcopy(network).eval()
     for parameter in smaller.parameters():
         parameter.requires_grad_(True)  # the package follows the graph of gradients
@@ -88,6 +96,7 @@ def pruned(network: nn.Module, batch: Tensor, part: float, importance: str, mult
         batch,
         importance=torch_pruning.importance.GroupMagnitudeImportance(**IMPORTANCE[importance]),
         pruning_ratio=part,
+        global_pruning=globally,
         ignored_layers=heads(smaller, classes),
         num_heads=attention_heads(smaller),
         round_to=multiple,
