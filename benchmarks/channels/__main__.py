@@ -50,6 +50,8 @@ def main() -> None:
     if options.of:
         here = dataclasses.replace(here, commit=options.of)
         rows = _in_order(asked, memory.of_networks({digest for _, digest in files.values()}))
+        if not rows:
+            raise SystemExit(f"Nothing of {options.of} is remembered in '{options.rows}'.")
     else:
         for row in run_all(asked, files, options.data, memory):
             rows.append(row)
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--of",
         metavar="COMMIT",
         type=a_commit,
-        help="run nothing: tables of all remembered of its engine, on this machine",
+        help="run nothing: tables of all remembered of its engine, whatever kinds, methods and seeds, on this machine",
     )
     parser.add_argument("--name", default="channels", help="of the result files")
     return parser

@@ -60,19 +60,20 @@ def plan_cuts(
     plan really saves, more or less is asked for by what was found, up to five plans; the least harmful plan that was
     found to save enough wins, else the one that saved most.
     """
-    aim = _Aim(ledger.needed)
+    aim, spare = _Aim(ledger.needed), 0
     tried: dict[tuple[str, ...], float] = {}
-    for attempt in range(ROUNDS_MAX if measured_saving else 1):
+    for _ in range(ROUNDS_MAX if measured_saving else 1):
         tell(len(tried) / TRIES, f"plan {len(tried) + 1}")
-        with priced.sparing(SPARE_A_PLAN if attempt else 0):
-            names = tuple(refine(ledger.candidates(), aim.asked, priced) or most(ledger.candidates()))
-        predicted = ledger.saving_of(names)
+        with priced.sparing(spare):
+            found = refine(ledger.candidates(), aim.asked, priced)
+        names = tuple(found or most(ledger.candidates()))
+        predicted, spare = ledger.saving_of(names), 0
         if names not in tried:
             tried[names] = measured_saving(ledger.named(names)) if measured_saving else predicted
-        if not predicted or len(tried) == TRIES or ledger.needed <= tried[names] <= ledger.needed * (1 + CLOSE):
-            break
+            spare = SPARE_A_PLAN
         aim.learn(predicted, tried[names])
-        if aim.is_narrow:
+        is_close = ledger.needed <= tried[names] <= ledger.needed * (1 + CLOSE)
+        if not found or is_close or len(tried) == TRIES or aim.is_settled:
             break
     best = _best(tried, ledger, priced)
     ratio = 1 - (tried[best] if measured_saving else ledger.share_of(best))
@@ -83,17 +84,14 @@ class _Aim:
     """What to ask of the table so that the clock gains what is needed.
 
     In proportion to what the last plan was found to save, as long as that lies between what was asked to no avail and
-    what was asked and brought too much; else half-way between these.
+    what was asked and brought too much; else half-way between these. `is_settled` says that nothing is left to ask for:
+    the two are close, or the table is right and a plan saves too much because cuts are coarse.
     """
 
     def __init__(self, needed: float) -> None:
         self.asked = self._needed = needed
-        self._too_little, self._too_much = 0.0, math.inf
-
-    @property
-    def is_narrow(self) -> bool:
-        """Tell whether what is left between too little and too much is not worth asking for."""
-        return self._too_much - self._too_little < CLOSE * self._needed
+        self._too_little, self._too_much = -math.inf, math.inf
+        self.is_settled = False
 
     def learn(self, predicted: float, saved: float) -> None:
         """Ask for more or less: a plan that the table says saves `predicted` was found to save `saved`."""
@@ -101,13 +99,16 @@ class _Aim:
             self._too_little = max(self._too_little, self.asked)
         else:
             self._too_much = min(self._too_much, self.asked)
-        guess = self._needed * predicted / max(saved, 0.1 * predicted)
-        if self._too_much == math.inf:
-            self.asked = max(guess, self._too_little * (1 + CLOSE))
-        elif not self._too_little < guess < self._too_much:
-            self.asked = (self._too_little + self._too_much) / 2
-        else:
+        guess = self._needed * predicted / max(saved, 0.1 * predicted, 1e-12)
+        if self._too_little < guess < self._too_much:
             self.asked = guess
+        elif self._too_much == math.inf:
+            self.asked = self._too_little * (1 + CLOSE)
+        elif self._too_little == -math.inf:
+            self.is_settled = True
+        else:
+            self.asked = (self._too_little + self._too_much) / 2
+        self.is_settled |= self._too_much - self._too_little < CLOSE * self._needed
 
 
 def best_plan(ledger: Ledger, plans: Sequence[Plan], target: Target) -> Plan:

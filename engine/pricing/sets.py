@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,21 +12,20 @@ from engine.graph.cuts import Cut, channels_in, remove, units_in
 from engine.graph.holes import features_after, find_holes
 from engine.pricing.study import Study
 from engine.recovery.closed_form import images_for, refit_in_order
-from engine.recovery.effort import affordable
+from engine.recovery.effort import PRICE_WORK_MAX, affordable
 from engine.recovery.questions import questions
 
 REPAIR_IMAGES = 48
 """From so many images the closed form of a set is good enough to tell sets apart; more only take longer."""
-WORK_MAX = 1.5e11
-"""Multiply-accumulates of one price, about five seconds on two cores: fewer images of large networks."""
 
 
 def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
     """Return what tells, for a set of cuts, the relative feature error when all are gone and the rest is repaired.
 
     A set is not the sum of its cuts: neighbours share one hole, and what one loses another cannot mend. An empty set
-    costs nothing. The same set always costs the same. Every layer behind a cut is refitted, as the network that is
-    delivered will be: what those right before holes leave wrong, later ones mend in one set and not in another.
+    costs nothing. The same set always costs the same. Every layer behind a cut is refitted, as in the network that is
+    delivered: what those right before holes leave wrong, later ones mend in one set and not in another. It is done on
+    fewer images, in one step, all of the way or not at all, and large layers are asked for channels.
     """
     model, judge, compute = study.model, study.reference, study.compute
     evenly = np.linspace(0, len(study.repair) - 1, min(REPAIR_IMAGES, len(study.repair))).astype(int)
@@ -38,9 +38,9 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
         found_in = features_after(model, units, judge.features)
         holes, left = find_holes(model, units), remaining(model, channels_in(cuts))
         asked = questions(model, plain, holes, found_in.values, left, quickly=True)
-        images = images_for(affordable(model, plain, asked, repair, WORK_MAX), judge.images)
+        images = images_for(affordable(model, plain, asked, repair, PRICE_WORK_MAX), judge.images)
         cut = plain.copy()
         refit_in_order(model, cut, asked, images, compute, study.seed)
-        return min(judge.error_of(each, found_in) for each in (cut, plain))
+        return min(math.inf, *(judge.error_of(each, found_in) for each in (cut, plain)))  # infinity for no number
 
     return price

@@ -19,7 +19,7 @@ from engine.graph.model import Model
 from engine.graph.writers import Writer, channels_read, find_layer, is_transposed, output_channels
 from engine.recovery.moments import Moments
 from engine.recovery.questions import ChannelQuestion
-from engine.recovery.ridge import RIDGES, ridge_regression
+from engine.recovery.ridge import best_answer
 
 Array = npt.NDArray[Any]
 
@@ -32,8 +32,7 @@ def read_sums(model: Model, cut: Model, question: ChannelQuestion, fit: Moments,
     channels = channels_read(cut, question.writer)
     alone = np.zeros((1, channels, fit.cross.shape[2]))
     alone[0, np.arange(channels), question.stay] = 1
-    maps = [ridge_regression(fit, alone, ridge) for ridge in RIDGES]
-    best = min([*maps, alone], key=check.residual)
+    best = best_answer(fit, check, alone)
     if best is alone:
         return
     whole = find_layer(model.nodes()[question.writer.node])

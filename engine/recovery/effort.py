@@ -22,18 +22,19 @@ WORK_MAX = 2e12
 """
 
 SCORING_WORK_MAX = 1e12
-"""The same for the moments of all units, and for those of all groups: they only have to rank, and 48 images do that.
+"""The same for the moments of all units, and for those of all groups, which only have to rank."""
 
-360 images of ResNet-50 would take 7e12 for its 36 groups, three minutes on two cores.
-"""
+PRICE_WORK_MAX = 1.5e11
+"""The same for one price of a set."""
 
 IMAGES_MIN = 16
+"""To fit on, however much work these are; the images that check are few already."""
 
 
 def affordable(
     model: Model, cut: Model, asked: Sequence[Asked], images: ImageSet, work_max: float = WORK_MAX
 ) -> ImageSet:
-    """Return as many of the images, evenly, as may be spent on these questions: all of them for small networks."""
+    """Return as many of the images to fit on, evenly, as these questions may take: all of them for small networks."""
     allowed = max(IMAGES_MIN, int(work_max // work_per_image(model, cut, asked, images)))
     if len(images) <= allowed:
         return images

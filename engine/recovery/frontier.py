@@ -68,10 +68,13 @@ class Frontier:
             yield {name: found[name] for name in names}
 
 
-def batch_for(model: Model) -> int:
-    """Return how many images go through a network at once: its own batch, else what keeps its values small."""
+def batch_for(model: Model, *, together: bool = False) -> int:
+    """Return how many images go through a network at once: its own batch, else what keeps its values small.
+
+    That is the largest of them, or all of them where they may be asked for `together`.
+    """
     sizes = [_bytes(value.shape) for node in model.graph for value in node.outputs if value.shape] or [1]
-    room = min(VALUE_BYTES_MAX // max(sizes), VALUES_BYTES_MAX // sum(sizes))
+    room = VALUES_BYTES_MAX // sum(sizes) if together else VALUE_BYTES_MAX // max(sizes)
     return fixed_batch(model) or max(1, min(BATCH, room))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from engine.measure.batches import Outputs
 from engine.recipe import Deploy
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.questions import Asked
-from engine.recovery.rows import Channels, Layer, Rows, rows_of
+from engine.recovery.rows import Array, Channels, Layer, Rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def gather(
     model: Model, questions: Sequence[Asked], sets: Sequence[ImageSet], compute: Deploy, seed: int
 ) -> list[list[Moments]]:
     """Return, for each set of images, the moments for each question: all in one pass, inputs from the uncut network."""
-    frontier = Frontier(model, sets, compute, batch_for(model))
+    frontier = Frontier(model, sets, compute, batch_for(model, together=True))
     return moments_at(frontier, frontier, [rows_of(model, question) for question in questions], len(sets), seed)
 
 
@@ -63,38 +62,40 @@ def moments_at(
 
 
 class _Total:
-    """Moments of one layer, added up. Rows wait until they are half as many as the unknowns: of few images in a batch
+    """Moments of one layer, added up batch by batch.
 
-    the sums themselves would be most of the work, and these rows take a quarter of what the sums do.
+    Rows wait until they are half as many as the unknowns: of few images in a batch the sums themselves would be most of
+    the work, and these rows take a quarter of what the sums do.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Rows] = []
-        self._total: Moments | None = None
+        self._gram = self._cross = np.zeros(1)
+        self._power = 0.0
 
     def add(self, rows: Rows) -> None:
         self._waiting.append(rows)
         if 2 * sum(inputs.shape[1] for inputs, _ in self._waiting) >= rows[0].shape[2]:
-            self._count()
+            self._add_up()
 
     def moments(self) -> Moments:
         if self._waiting:
-            self._count()
-        assert self._total is not None, "there is no image"
-        return self._total
+            self._add_up()
+        return Moments(self._gram, self._cross, self._power)
 
-    def _count(self) -> None:
+    def _add_up(self) -> None:
         inputs, targets = (np.concatenate(parts, axis=1) for parts in zip(*self._waiting, strict=True))
         self._waiting = []
+        columns = inputs.transpose(0, 2, 1)
         # float32 products of a few rows, float64 sums of these
-        columns, power = inputs.transpose(0, 2, 1), float(np.square(targets, dtype=np.float64).sum())
-        gram, cross = columns @ inputs, columns @ targets
-        if self._total is None:
-            self._total = Moments(gram.astype(np.float64), cross.astype(np.float64), power)
-        else:
-            np.add(self._total.gram, gram, out=self._total.gram)
-            np.add(self._total.cross, cross, out=self._total.cross)
-            self._total = dataclasses.replace(self._total, power=self._total.power + power)
+        self._gram = _sum(self._gram, columns @ inputs)
+        self._cross = _sum(self._cross, columns @ targets)
+        self._power += float(np.square(targets, dtype=np.float64).sum())
+
+
+def _sum(total: Array, more: Array) -> Array:
+    """Add, in place from the second time on: these are the largest arrays of a job."""
+    return np.add(total, more, out=total) if total.shape == more.shape else more.astype(np.float64)
 
 
 def _side_by_side(

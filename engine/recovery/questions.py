@@ -84,7 +84,7 @@ def questions(
 
     They begin with the writer before the first hole, or with the first layer that reads fewer channels. All others
     write a value that both networks have. `quickly` asks large layers for channels where they could be asked for each
-    weight.
+    weight, all but those right before holes: what is left wrong there, all others inherit.
     """
     asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
     around = [use.node.name for hole in holes for use in cut.values()[hole.value].uses()]
@@ -124,10 +124,10 @@ def _own_question(
     layer, total = find_layer(node), find_written(node)
     if layer is None or total is None:
         return None
-    if not is_small(cut, layer):
-        return _of_channels(model, cut, layer, remaining)
-    if quickly and not is_quick(cut, layer) and (of_channels := _of_channels(model, cut, layer, remaining)) is not None:
-        return of_channels
+    if not is_small(cut, layer) or (quickly and not is_quick(cut, layer)):
+        of_channels = _of_channels(model, cut, layer, remaining)
+        if of_channels is not None or not is_small(cut, layer):
+            return of_channels
     target = model.values().get(str(total.name))
     writer = find_writer(cut, str(total.name), through_relu=False)
     if target is None or writer is None or writer.node != node.name:

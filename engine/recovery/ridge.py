@@ -19,12 +19,16 @@ Weights = npt.NDArray[np.float64]  # (groups, unknowns, channels of a group); th
 
 
 def best_weights(model: Model, writer: Writer, fit: Moments, check: Moments) -> Weights:
-    """Return the weights that answer best on `check`: least squares on `fit` at several ridges, or those there are.
+    """Return the weights that answer best on `check`, as `best_answer` finds them, or those there are."""
+    return best_answer(fit, check, weights_of(model, writer))
+
+
+def best_answer(fit: Moments, check: Moments, start: Weights) -> Weights:
+    """Return the least squares on `fit`, drawn towards `start`, that answer best on `check`; or `start` itself.
 
     From the middle ridge it goes to the side that answers better, as long as that does: to solve is most of the work of
-    large layers, and three or four of five ridges are enough.
+    large layers, and three or four of five ridges are asked. Of several valleys it may not find the deepest.
     """
-    start = weights_of(model, writer)
     answers: dict[int, tuple[float, Weights]] = {}
 
     def residual(place: int) -> float:
@@ -49,7 +53,7 @@ def ridge_regression(moments: Moments, start: Weights, ridge: float) -> Weights:
 
 
 def _solve(gram: Weights, cross: Weights) -> Weights:
-    """Return gram^-1 cross of each group; one large system by Cholesky, in 0.7 of the time of elimination."""
+    """Return gram^-1 cross of each group; one system by Cholesky: of 2,304 unknowns 0.27 s in place of 0.38."""
     if len(gram) == 1:
         with suppress(LinAlgError):  # rounding may leave a direction without power below zero
             return np.asarray(cho_solve(cho_factor(gram[0], check_finite=False), cross[0], check_finite=False)[None])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engine.memory import give_back
 
@@ -15,6 +16,15 @@ PAGE_BYTES = 4096
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def test_a_library_that_cannot_do_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("ctypes.CDLL", asked.append)
+
+    give_back()
+
+    assert asked == [None]
 
 
 def test_freed_blocks_are_given_back() -> None:

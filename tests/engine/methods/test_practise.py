@@ -73,6 +73,20 @@ def test_a_price_is_what_the_repair_of_the_delivered_network_leaves(name: str, m
         assert price(units) == pytest.approx(left, rel=1e-4)
 
 
+def test_a_repair_that_is_no_number_is_no_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of("residual")
+    plain = study.reference.error_of(
+        remove_units(study.model, study.units[:1]),
+        features_after(study.model, study.units[:1], study.reference.features),
+    )
+    errors = iter([np.nan, plain, np.nan, np.nan])
+    monkeypatch.setattr(Reference, "error_of", lambda *_: next(errors))
+    price = price_set(study)
+
+    assert price(study.units[:1]) == plain
+    assert price(study.units[:1]) == np.inf
+
+
 def test_a_set_costs_the_same_whenever_it_is_asked_for_and_less_than_without_repair() -> None:
     study = study_of("residual")
     price, pair = price_set(study), study.units[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from math import inf
 from time import sleep
@@ -143,6 +144,38 @@ def test_between_too_little_and_too_much_a_plan_is_looked_for() -> None:
 
     assert len(plan.cuts) == 23
     assert plan.predicted_latency_ratio == pytest.approx(1 - 0.207)
+
+
+@pytest.mark.parametrize("size", [0.15, 0.07, 0.04])
+def test_a_table_that_is_right_is_believed_however_coarse_the_cuts(size: float) -> None:
+    """Nothing between too few cuts and enough of them is left to ask for, and no plan is timed for that."""
+    shares = {cut.name: Interval(value=size, low=size, high=size) for cut in CUTS}
+    ledger = Ledger(tuple(CUTS), EACH, shares, dict.fromkeys(EACH, size), 0.3)
+    timed = []
+
+    def measured(taken: Sequence[Cut]) -> float:
+        timed.append(len(taken))
+        return size * len(taken)
+
+    plan = plan_cuts(ledger, Priced(sum_of, 20, spare=Purse(8)), measured, quiet)
+
+    assert timed == [math.ceil(0.3 / size - 1e-9)]
+    assert len(plan.cuts) == timed[0]
+
+
+def test_all_there_is_is_timed_once() -> None:
+    timed = []
+
+    def measured(taken: Sequence[Cut]) -> float:
+        timed.append(len(taken))
+        return 0.1
+
+    priced = Priced(sum_of, 20, spare=Purse(8))
+    plan = plan_cuts(of_forty(0.4), priced, measured, quiet)
+
+    assert timed == [40]
+    assert len(plan.cuts) == 40
+    assert priced.spare.counted <= 2
 
 
 def test_spare_prices_end_with_their_time() -> None:

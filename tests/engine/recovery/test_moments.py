@@ -51,6 +51,6 @@ def test_so_many_images_go_together_as_keep_all_values_small(monkeypatch: pytest
 
     for images in (1, 3, 7):
         monkeypatch.setattr(frontier_module, "VALUES_BYTES_MAX", images * bytes_of_one)
-        assert batch_for(model) == images
+        assert batch_for(model, together=True) == images
     monkeypatch.setattr(frontier_module, "VALUES_BYTES_MAX", 1)
-    assert batch_for(model) == 1
+    assert batch_for(model, together=True) == 1
