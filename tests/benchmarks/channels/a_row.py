@@ -19,6 +19,7 @@ def row(before: float = 0.9, after: float = 0.88, **changes: Any) -> dict[str, A
         "seed": 0,
         "cores": 2,
         "error": None,
+        "upload": "cifar10-resnet56.onnx",
         "outcome": "target_met",
         "measured_ratio": 0.66,
         "measured_ratio_low": 0.65,

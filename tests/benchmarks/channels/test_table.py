@@ -66,6 +66,14 @@ def test_a_method_that_missed_the_speed_is_no_rival() -> None:
     assert bar(rows, "`auto` never worse").met is None
 
 
+def test_a_method_that_was_given_a_slower_upload_is_no_rival() -> None:
+    rows = [row(model=model, after=0.88) for model in CNNS]
+    rows += [row(model=model, what="l1", after=0.8) for model in CNNS]
+    rows += [row(model=model, what="slimming", after=0.9, upload="with norms.onnx") for model in CNNS]
+
+    assert bar(rows, "`auto` never worse").met is True
+
+
 @pytest.mark.parametrize(("error", "met"), [(3e-6, True), (2e-5, False)])
 def test_the_law_is_judged_by_its_worst_error(error: float, met: bool) -> None:
     assert bar([row(), row(seed=1, law=error), row(seed=2, law=None)], "channels removed").met is met
