@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from benchmarks.channels.plot import plot
 from benchmarks.channels.schedule import Files, run_all
 from benchmarks.channels.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, a_commit, engine_tree
+from benchmarks.trained.memory import Memory, Row, add_of, engine_tree, values_of
 from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 from benchmarks.zoo.export import default_cache
 from engine.recipe import METHODS
@@ -50,8 +51,6 @@ def main() -> None:
     if options.of:
         here = dataclasses.replace(here, commit=options.of)
         rows = _in_order(asked, memory.of_networks({digest for _, digest in files.values()}))
-        if not rows:
-            raise SystemExit(f"Nothing of {options.of} is remembered in '{options.rows}'.")
     else:
         for row in run_all(asked, files, options.data, memory):
             rows.append(row)
@@ -80,12 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-seconds", type=float, help="of one job; absent: each network's own")
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
     parser.add_argument("--rows", type=Path, default=CACHE / "channels.jsonl", help="where finished cases are kept")
-    parser.add_argument(
-        "--of",
-        metavar="COMMIT",
-        type=a_commit,
-        help="run nothing: tables of all remembered of its engine, whatever kinds, methods and seeds, on this machine",
-    )
+    add_of(parser)
     parser.add_argument("--name", default="channels", help="of the result files")
     return parser
 
@@ -126,10 +120,7 @@ def _in_order(asked: Sequence[Case], rows: Sequence[Row]) -> list[Row]:
 
 def _how(rows: Sequence[Row]) -> str:
     """Say under which conditions the rows are."""
-
-    def all_of(name: str) -> str:
-        return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows}))
-
+    all_of = functools.partial(values_of, rows)
     return (
         f"{all_of('images')} images, without labels but for the controls, batch {all_of('batch')}, {all_of('threads')} "
         f"thread(s), seeds {all_of('seed')}; jobs of {all_of('budget_seconds')} s on {all_of('cores')} core(s)."

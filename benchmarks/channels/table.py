@@ -19,7 +19,7 @@ def tables(rows: Sequence[Row]) -> str:
     parts = {
         "What must be shown": lines(["what", "bar", "found", ""], (line.texts() for line in bars(found))),
         "Methods": _methods(found),
-        "Beside peers, at equal measured latency": _peers(found),
+        "Beside peers, asked for what ours measured": _peers(found),
         "Structure and time, random weights": _structures(found),
         "One step wider": _widths(found),
         "ResNet-50's size": _sizes(found),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from benchmarks.depth.practise import practise_rows
 from benchmarks.depth.schedule import Files, run_all
 from benchmarks.depth.table import tables
 from benchmarks.record import keep, keep_plot, machine
-from benchmarks.trained.memory import Memory, Row, a_commit, engine_tree
+from benchmarks.trained.memory import Memory, Row, add_of, engine_tree, values_of
 from benchmarks.trained.sources import CACHE, NETWORKS, networks_there
 
 JUDGED_SECONDS = 90
@@ -77,12 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="cases side by side, each with its part of the cores")
     parser.add_argument("--plan", action="store_true", help="say what would run and how long it takes, and stop")
     parser.add_argument("--rows", type=Path, default=CACHE / "rows.jsonl", help="where finished cases are remembered")
-    parser.add_argument(
-        "--of",
-        metavar="COMMIT",
-        type=a_commit,
-        help="run nothing: tables of all remembered of its engine, on this machine",
-    )
+    add_of(parser)
     parser.add_argument("--name", default="depth", help="of the result files")
     return parser
 
@@ -129,10 +125,7 @@ def _without_long(row: Row) -> Row:
 
 def _how(rows: Sequence[Row]) -> str:
     """Say under which conditions the rows are; jobs on a part of the cores had others beside them, and more time."""
-
-    def all_of(name: str) -> str:
-        return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows if name in row}))
-
+    all_of = functools.partial(values_of, rows)
     return (
         f"Batch {all_of('batch')}, {all_of('threads')} thread(s), seeds {all_of('seed')}; jobs of "
         f"{all_of('budget_seconds')} s on {all_of('cores')} core(s)."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from argparse import ArgumentTypeError
-from collections.abc import Collection
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -41,8 +41,13 @@ class Memory:
         return None if self.engine.endswith("+") else next(found, None)
 
     def of_networks(self, networks: Collection[str]) -> list[Row]:
-        """Return all that this engine came to on the networks with these digests, one row a case, its last."""
+        """Return all that this engine came to on the networks with these digests, one row a case, its last.
+
+        Raises SystemExit where that is nothing: tables of it would take the place of the last run's.
+        """
         found = {_case(row): row for row in self.rows if row["engine"] == self.engine and row["network"] in networks}
+        if not found:
+            raise SystemExit(f"'{self._file}' holds nothing of engine {self.engine} on these networks: see --rows.")
         return list(found.values())
 
     def keep(self, case: Case, network: str, result: Row) -> Row:
@@ -65,6 +70,17 @@ def engine_tree(commit: str | None = None) -> str:
     """Return the digest of a commit's engine; of none, of the one that is checked out: '+' marks changes to it."""
     changes = _git("status", "--porcelain", "--", "engine") if commit is None else ""
     return _git("rev-parse", "--short=12", f"{commit or 'HEAD'}:engine") + ("+" if changes else "")
+
+
+def values_of(rows: Iterable[Row], name: str) -> str:
+    """Return all numbers that rows have for this, ascending, as a text: under which conditions they are."""
+    return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows if name in row}))
+
+
+def add_of(parser: ArgumentParser) -> None:
+    """Let the command line ask for tables of an earlier engine."""
+    what = "run nothing: tables of all remembered of its engine, whatever else is asked for, on this machine"
+    parser.add_argument("--of", metavar="COMMIT", type=a_commit, help=what)
 
 
 def a_commit(name: str) -> str:

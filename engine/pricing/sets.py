@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -41,6 +40,6 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
         images = images_for(affordable(model, plain, asked, repair, PRICE_WORK_MAX), judge.images)
         cut = plain.copy()
         refit_in_order(model, cut, asked, images, compute, study.seed)
-        return min(math.inf, *(judge.error_of(each, found_in) for each in (cut, plain)))  # infinity for no number
+        return min(judge.error_of(each, found_in) for each in (cut, plain))
 
     return price

@@ -6,7 +6,6 @@ Nothing is inserted, so nothing needs folding; the shapes, the file size and the
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -75,11 +74,7 @@ def cut_and_repair(
     )
     judge = Reference(model, features, selection if len(selection) else repair, compute)
     tried = (_on_the_way(plain, repaired, part) for part in PARTS)  # one by one: each may be a large network
-
-    def error(candidate: Model) -> float:
-        return min(math.inf, judge.error_of(candidate, found_in))  # infinity for no number
-
-    return min(tried, key=error)
+    return min(tried, key=lambda candidate: judge.error_of(candidate, found_in))
 
 
 def _on_the_way(plain: Model, repaired: Model, part: float) -> Model:

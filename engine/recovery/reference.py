@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -37,6 +38,7 @@ class Reference:
     def error(self, answers: Iterable[Outputs], features: Features) -> float:
         """Return |answer - reference|² / |reference|² over all images, averaged over the features; 0 is perfect.
 
+        It is infinity where an answer is no number, so that the least of several errors is a number if one is.
         `features` names the answers' values, in the order of the reference's own.
         """
         wrong = dict.fromkeys(self.features.values, 0.0)
@@ -45,4 +47,5 @@ class Reference:
             for name, found_in in zip(self.features.values, features.values, strict=True):
                 wrong[name] += float(np.square(answer[found_in] - right[name], dtype=np.float64).sum())
                 power[name] += float(np.square(right[name], dtype=np.float64).sum())
-        return float(np.mean([wrong[name] / max(power[name], 1e-30) for name in self.features.values]))
+        error = float(np.mean([wrong[name] / max(power[name], 1e-30) for name in self.features.values]))
+        return error if math.isfinite(error) else math.inf

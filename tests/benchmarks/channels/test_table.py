@@ -48,6 +48,14 @@ def test_a_peer_has_to_be_beaten_by_three_points(theirs: float, met: bool) -> No
     assert f"{100 * (0.88 - theirs):+.2f}" in tables(rows)
 
 
+@pytest.mark.parametrize(("ratio", "met"), [(0.65, True), (0.74, True), (0.53, None)])
+def test_a_peer_that_cut_more_is_not_at_equal_latency(ratio: float, met: bool | None) -> None:
+    """One that is slower than ours is: it has the advantage."""
+    rows = [row(after=0.88), row(after=0.5, kind="peers", what="onnxsim", measured_ratio=ratio, top1_untrained=10.0)]
+
+    assert bar(rows, "better than onnxsim").met is met
+
+
 def test_auto_is_held_against_the_best_single_method_on_every_network() -> None:
     rows = [row(model=model, after=0.88) for model in CNNS]
     rows += [row(model=model, what="l1", after=0.8) for model in CNNS]

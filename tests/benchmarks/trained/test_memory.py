@@ -57,6 +57,14 @@ def test_all_of_an_engine_on_some_networks_is_one_row_a_case_its_last(tmp_path: 
     assert [row["points"] for row in found] == [-2.0, -3.0]
 
 
+def test_of_an_engine_that_nothing_is_remembered_of_no_table_is_made(tmp_path: Path) -> None:
+    Memory(tmp_path / "rows.jsonl", "abc").keep(CASE, "net", {"points": -1.0})
+
+    for engine, network in (("def", "net"), ("abc", "other")):
+        with pytest.raises(SystemExit, match=engine):
+            Memory(tmp_path / "rows.jsonl", engine).of_networks([network])
+
+
 def test_a_commit_is_called_by_its_own_name_and_a_wrong_one_is_refused() -> None:
     assert engine_tree(a_commit("HEAD")) == engine_tree("HEAD")
     with pytest.raises(ArgumentTypeError, match="'nonsense' is no commit"):

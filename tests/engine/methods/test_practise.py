@@ -10,12 +10,14 @@ import pytest
 
 from engine.data.images import ImageSet
 from engine.data.synthesis.draw import draw_images
+from engine.graph.extract import extract
 from engine.graph.features import find_features
 from engine.graph.holes import features_after
 from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import blocks, find_units
+from engine.measure.batches import outputs_in_batches
 from engine.methods.practise import harm
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
@@ -73,18 +75,17 @@ def test_a_price_is_what_the_repair_of_the_delivered_network_leaves(name: str, m
         assert price(units) == pytest.approx(left, rel=1e-4)
 
 
-def test_a_repair_that_is_no_number_is_no_price(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_no_number_is_infinitely_wrong() -> None:
+    """So a repair that overflows is never the least of several, whichever of them is asked first."""
     study = study_of("residual")
-    plain = study.reference.error_of(
-        remove_units(study.model, study.units[:1]),
-        features_after(study.model, study.units[:1], study.reference.features),
-    )
-    errors = iter([np.nan, plain, np.nan, np.nan])
-    monkeypatch.setattr(Reference, "error_of", lambda *_: next(errors))
-    price = price_set(study)
+    judge = study.reference
+    right = list(outputs_in_batches(extract(study.model, judge.features.values), judge.images, COMPUTE))
 
-    assert price(study.units[:1]) == plain
-    assert price(study.units[:1]) == np.inf
+    assert judge.error(right, judge.features) < 1e-9
+    for odd in (np.nan, np.inf):
+        strange = [{name: array.copy() for name, array in answer.items()} for answer in right]
+        next(iter(strange[0].values())).flat[0] = odd
+        assert judge.error(strange, judge.features) == np.inf
 
 
 def test_a_set_costs_the_same_whenever_it_is_asked_for_and_less_than_without_repair() -> None:
