@@ -27,7 +27,7 @@ async def create_key(tenant: KeysAdmin, asked: KeyRequest) -> Response:
     return await service.create(tenant, asked)
 
 
-@router.delete("/{key_id}", status_code=204, responses=problems("not-found"))
+@router.delete("/{key_id}", status_code=204, responses=problems("not-found", "state-conflict"))
 async def revoke_key(key_id: Id, tenant: KeysAdmin) -> Response:
     """Take a key back; within a second it opens nothing more."""
     return await service.revoke(tenant, key_id)

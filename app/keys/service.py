@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import Response
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.answers import json_answer
@@ -15,8 +16,8 @@ from app.errors import Problem, not_found
 from app.keys.schemas import KeyRequest, KeyView
 from core.db import Query, Record, utc_now
 from core.keys import create_key
-from core.scopes import granted
-from core.tables import ApiKey
+from core.scopes import OPERATOR, ORGANIZATION_ADMIN, granted
+from core.tables import ApiKey, Organization, Project
 
 keys_statement: Final = Query(
     select(*(ApiKey.__table__.columns[name] for name in KeyView.model_fields))
@@ -51,19 +52,45 @@ async def create(tenant: Tenant, asked: KeyRequest) -> Response:
 
 
 async def revoke(tenant: Tenant, key_id: str) -> Response:
-    """Take a key of the tenant's project back; one that was taken back before keeps its time."""
+    """Take a key of the tenant's project back, but not an organisation's last; one taken back before keeps its time."""
     check_id("key", key_id)
 
     def work(session: Session, project_id: str) -> None:
+        organization_id = lock_organization(session, project_id)
         mine = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
         row = session.scalars(mine.with_for_update()).first()
         if row is None:
             raise not_found("key", key_id)
         _check_not_above(tenant, row)
+        check_still_managed(session, organization_id, [row])
         row.revoked_at = row.revoked_at or utc_now(session)
 
     await tenant.write(work)
     return Response(status_code=204)
+
+
+def lock_organization(session: Session, project_id: str) -> str:
+    """Return a project's organisation: two admins who take each other's keys back do it one after the other."""
+    organization_id = session.get_one(Project, project_id).organization_id
+    session.get(Organization, organization_id, with_for_update={"key_share": True})
+    return organization_id
+
+
+def check_still_managed(session: Session, organization_id: str, leaving: Collection[ApiKey]) -> None:
+    """Refuse that the only keys leave that can manage an organisation, or the whole service: nobody could any more."""
+    is_live = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utc_now(session))
+    of_all = select(ApiKey).join(Project, Project.id == ApiKey.project_id)
+    live = of_all.where(Project.organization_id == organization_id, ApiKey.revoked_at.is_(None), is_live)
+    gone = {row.id for row in leaving}
+    managing = {
+        row: granted(row.scopes, row.project_id) & {ORGANIZATION_ADMIN, OPERATOR} for row in session.scalars(live)
+    }
+    before = frozenset().union(*managing.values())
+    after = frozenset().union(*(scopes for row, scopes in managing.items() if row.id not in gone))
+    if before != after:
+        names = ", ".join(f"'{row.name}'" for row, scopes in managing.items() if row.id in gone and scopes)
+        whose = "service" if OPERATOR in before - after else "organisation"
+        raise Problem("state-conflict", f"No key but {names} can manage the {whose}. Make another one first.")
 
 
 def view(row: ApiKey) -> Record:

@@ -107,7 +107,9 @@ async def create_project_key(project_id: Id, tenant: OrganizationAdmin, asked: K
     return await keys.create(await service.within(tenant, project_id), asked)
 
 
-@router.delete("/projects/{project_id}/keys/{key_id}", status_code=204, responses=problems("not-found"))
+@router.delete(
+    "/projects/{project_id}/keys/{key_id}", status_code=204, responses=problems("not-found", "state-conflict")
+)
 async def revoke_project_key(project_id: Id, key_id: Id, tenant: OrganizationAdmin) -> Response:
     """Take a project's key back; within a second it opens nothing more."""
     return await keys.revoke(await service.within(tenant, project_id), key_id)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import Tenant, check_id
 from app.errors import Problem, not_found
+from app.keys.service import check_still_managed, lock_organization
 from app.keys.service import view as key_view
 from app.projects.schemas import Change, LimitsRequest, OrganizationRequest, ProjectRequest
 from core.db import Query, Record, utc_now
@@ -146,14 +147,17 @@ def change_project(session: Session, project_id: str, asked: Change) -> Record:
 
 
 def remove_project(session: Session, project_id: str) -> None:
-    """Delete a project that has nothing any more, with its keys and its counted time."""
+    """Delete a project that has nothing any more, with its counted time and keys, if others manage its organisation."""
     if project_id == DEFAULT_PROJECT_ID:
         raise Problem("state-conflict", "The first project is the operator's and stays. Delete another.")
     _locked_project(session, project_id)
+    organization_id = lock_organization(session, project_id)
     held = [word for word, table in HELD.items() if _has(session, table.project_id == project_id)]
     if held:
         message = f"The project still has {', '.join(held)}. Delete them first; uploads also go by themselves in time."
         raise Problem("state-conflict", message)
+    keys = session.scalars(select(ApiKey).where(ApiKey.project_id == project_id)).all()
+    check_still_managed(session, organization_id, keys)
     for table in GOES_ALONG:
         session.execute(delete(table).where(table.project_id == project_id))
     session.execute(delete(Project).where(Project.id == project_id))

@@ -160,6 +160,37 @@ def test_a_weak_key_cannot_take_back_a_strong_one(service: Service, client: http
     assert client.get("/v1/me").status_code == 200
 
 
+def test_the_last_key_that_manages_the_service_cannot_be_taken_back(any_service: Service) -> None:
+    """Whoever tries, and however it is put; once there is another that lives, it can."""
+    with any_service.client() as operator:
+        mine = operator.get("/v1/me").json()["key_id"]
+        live = {key["id"] for key in operator.get("/v1/keys").json()["keys"] if key["revoked_at"] is None}
+        any_service.new_key(["admin"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
+        for other in live - {mine}:
+            operator.delete(f"/v1/keys/{other}")
+
+        for path in (f"/v1/keys/{mine}", f"/v1/projects/prj_default/keys/{mine}"):
+            assert_problem(operator.delete(path), 409, "state-conflict", "Make another one first")
+
+        with any_service.client(any_service.new_key(["admin"])) as second:
+            assert second.delete(f"/v1/keys/{mine}").status_code == 204
+            assert second.get("/v1/me").status_code == 200
+
+
+def test_an_organisation_keeps_a_key_that_manages_it(any_service: Service) -> None:
+    with any_service.client(any_service.new_key(["admin"])) as operator:
+        made = operator.post("/v1/organizations", json={"name": "acme"}).json()
+    with any_service.client(made["admin_key"]["key"]) as admin:
+        weak = admin.post("/v1/keys", json={"name": "weak", "scopes": ["admin"]}).json()
+        refused = admin.delete(f"/v1/keys/{made['admin_key']['id']}")
+        assert_problem(refused, 409, "state-conflict", "'admin' can manage the organisation")
+        project = f"/v1/projects/{made['project']['id']}"
+        assert_problem(admin.delete(project), 409, "state-conflict", "'admin' can manage the organisation")
+        assert admin.delete(f"/v1/keys/{weak['id']}").status_code == 204
+        admin.post("/v1/keys", json={"name": "other", "scopes": ["organization:admin"]})
+        assert admin.delete(f"/v1/keys/{made['admin_key']['id']}").status_code == 204
+
+
 def test_the_last_use_of_a_key_is_written_once_a_minute(service: Service, client: httpx2.Client) -> None:
     key_id = client.get("/v1/me").json()["key_id"]
     clock = itertools.count(0.0, 31.0)
