@@ -145,6 +145,7 @@ def _cut(subject: Subject, plan: Plan, before: Candidate | None, tell: Tell) -> 
         on_layer=lambda done, total: tell(done / total, f"refitting layer {done + 1} of {total}"),
         start=None if before is None else before.trained,
         gone=() if before is None else before.plan.cuts,
+        allowance=subject.allowance,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -186,7 +187,7 @@ def _deliver(
         latency_table=decided.latency_table,
         stages=tuple(progress.stages),
         environment=describe(subject.recipe.deploy),
-        warnings=(*_warnings(subject, chosen.fidelity, clock), *decided.notes, *_lacking(outputs)),
+        warnings=(*_warnings(subject, chosen.fidelity, clock), *_coarse(subject), *decided.notes, *_lacking(outputs)),
         sha256=_sha256(delivered),
     )
     return Delivery(delivered, report, {file: made[place].model for file, place in files.items()}, outputs.models)
@@ -214,6 +215,18 @@ def _dropped(one: Candidate, reason: str) -> DroppedCandidate:
         latency_ratio=one.latency.ratio,
         error=one.recovery.error_final,
         reason=reason,
+    )
+
+
+def _coarse(subject: Subject) -> tuple[str, ...]:
+    """Say what a short budget left out."""
+    if not subject.allowance.is_short:
+        return ()
+    return (
+        f"A budget of {subject.recipe.budget_seconds:g} s is short for a network of this size: cuts were compared on "
+        "few images, one group of channels stood for others like it, groups had times by their part of the work, no "
+        "set of cuts was priced as a whole, and only the layers at cuts were repaired. "
+        f"From {math.ceil(subject.allowance.short_seconds)} s on none of that is left out.",
     )
 
 

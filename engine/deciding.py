@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.allowance import MACS_A_SECOND
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.errors import RecipeInvalid
@@ -56,9 +57,8 @@ DECIDING_SHARE = 0.4
 
 JUDGES_MACS_MAX = 5e12
 """Work that judging all units may cost, about a minute on two cores; it bounds how many images judge."""
-JUDGES_MACS_A_SECOND = 8e9
-"""Of a short budget; so ten minutes allow that minute. A share of the budget and not of the clock: the same judges."""
 JUDGES_MIN, JUDGES_MAX = 8, 100
+SHORT_JUDGES_MIN = 4
 
 PRICES_MAX, FRONT_PRICES_MAX = 24, 48
 """Sets of units that are priced for one target, and for a front."""
@@ -225,10 +225,13 @@ def _study(
     rotations: Mapping[str, Rotation],
 ) -> Study:
     """Let each unit and each group be judged on as many held-out images as are worth their time."""
-    trials = 2 * (len(units) + len(ladders))  # each is judged with and without repair
+    is_short = subject.allowance.is_short
+    kinds = {ladder.kind for ladder in ladders}
+    trials = len(units) + len(kinds) if is_short else 2 * (len(units) + len(ladders))  # each with and without repair
     one_pass = trials * max(count(subject.model, subject.image_shapes).macs, 1)
-    work = min(JUDGES_MACS_MAX, JUDGES_MACS_A_SECOND * subject.recipe.budget_seconds)
-    judges = int(min(JUDGES_MAX, max(JUDGES_MIN, work // one_pass), len(reference.images)))
+    work = min(JUDGES_MACS_MAX, MACS_A_SECOND * subject.recipe.budget_seconds)
+    judges_min = SHORT_JUDGES_MIN if is_short else JUDGES_MIN
+    judges = int(min(JUDGES_MAX, max(judges_min, work // one_pass), len(reference.images)))
     evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
     model = rotated(subject.model, rotations.values()) if rotations else subject.model
     return Study(
@@ -240,6 +243,7 @@ def _study(
         seed=subject.recipe.seed,
         subject=subject,
         rotations=rotations,
+        allowance=subject.allowance,
     )
 
 
@@ -265,9 +269,14 @@ def _plans(
 
 
 def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Priced:
-    """Allow as many prices as the time does, or as many as the table that was brought says were asked."""
+    """Allow as many prices as the time does, or as many as the table that was brought says were asked.
+
+    In a short time none: what single cuts harm is added up. So a table of a short job says nothing of a longer one.
+    """
     price, table = price_set(study), subject.recipe.latency_table
-    if table is None:
+    if subject.allowance.is_short:
+        calls, seconds, spare = 0, 0.0, Purse(0)
+    elif table is None or table.is_coarse:
         calls = FRONT_PRICES_MAX if isinstance(subject.recipe.target, Pareto) else PRICES_MAX
         seconds = clock.part(PRICES_SHARE, PRICES_SECONDS_MAX)
         spare = Purse(SPARE_PRICES_MAX, clock.part(SPARE_SHARE, PRICES_SECONDS_MAX))

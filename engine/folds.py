@@ -8,8 +8,7 @@ where the student that is delivered, which learns from all of them, stops.
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +29,16 @@ FOLDS = 3
 FEW_HELD_OUT = 16
 """From here on the held-out images say well enough when to stop."""
 IMAGES_MIN = 2 * FOLDS
-PROBE_STEPS = 3
+VIEWS_SHARE = 0.1
+"""The part of a fold's time that its views may take."""
+
+
+@dataclass(frozen=True)
+class StudentPace:
+    """How long the student that is delivered took before its views and its first step, and what times a step."""
+
+    before_seconds: float
+    step_seconds: Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -41,27 +49,41 @@ class Fold:
     held_out: ImageSet
 
 
-def schedule_by_folds(subject: Subject, plan: Plan, schedule: Schedule, seconds: float, tell: Tell) -> Schedule:
+def schedule_by_folds(
+    subject: Subject,
+    plan: Plan,
+    schedule: Schedule,
+    seconds: float,
+    pace: StudentPace,
+    tell: Tell,
+) -> Schedule:
     """Return the schedule with the step to stop at, or as it is where the held-out images, or the time, do without.
 
-    Folds are worth their time only where all of them and the student itself can go through the whole schedule.
+    Folds are worth their time only where all of them and the student itself can go through the whole schedule. That is
+    known from the student, which is cut already, before any fold is begun.
     """
     if len(subject.split.selection) >= FEW_HELD_OUT:
         return schedule
     folds = list(share_out(subject.split.repair, subject.split.selection, subject.sent, subject.recipe.seed))
     if not folds:
         return schedule
-    started = time.monotonic()
-    probe = _train(subject, plan, folds[0], dataclasses.replace(schedule, steps=PROBE_STEPS), seconds, tell)
-    around = time.monotonic() - started - probe.seconds
-    whole = around + probe.seconds / max(probe.steps, 1) * schedule.steps
-    if whole * (len(folds) + 1) > seconds:
+    of_steps = (1 - VIEWS_SHARE) * seconds - len(folds) * pace.before_seconds
+    if of_steps <= 0 or (len(folds) + 1) * schedule.steps * pace.step_seconds() > of_steps:
         return schedule
     curves: list[dict[int, float]] = []
     for done, fold in enumerate(folds):
-        tell(done / len(folds), f"fold {done + 1} of {len(folds)}")
-        curves.append(_relative(_train(subject, plan, fold, schedule, seconds / (len(folds) + 1), tell)))
+        curves.append(_relative(_train(subject, plan, fold, schedule, seconds / (len(folds) + 1), _told(tell, done))))
     return dataclasses.replace(schedule, until=best_step(curves))
+
+
+def _told(tell: Tell, done: int) -> Tell:
+    """Tell of a fold as a part of the stage, of which the student that is delivered takes the last one."""
+    return lambda part, message: tell((done + part) / (FOLDS + 1), f"fold {done + 1} of {FOLDS}: {message}")
+
+
+def told_after_folds(tell: Tell) -> Tell:
+    """Tell of the student as the last part of the stage, behind the folds."""
+    return lambda part, message: tell((FOLDS + part) / (FOLDS + 1), message)
 
 
 def share_out(repair: ImageSet, selection: ImageSet, sent: frozenset[str], seed: int) -> Iterator[Fold]:
@@ -96,7 +118,13 @@ def _relative(training: Training) -> dict[int, float]:
 
 def _train(subject: Subject, plan: Plan, fold: Fold, schedule: Schedule, seconds: float, tell: Tell) -> Training:
     student = cut_and_repair(
-        subject.model, plan.cuts, fold.learn, fold.held_out, subject.compute, seed=subject.recipe.seed
+        subject.model,
+        plan.cuts,
+        fold.learn,
+        fold.held_out,
+        subject.compute,
+        seed=subject.recipe.seed,
+        allowance=subject.allowance,
     )
     features = features_after(subject.model, plan.units, subject.features)
     views = draw_views(
@@ -106,7 +134,7 @@ def _train(subject: Subject, plan: Plan, fold: Fold, schedule: Schedule, seconds
         subject.compute,
         layout=subject.recipe.preprocess.layout,
         seed=subject.recipe.seed,
-        seconds=0.1 * seconds,
+        seconds=VIEWS_SHARE * seconds,
     )
     return distil(
         student,
@@ -117,7 +145,7 @@ def _train(subject: Subject, plan: Plan, fold: Fold, schedule: Schedule, seconds
         device=subject.device,
         seed=subject.recipe.seed,
         seconds=seconds,
-        tell=lambda part, message: tell(part, f"fold: {message}"),
+        tell=tell,
         checkpoint=Checkpoint(None, ()),
     )
 

@@ -142,7 +142,7 @@ class CandidateStages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:
-        """Run one stage of OF_A_CANDIDATE."""
+        """Run one stage of OF_A_CANDIDATE; what it has freed goes back to the system."""
         weights = [STAGES[each] for each in OF_A_CANDIDATE]
         place = OF_A_CANDIDATE.index(name)
 
@@ -153,6 +153,7 @@ class CandidateStages:
 
         tell(0.0, name)
         yield tell
+        give_back()
 
 
 def candidate(number: int) -> str:

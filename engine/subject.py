@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from engine.allowance import AMPLE, Allowance, allowance
 from engine.data.calibration import load_images
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
@@ -36,8 +37,8 @@ from engine.recipe import Deploy, Recipe
 from engine.report import DataUse
 
 IMAGES_MAX = 2000
-IMAGES_SHARE = 0.1
-"""The part of the budget that making images may take."""
+IMAGES_SHARE, SHORT_IMAGES_SHARE = 0.1, 0.05
+"""The part of the budget that making images may take; in a short time few of them are looked at."""
 
 PARITY = 1e-5
 """How far the plain form may be from the upload, relative to an output's largest number."""
@@ -52,9 +53,9 @@ class Subject:
 
     `plain` is that form before anything is folded: batch norms are still there.
 
-    `compute` says where our own forward passes run, `device` where torch does. `labelled` are the labelled images that
-    repair may see, each once and as it is: kept only where the recipe asks for something that learns from labels.
-    `sent` are the names of the user's own images.
+    `compute` says where our own forward passes run, `device` where torch does, `allowance` how much the budget allows.
+    `labelled` are the labelled images that repair may see, each once and as it is: kept only where the recipe asks for
+    something that learns from labels. `sent` are the names of the user's own images.
     """
 
     upload: Model
@@ -68,6 +69,7 @@ class Subject:
     recipe: Recipe
     compute: Deploy
     device: str
+    allowance: Allowance = AMPLE
     labelled: ImageSet | None = None
     sent: frozenset[str] = frozenset()
 
@@ -95,6 +97,8 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         one = images if len(images) else draw_images(model_input, recipe.preprocess, 1, recipe.seed)
         _require_same(upload, model, one.take(np.arange(1)), compute)
     with progress.stage("images"):
+        allowed = allowance(model, {model_input.name: one.inputs.shape[1:]}, recipe.budget_seconds)
+        share = SHORT_IMAGES_SHARE if allowed.is_short else IMAGES_SHARE
         site = Site(
             model=plain,
             features=features,
@@ -103,7 +107,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
             ask=functools.partial(_ask, model, features, compute),
             device=device,
             seed=recipe.seed,
-            seconds=IMAGES_SHARE * recipe.budget_seconds,
+            seconds=share * recipe.budget_seconds,
         )
         climbed = climb(images, site, recipe.synthesis)
     return Subject(
@@ -115,6 +119,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         notes=(*notes(plain), *climbed.warnings),
         features=features,
         image_shapes={model_input.name: climbed.split.repair.inputs.shape[1:]},
+        allowance=allowed,
         recipe=recipe,
         compute=compute,
         device=device,

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
-from engine.folds import schedule_by_folds
+from engine.folds import StudentPace, schedule_by_folds, told_after_folds
 from engine.graph.cuts import remove
 from engine.graph.features import Features
 from engine.graph.holes import features_after, find_holes
 from engine.graph.model import Model
 from engine.planning import Plan
 from engine.progress import Tell
-from engine.recovery.distil import distil
+from engine.recovery.distil import Training, distil
 from engine.recovery.prefix import Prefix, find_prefix, starting_values
 from engine.recovery.reference import Reference
 from engine.recovery.schedule import Schedule, schedule_for
 from engine.recovery.views import CACHE_BYTES_MAX, VIEWS_PER_IMAGE_MAX, Start, Views, draw_views
 from engine.report import Recovery
 from engine.subject import Subject
+
+PROBE_STEPS = 3
+"""Steps that tell how long one takes."""
 
 LOOKS_MIN = 12
 """However short a training is, so often it looks whether it is still getting better, if it has as many steps."""
@@ -47,13 +52,15 @@ class Workbench:
 
     def views(self, start: Start | None) -> Views:
         """Return the views as what training starts from; those of the images are drawn once for all candidates."""
+        seconds = 0.2 * self.clock.left()
         if start is not None:
-            return self._draw_views(start)
+            return self.draw_views(start, seconds)
         if self._plain is None:
-            self._plain = self._draw_views(None)
+            self._plain = self.draw_views(None, seconds)
         return self._plain
 
-    def _draw_views(self, start: Start | None) -> Views:
+    def draw_views(self, start: Start | None, seconds: float) -> Views:
+        """Return views of the images for repair: each once, and in as many other ways as the seconds allow."""
         return draw_views(
             self.subject.model,
             self.subject.features,
@@ -61,7 +68,7 @@ class Workbench:
             self.subject.compute,
             layout=self.subject.recipe.preprocess.layout,
             seed=self.subject.recipe.seed,
-            seconds=0.2 * self.clock.left(),
+            seconds=seconds,
             start=start,
         )
 
@@ -74,35 +81,63 @@ def teach(
     features = features_after(subject.model, plan.units, subject.features)
     error_plain = reference.error_of(remove(subject.model, plan.cuts), features)
     error_closed_form = reference.error_of(student, features)
+    schedule = shortened(schedule_for(student), effort.work)
+    has_time = _training_seconds(clock, effort, left_before - clock.left()) > 0
+    if not has_time and checkpoint.read_tensors("training") is None:
+        return _untaught(error_plain, error_closed_form, schedule.steps)
     prefix, start = _start(bench, plan, student, features, effort)
     spent_before = left_before - clock.left()  # views not counted: they are drawn once for all candidates
-    schedule = shortened(schedule_for(student), effort.work)
-    if effort == Effort():
-        schedule = _until(bench, plan, schedule, tell, checkpoint)
-    tell(0.0, "drawing views and asking the uncut network")
-    views = bench.views(start)
-    training = distil(
-        student,
-        features,
-        views,
-        reference,
+    learn = functools.partial(
+        distil,
+        features=features,
+        reference=reference,
         frozen=prefix.weights,
-        schedule=schedule,
         device=subject.device,
         seed=subject.recipe.seed,
-        seconds=_training_seconds(clock, effort, spent_before),
-        tell=tell,
-        checkpoint=checkpoint,
     )
+    if effort == Effort():
+        pace = StudentPace(spent_before, functools.partial(_step_seconds, bench, learn, student, schedule, start))
+        schedule = _until(bench, plan, schedule, pace, tell, checkpoint)
+    tell(0.0, "drawing views and asking the uncut network")
+    views = bench.views(start)
+    seconds = _training_seconds(clock, effort, spent_before)
+    told = tell if schedule.until is None else told_after_folds(tell)
+    training = learn(student, views=views, schedule=schedule, seconds=seconds, tell=told, checkpoint=checkpoint)
     return training.account(error_plain, error_closed_form)
 
 
-def _until(bench: Workbench, plan: Plan, schedule: Schedule, tell: Tell, checkpoint: Checkpoint) -> Schedule:
+def _step_seconds(
+    bench: Workbench, learn: Callable[..., Training], student: Model, schedule: Schedule, start: Start | None
+) -> float:
+    """Return how long a step takes: a copy takes a few, on one view of each image."""
+    few = dataclasses.replace(schedule, steps=PROBE_STEPS)
+    views = bench.draw_views(start, seconds=0.0)
+    apart = {"tell": lambda part, message: None, "checkpoint": Checkpoint(None, ())}
+    probe = learn(student.copy(), views=views, schedule=few, seconds=math.inf, **apart)
+    return probe.seconds / PROBE_STEPS
+
+
+def _untaught(error_plain: float, error_closed_form: float, steps_planned: int) -> Recovery:
+    """Return the account of a network for which no time is left: views that nobody learns from are not drawn."""
+    return Recovery(
+        error_plain=error_plain,
+        error_closed_form=error_closed_form,
+        error_final=error_closed_form,
+        steps=0,
+        steps_planned=steps_planned,
+        best_step=0,
+        stopped_by="budget",
+    )
+
+
+def _until(
+    bench: Workbench, plan: Plan, schedule: Schedule, pace: StudentPace, tell: Tell, checkpoint: Checkpoint
+) -> Schedule:
     """Return the schedule with the step that folds say to stop at, which a second attempt does not ask again."""
     kept = checkpoint.read_json("folds")
     if kept is None:
         seconds = _training_seconds(bench.clock, Effort(), 0.0)
-        kept = {"until": schedule_by_folds(bench.subject, plan, schedule, seconds, tell).until}
+        kept = {"until": schedule_by_folds(bench.subject, plan, schedule, seconds, pace, tell).until}
         checkpoint.write_json("folds", kept)
     return dataclasses.replace(schedule, until=kept["until"])
 

@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from engine.errors import DeviceUnavailable, ModelUnreadable
+from engine.execution.weights_apart import weights_apart
 from engine.graph.model import Model
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -32,9 +33,11 @@ def open_session(
     if provider == "cuda":
         onnxruntime.preload_dlls()  # finds the CUDA libraries that come with torch's wheel
     try:
-        session = onnxruntime.InferenceSession(
-            model.to_bytes(), _options(threads, spinning), providers=[PROVIDERS[provider]]
-        )
+        graph, weights = weights_apart(model)
+        options = _options(threads, spinning)
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+        session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS[provider]])
     except Exception as error:  # the runtime's errors share no public base class
         raise ModelUnreadable(f"ONNX Runtime refuses the network: {_first_line(error)}") from error
     _require(provider, session.get_providers())  # a provider that fails to start falls back without an error

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from engine.graph.bodies import bodies, every_node
 
+WEIGHT_TYPES = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16})
+"""Types of numbers that are calculated with, and that numpy has."""
+
 
 @dataclass(frozen=True)
 class TensorInfo:

@@ -15,7 +15,7 @@ from engine.errors import ModelUnsafe
 from engine.graph.bodies import bodies, every_node
 from engine.graph.edits import free_name, kind, remove_dead, replace_value
 from engine.graph.idioms import find, recognise
-from engine.graph.model import Model
+from engine.graph.model import WEIGHT_TYPES, Model
 from engine.graph.plain.lift import OLDEST_OPSET, lift
 from engine.graph.plain.simplify import simplify
 
@@ -61,6 +61,7 @@ def normalise(model: Model) -> Model:
     remove_dead(plain)
     _refuse_huge(plain)
     recognise(plain)
+    _unpack(plain)
     plain = Model(plain.ir)  # names the nodes that folding made
     plain.ir.meta[_NOTES] = () if note is None else (note,)
     return plain
@@ -69,6 +70,13 @@ def normalise(model: Model) -> Model:
 def notes(plain: Model) -> tuple[str, ...]:
     """Return what normalising could not do for this network, as sentences; empty for most."""
     return tuple(plain.ir.meta.get(_NOTES, ()))
+
+
+def _unpack(model: Model) -> None:
+    """Keep weights as arrays: those of a file are copied out of its bytes each time that they are asked for."""
+    for name, value in model.graph.initializers.items():
+        if value.const_value is not None and value.dtype in WEIGHT_TYPES:
+            value.const_value = ir.tensor(value.const_value.numpy(), name=name)
 
 
 def _pays_to_lift(model: Model) -> bool:

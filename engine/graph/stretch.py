@@ -14,7 +14,7 @@ from engine.graph.model import Model
 def stretch(model: Model, known: Collection[str], asked: Sequence[str]) -> Model:
     """Return a model that takes those of the known values that it needs, and gives the values asked for, none known.
 
-    Only what lies between is copied, so a short stretch of a long network costs little.
+    Only what lies between is copied, and constants are shared, so a short stretch of a long network costs little.
     """
     values = model.values()
     inputs, between = _between([values[name] for name in asked], known)
@@ -23,22 +23,18 @@ def stretch(model: Model, known: Collection[str], asked: Sequence[str]) -> Model
     graph = onnx.helper.make_graph(
         [ir.to_proto(node) for node in nodes],
         "stretch",
-        [ir.to_proto(value) for value in inputs],
+        [ir.to_proto(value) for value in [*inputs, *constants.values()]],
         [ir.to_proto(values[name]) for name in asked],
-        [_tensor(value) for value in constants.values()],
     )
     opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.graph.opset_imports.items()]
     functions = [ir.to_proto(function) for function in model.ir.functions.values()]
     proto = onnx.helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=model.ir.ir_version)
-    return Model(ir.from_proto(proto))
-
-
-def _tensor(value: ir.Value) -> onnx.TensorProto:
-    """Return a constant under the name of its value; the tensor's own may be another, or none."""
-    assert value.const_value is not None
-    proto = ir.to_proto(value.const_value)
-    proto.name = str(value.name)
-    return proto
+    part = ir.from_proto(proto)
+    for value in list(part.graph.inputs)[len(inputs) :]:
+        value.const_value = constants[str(value.name)].const_value
+        part.graph.inputs.remove(value)
+        part.graph.register_initializer(value)
+    return Model(part)
 
 
 def _between(asked: Iterable[ir.Value], known: Collection[str]) -> tuple[list[ir.Value], set[ir.Node]]:

@@ -27,8 +27,8 @@ DOUBT_TIMES = 2
 """How many times the asked time may be taken where it is not clear whether something saves anything."""
 ROUNDS_MAX = 2000
 SESSIONS_BYTES_MAX = 2**30
-BYTES_OF_A_SESSION = 3
-"""How often ONNX Runtime holds a network's file: as it was read, as it was packed, and what it runs on."""
+BYTES_OF_A_SESSION = 1.5
+"""How often ONNX Runtime holds a large network's file: as it packs the weights, and what it runs on."""
 TOGETHER_MAX = 12
 """Networks that are timed in turn: with more of them, two that are compared lie further apart in time."""
 
@@ -74,7 +74,7 @@ class SavingsTimer:
         return enough
 
     def _chunks(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
-        room = SESSIONS_BYTES_MAX // (BYTES_OF_A_SESSION * len(self._model.to_bytes())) - 1
+        room = SESSIONS_BYTES_MAX / (BYTES_OF_A_SESSION * len(self._model.to_bytes())) - 1
         together = int(min(max(room, 1), TOGETHER_MAX))
         together = math.ceil(len(names) / math.ceil(len(names) / together))
         for start in range(0, len(names), together):

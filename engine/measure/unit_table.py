@@ -18,7 +18,14 @@ HALVES_MIN = 3
 
 
 def latency_shares(
-    model: Model, units: Sequence[Unit], deploy: Deploy, image_shapes: Shapes, *, seed: int, budget_seconds: float
+    model: Model,
+    units: Sequence[Unit],
+    deploy: Deploy,
+    image_shapes: Shapes,
+    *,
+    seed: int,
+    budget_seconds: float,
+    quickly: bool = False,
 ) -> dict[str, Interval]:
     """Return each unit's part of the latency by name, with its interval, which may reach below zero.
 
@@ -27,13 +34,14 @@ def latency_shares(
     first and the last of a kind are left out alone, too: where they are surely not like the rest, as the runtime
     may fuse them with what stands beside them, each member gets a figure of its own. All figures are then scaled
     half-way to what mixed halves of the network save: the kinds of a transformer save 98 % of it one by one, its halves
-    91 %, and most plans 95 % of their part. Timing ends as soon as all is sure enough for a choice.
+    91 %, and most plans 95 % of their part. Timing ends as soon as all is sure enough for a choice. `quickly` opens no
+    networks but those without a whole kind.
     """
     kinds: dict[str, list[Unit]] = {}
     for unit in units:
         kinds.setdefault(signature(model, unit), []).append(unit)
-    outers = {kind + OUTER: [members[0], members[-1]] for kind, members in kinds.items() if len(members) > 2}
-    halves = _halves(kinds, units)
+    outers = {} if quickly else {kind + OUTER: [of[0], of[-1]] for kind, of in kinds.items() if len(of) > 2}
+    halves = {} if quickly else _halves(kinds, units)
     timer = SavingsTimer(model, deploy, image_shapes, seed)
     saved = timer.savings({**kinds, **outers, **halves}, budget_seconds * 0.7)
     unlike = [kind for kind in kinds if kind + OUTER in saved and _differ(saved, kind, len(kinds[kind]))]

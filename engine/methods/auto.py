@@ -9,4 +9,4 @@ from __future__ import annotations
 from engine.methods import channel_regression, practise
 from engine.pricing.method import Method
 
-METHOD = Method(harm=practise.harm, ranking=lambda study: channel_regression.rank)
+METHOD = Method(harm=practise.harm, ranking=channel_regression.ranking)

@@ -13,6 +13,7 @@ from engine.pricing.method import Method
 from engine.pricing.study import Study
 from engine.progress import Tell
 from engine.recovery.closed_form import repair_each
+from engine.recovery.effort import SCORING_WORK_MAX
 
 
 def harm(study: Study, tell: Tell) -> dict[str, float]:
@@ -20,15 +21,22 @@ def harm(study: Study, tell: Tell) -> dict[str, float]:
 
     A repair that does more harm than good on the judging images is none: from few images of many channels, weights
     that write the sum better on images that were held out can still make worse features of it.
+    In a short time the network without repair is not judged beside the other.
     """
     tell(0.0, "gathering statistics of all units")
     images = study.reference.images
-    without = repair_each(study.model, study.units, study.repair, images, study.compute, seed=study.seed)
-    trials = [
-        Trial(unit.name, cut, (unit,))
-        for unit in study.units
-        for cut in (remove_units(study.model, [unit]), without(unit))
-    ]
+    without = repair_each(
+        study.model,
+        study.units,
+        study.repair,
+        images,
+        study.compute,
+        seed=study.seed,
+        work_max=study.allowance.part * SCORING_WORK_MAX,
+    )
+    trials = [Trial(unit.name, without(unit), (unit,)) for unit in study.units]
+    if not study.allowance.is_short:
+        trials += [Trial(unit.name, remove_units(study.model, [unit]), (unit,)) for unit in study.units]
     return judge(study, trials, lambda done, message: tell(0.3 + 0.7 * done, message))
 
 

@@ -56,6 +56,7 @@ class Times:
             spare_prices=self.spare_prices,
             width_multiple=self._multiple,
             plain_ratio=self.plain_ratio,
+            is_coarse=self._subject.allowance.is_short,
             environment=self.environment,
         )
 
@@ -81,6 +82,7 @@ class Times:
                 self._subject.image_shapes,
                 seed=self._subject.recipe.seed,
                 budget_seconds=self._clock.part(0.06, 60),
+                quickly=self._subject.allowance.is_short,
             )
             self._shares |= _rows(found)
             self.keep()
@@ -108,6 +110,7 @@ class Times:
                 self._subject.image_shapes,
                 seed=self._subject.recipe.seed,
                 budget_seconds=self._clock.part(0.06, 60),
+                quickly=self._subject.allowance.is_short,
             )
             self._shares |= _rows(found)
             self.keep()

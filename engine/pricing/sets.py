@@ -28,7 +28,7 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
     """
     model, judge, compute = study.model, study.reference, study.compute
     evenly = np.linspace(0, len(study.repair) - 1, min(REPAIR_IMAGES, len(study.repair))).astype(int)
-    repair = study.repair.take(evenly)
+    repair, work_max = study.repair.take(evenly), study.allowance.part * PRICE_WORK_MAX
 
     def price(cuts: Sequence[Cut]) -> float:
         if not cuts:
@@ -37,7 +37,7 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
         found_in = features_after(model, units, judge.features)
         holes, left = find_holes(model, units), remaining(model, channels_in(cuts))
         asked = questions(model, plain, holes, found_in.values, left, quickly=True)
-        images = images_for(affordable(model, plain, asked, repair, PRICE_WORK_MAX), judge.images)
+        images = images_for(affordable(model, plain, asked, repair, work_max), judge.images)
         cut = plain.copy()
         refit_in_order(model, cut, asked, images, compute, study.seed)
         return min(judge.error_of(each, found_in) for each in (cut, plain))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.allowance import AMPLE, Allowance
 from engine.data.images import ImageSet
 from engine.graph.heads import Rotation
 from engine.graph.model import Model
@@ -22,6 +23,7 @@ class Study:
     `compute` says where forward passes run; it is not where latency is measured. `subject` is the whole job's, for
     methods that look at the upload or train; `worked_out` keeps what a method needs more than once. `rotations`, by
     group, are those that the heads of `model` have been through: of those groups the last channels go first.
+    `allowance` is how much of the usual work the budget allows.
     """
 
     model: Model
@@ -33,3 +35,4 @@ class Study:
     subject: Subject | None = None
     worked_out: dict[str, Any] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    allowance: Allowance = AMPLE

@@ -106,6 +106,7 @@ def study_groups(
     compute: Deploy,
     seed: int,
     products: Collection[str] = frozenset(),
+    work_max: float = SCORING_WORK_MAX,
 ) -> Iterator[GroupStudy]:
     """Yield a study of each group whose readers are all linear and affordable, a few groups at a time.
 
@@ -123,7 +124,7 @@ def study_groups(
     }
     by_name = {group.name: group for group in groups}
     few, *check = repair
-    images = [affordable(model, model, list(asked.values()), few, SCORING_WORK_MAX), *check]
+    images = [affordable(model, model, list(asked.values()), few, work_max), *check]
     for names in in_chunks(model, asked, [[f"{g} {r.layer.node}" for r in found] for g, found in readings.items()]):
         moments = gather(model, [asked[name] for name in names], images, compute, seed)
         known = {name: (fit, check) for name, fit, check in zip(names, moments[0], moments[-1], strict=True)}

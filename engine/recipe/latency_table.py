@@ -32,7 +32,9 @@ class LatencyTable(Strict):
 
     `prices` counts the sets of cuts whose harm was asked, `spare_prices` those for plans that were corrected when no
     others were left; `width_multiple` is what widths are multiples of, None where nobody asked; `plain_ratio` is what
-    the plain form takes of the upload's time before any cut; `environment` is where it was measured, as in the report.
+    the plain form takes of the upload's time before any cut; `is_coarse` says that it is of a job whose time was short,
+    in which no set is priced and groups of channels are not timed one by one; `environment` is where it was measured,
+    as in the report.
     """
 
     original_ms: Finite = Field(gt=0)
@@ -42,6 +44,7 @@ class LatencyTable(Strict):
     spare_prices: Whole = Field(default=0, ge=0, le=10_000)
     width_multiple: Whole | None = Field(default=None, ge=1, le=1024)
     plain_ratio: Number = Field(default=1.0, gt=0, le=1)
+    is_coarse: bool = False
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=1000)] | int | None] = (
         Field(default={}, max_length=32)
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 import numpy as np
 
+from engine.allowance import AMPLE, Allowance
 from engine.data.images import ImageSet
 from engine.graph.channels.remaining import remaining
 from engine.graph.cuts import Cut, channels_in, remove, units_in
@@ -21,7 +22,7 @@ from engine.graph.units import Unit
 from engine.graph.writers import Writer
 from engine.recipe import Deploy
 from engine.recovery.channel_map import read_sums
-from engine.recovery.effort import SCORING_WORK_MAX, affordable
+from engine.recovery.effort import SCORING_WORK_MAX, WORK_MAX, affordable
 from engine.recovery.frontier import Frontier, batch_for
 from engine.recovery.moments import Moments, gather, moments_at
 from engine.recovery.questions import Asked, ChannelQuestion, ask, at_cuts, questions, size_of
@@ -31,6 +32,7 @@ from engine.recovery.rows import rows_of
 
 MOMENTS_BYTES_MAX = 512 * 2**20
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+SHORT_PARTS = (1.0, 0.5, 0.0)
 
 
 def cut_and_repair(
@@ -44,6 +46,7 @@ def cut_and_repair(
     on_layer: Callable[[int, int], None] = lambda done, total: None,
     start: Model | None = None,
     gone: Collection[Cut] = (),
+    allowance: Allowance = AMPLE,
 ) -> Model:
     """Return a new model without `cuts`, every layer from the first of them on refitted, from the input to the output.
 
@@ -54,6 +57,8 @@ def cut_and_repair(
 
     `start` is a network that lacks the cuts `gone`, all of them among `cuts` and all of its narrowings, and has been
     trained since: its weights are gone on from, and only the layers right before holes that it has not are refitted.
+    In a short time the layers at cuts alone are refitted, in one step, large ones are asked for channels, and the way
+    is gone whole, half or not.
     """
     units, left = units_in(cuts), remaining(model, channels_in(cuts))
     plain = remove(model, cuts)
@@ -62,18 +67,22 @@ def cut_and_repair(
     holes = [hole for hole in find_holes(model, units) if hole not in find_holes(model, units_in(gone))]
     features = find_features(model)
     found_in = features_after(model, units, features)
-    if start is None:
-        asked = questions(model, plain, holes, found_in.values, left)
-    else:
+    if start is not None:
         asked = at_cuts(model, plain, holes, dataclasses.replace(left, readers=frozenset()))
+    elif allowance.is_short:
+        asked = at_cuts(model, plain, holes, left, quickly=True)
+    else:
+        asked = questions(model, plain, holes, found_in.values, left)
     repaired = plain.copy()
-    in_two_steps = bool(left.readers)
-    few = affordable(model, plain, [step for question in asked for step in _steps(question, in_two_steps)], repair)
+    in_two_steps = bool(left.readers) and not allowance.is_short
+    steps = [step for question in asked for step in _steps(question, in_two_steps)]
+    few = affordable(model, plain, steps, repair, allowance.part * WORK_MAX)
     refit_in_order(
         model, repaired, asked, images_for(few, selection), compute, seed, on_layer, in_two_steps=in_two_steps
     )
     judge = Reference(model, features, selection if len(selection) else repair, compute)
-    tried = (_on_the_way(plain, repaired, part) for part in PARTS)  # one by one: each may be a large network
+    parts = SHORT_PARTS if allowance.is_short else PARTS
+    tried = (_on_the_way(plain, repaired, part) for part in parts)  # one by one: each may be a large network
     return min(tried, key=lambda candidate: judge.error_of(candidate, found_in))
 
 
@@ -145,7 +154,14 @@ def _steps(question: Asked, in_two_steps: bool) -> Sequence[Asked]:
 
 
 def repair_each(
-    model: Model, units: Collection[Unit], repair: ImageSet, selection: ImageSet, compute: Deploy, *, seed: int
+    model: Model,
+    units: Collection[Unit],
+    repair: ImageSet,
+    selection: ImageSet,
+    compute: Deploy,
+    *,
+    seed: int,
+    work_max: float = SCORING_WORK_MAX,
 ) -> Callable[[Unit], Model]:
     """Return a function from a unit to the model that lacks it alone, the layer before the hole refitted.
 
@@ -153,7 +169,7 @@ def repair_each(
     """
     asked_of = {unit.name: ask(model, remove_units(model, [unit]), find_holes(model, [unit])[0]) for unit in units}
     asked = {name: question for name, question in asked_of.items() if question is not None}
-    images = images_for(affordable(model, model, list(asked.values()), repair, SCORING_WORK_MAX), selection)
+    images = images_for(affordable(model, model, list(asked.values()), repair, work_max), selection)
     answers: dict[str, Weights] = {}
     for names in in_chunks(model, asked, [[name] for name in asked]):
         moments = gather(model, [asked[name] for name in names], images, compute, seed)

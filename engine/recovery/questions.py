@@ -95,11 +95,18 @@ def questions(
     return [question for question in found if question is not None]
 
 
-def at_cuts(model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE) -> list[Asked]:
-    """Return the questions for the layers right before holes and those that read fewer channels, in order."""
+def at_cuts(
+    model: Model, cut: Model, holes: Sequence[Hole], remaining: Remaining = WHOLE, *, quickly: bool = False
+) -> list[Asked]:
+    """Return the questions for the layers right before holes and those that read fewer channels, in order.
+
+    `quickly` is as in `questions`.
+    """
     asked = {question.writer.node: question for question in at_holes(model, cut, holes, remaining)}
     nodes = {name: node for name, node in cut.nodes().items() if name in asked or name in remaining.readers}
-    found = [asked.get(name) or _own_question(model, cut, node, remaining) for name, node in nodes.items()]
+    found = [
+        asked.get(name) or _own_question(model, cut, node, remaining, quickly=quickly) for name, node in nodes.items()
+    ]
     return [question for question in found if question is not None]
 
 

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from engine import deciding, teaching
+from engine import allowance, deciding, teaching
 from engine.compress import Delivery, compress
 from engine.data import ladder
 from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
@@ -85,7 +85,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     for name in ("compare_latency", "latency_shares", "width_shares", "measured_multiple", "time_models"):
         monkeypatch.setattr(times, name, getattr(fake, name))
     monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
-    monkeypatch.setattr(teaching, "schedule_by_folds", lambda subject, plan, schedule, seconds, tell: schedule)
+    monkeypatch.setattr(teaching, "schedule_by_folds", lambda subject, plan, schedule, *_: schedule)
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
     monkeypatch.setattr(deciding, "PRICES_MAX", 4)
     return fake
@@ -163,6 +163,55 @@ def test_with_the_table_of_a_report_the_same_widths_are_chosen(files: tuple[Path
     rows = {row for unit in first.latency_table.units for row in unit.units}
     assert {f"{group}: {kept} of {INNER}" for group, kept in narrowed(first).items()} <= rows
     assert len([row for row in rows if " of " in row]) == 2 * (INNER // MULTIPLE - 1)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "PASSES_MIN", 10**15)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("name", ["auto", "practise", "thinet"])
+@pytest.mark.parametrize("with_images", [True, False])
+def test_a_short_job_is_delivered_whole_and_says_what_it_left_out(
+    name: str, with_images: bool, files: tuple[Path, Path]
+) -> None:
+    delivery = run(files[0], files[1] if with_images else None, method={"name": name})
+
+    report = delivery.report
+    require_sound(delivery)
+    assert report.outcome is Outcome.TARGET_MET
+    assert report.latency is not None
+    assert report.latency.ratio.value <= 0.75 * 1.02
+    assert report.recovery.error_final <= report.recovery.error_plain
+    assert report.latency_table is not None
+    assert (report.latency_table.is_coarse, report.latency_table.prices) == (True, 0)
+    assert [line for line in report.warnings if "60 s is short" in line]
+
+
+def test_the_table_of_a_short_job_does_not_keep_a_longer_one_from_pricing(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(allowance, "PASSES_MIN", 10**15)
+        coarse = run(*files).report.latency_table
+        again = run(*files, latency_table=coarse).report
+    assert coarse is not None
+
+    longer = run(*files, latency_table=coarse).report
+
+    assert again.latency_table == coarse
+    assert longer.latency_table is not None
+    assert longer.latency_table.prices > 0
+    assert not [line for line in longer.warnings if "is short" in line]
+
+
+@pytest.mark.usefixtures("short")
+def test_a_front_in_a_short_time_is_delivered(files: tuple[Path, Path]) -> None:
+    delivery = run(*files, target={"pareto": 2})
+
+    assert len(delivery.report.candidates) >= 2
+    assert all(one.recovery.steps_planned <= 2 for one in delivery.report.candidates)
 
 
 def test_what_is_kept_is_neither_narrowed_nor_left_out(files: tuple[Path, Path]) -> None:

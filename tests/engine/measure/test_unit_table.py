@@ -142,3 +142,13 @@ def test_no_more_networks_are_open_than_the_memory_holds(monkeypatch: pytest.Mon
 
     assert machine.together == [2, 2]
     assert [share.value for share in shares.values()] == pytest.approx([0.08] * 3, rel=0.1)
+
+
+def test_quickly_only_networks_without_a_whole_kind_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chain(5)
+    machine = on(monkeypatch, model, [1.0] * 5)
+
+    shares = latency_shares(model, machine.units, Deploy(), {}, seed=0, budget_seconds=60, quickly=True)
+
+    assert machine.together == [2]
+    assert [share.value for share in shares.values()] == pytest.approx([0.1] * 5, abs=0.003)

@@ -150,3 +150,18 @@ def test_members_have_equal_shares_and_narrower_ones_save_more(timer: type[FakeT
         assert all(each == values[0] for each in values)
         assert values[0] == sorted(values[0])
         assert values[0][0] > 0
+
+
+def test_quickly_all_go_at_once_and_each_has_its_part_of_the_work(timer: type[FakeTimer]) -> None:
+    """Of time that goes with the work that is what it takes; and whatever saves work is thought to save time."""
+    model = network()
+    kinds, whole = kinds_of(model), count(model, SHAPES).macs
+
+    shares = width_shares(model, kinds, Deploy(), SHAPES, seed=0, budget_seconds=1.0, quickly=True)
+
+    assert [len(cuts) for cuts in timer.asked.values()] == [3, 3]
+    for members in kinds.values():
+        for member in members:
+            gone = 1 - count(remove(model, [member[-1]]), SHAPES).macs / whole
+            assert shares[member[-1].name].value == pytest.approx(gone, rel=1e-6)
+            assert all(0 < shares[step.name].low < shares[step.name].high for step in member)

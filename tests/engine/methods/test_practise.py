@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pytest
 
+from engine.allowance import AMPLE, Allowance
 from engine.data.images import ImageSet
 from engine.data.synthesis.draw import draw_images
 from engine.graph.extract import extract
@@ -18,9 +20,12 @@ from engine.graph.normalise import normalise
 from engine.graph.surgery import remove_units
 from engine.graph.units import blocks, find_units
 from engine.measure.batches import outputs_in_batches
+from engine.methods import practise
 from engine.methods.practise import harm
+from engine.pricing.judging import Trial, judge
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
+from engine.progress import Tell
 from engine.recipe import Deploy, Preprocess
 from engine.recovery import closed_form
 from engine.recovery.closed_form import cut_and_repair, repair_each
@@ -113,3 +118,19 @@ def test_images_that_were_drawn_judge_as_well() -> None:
     for unit in study.units:
         found_in = features_after(study.model, [unit], reference.features)
         assert found[unit.name] < reference.error_of(remove_units(study.model, [unit]), found_in)
+
+
+def test_in_a_short_time_only_repaired_networks_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = dataclasses.replace(study_of("residual"), allowance=Allowance(0.1, is_short=True))
+    asked: list[str] = []
+
+    def spied(study: Study, trials: Sequence[Trial], tell: Tell) -> dict[str, float]:
+        asked.extend(trial.name for trial in trials)
+        return judge(study, trials, tell)
+
+    monkeypatch.setattr(practise, "judge", spied)
+
+    found, whole = harm(study, silent), harm(dataclasses.replace(study, allowance=AMPLE), silent)
+
+    assert asked == [unit.name for unit in study.units] * 3  # once in the short time, twice in the ample one
+    assert all(found[name] >= whole[name] for name in found)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from engine.allowance import Allowance
 from engine.graph.channels.groups import Group, find_groups
 from engine.graph.channels.readings import likeness, nodes_around
 from engine.graph.cuts import contains, remove
@@ -20,10 +21,13 @@ from engine.graph.normalise import normalise
 from engine.graph.units import blocks, find_units
 from engine.methods import METHODS
 from engine.planning import narrowable
+from engine.pricing import narrowing
+from engine.pricing.judging import Trial, judge
 from engine.pricing.narrowing import GONE, RIDGE, Ladder, local_error, make_ladder, rank_and_judge, ranked
 from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.pricing.sums import Sum
+from engine.progress import Tell
 from engine.recovery.moments import Moments
 from engine.recovery.questions import Question
 from engine.recovery.reference import Reference
@@ -201,3 +205,31 @@ def test_a_set_of_both_kinds_costs_the_same_whenever_it_is_asked_for() -> None:
     assert price(mixed) == pytest.approx(first, rel=1e-5)  # kernels of other batches may round otherwise
     assert price([]) == 0
     assert alone < first < np.inf
+
+
+@pytest.mark.parametrize("name", ["residual", "plain", "inverted_residual"])
+def test_in_a_short_time_one_group_of_each_kind_is_judged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It weighs no less than in an ample time, where the network without repair is judged, too."""
+    model = normalise(NETWORKS[name][0]())
+    study, ladders, ranking = study_of(model), ladders_of(model), METHODS["l1"].ranking
+    assert ranking is not None
+    asked: list[Trial] = []
+
+    def spied(study: Study, trials: Sequence[Trial], tell: Tell) -> dict[str, float]:
+        asked.extend(trials)
+        return judge(study, trials, tell)
+
+    _, ample = rank_and_judge(study, ladders, ranking(study), silent)
+    monkeypatch.setattr(narrowing, "judge", spied)
+    short = dataclasses.replace(study, allowance=Allowance(1.0, is_short=True))
+    steps, harm = rank_and_judge(short, ladders, ranking(short), silent)
+
+    kinds = {ladder.kind for ladder in ladders}
+    assert len(asked) == len(kinds)
+    assert len(kinds) < len(ladders) or name == "plain"
+    assert [step.name for step in steps] == list(harm)
+    for ladder in ladders:
+        of_group = [harm[step.name] for step in ladder.steps]
+        assert of_group == sorted(of_group)
+        if ladder.group.name in {trial.name for trial in asked}:
+            assert harm[anchors([ladder])[0]] >= ample[anchors([ladder])[0]] * (1 - 1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.allowance import AMPLE, Allowance
 from engine.data.images import ImageSet
 from engine.graph.features import find_features
 from engine.graph.holes import features_after, find_holes
@@ -24,6 +25,7 @@ from engine.recovery.ridge import ridge_regression
 from tests.networks import CHANNELS, NETWORKS, WITH_UNITS, Draft, images, stem
 
 COMPUTE = Deploy(threads=1)
+SHORT = Allowance(0.1, is_short=True)
 
 
 def plain(name: str) -> Model:
@@ -97,15 +99,16 @@ def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
         np.testing.assert_allclose(together, alone.weight(question.writer.weight), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("allowance", [AMPLE, SHORT])
 @pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
-def test_repair_inserts_nothing_and_never_harms_on_held_out_images(name: str) -> None:
+def test_repair_inserts_nothing_and_never_harms_on_held_out_images(name: str, allowance: Allowance) -> None:
     """The graph is that of the plain cut, node for node and shape for shape; only numbers differ."""
     model = plain(name)
     units, held_out = blocks(find_units(model))[:2], some_images(model, 8, seed=9)
     reference = Reference(model, find_features(model), held_out, COMPUTE)
     found_in, cut = features_after(model, units, reference.features), remove_units(model, units)
 
-    repaired = cut_and_repair(model, units, some_images(model, 6), held_out, COMPUTE, seed=0)
+    repaired = cut_and_repair(model, units, some_images(model, 6), held_out, COMPUTE, seed=0, allowance=allowance)
 
     assert list(repaired.nodes()) == list(cut.nodes())
     weights = cut.graph.initializers
@@ -229,3 +232,19 @@ def test_a_repair_that_overshoots_is_gone_only_part_of_the_way() -> None:
     left = reference.error_of(repaired, found_in)
     assert left < reference.error_of(whole, found_in)
     assert left <= reference.error_of(remove_units(model, units), found_in)
+
+
+@pytest.mark.parametrize("name", WITH_UNITS)
+def test_a_short_repair_asks_the_layers_at_cuts_alone(name: str) -> None:
+    model = plain(name)
+    units, shown = blocks(find_units(model))[:2], some_images(model, 24)
+    cut = remove_units(model, units)
+    asked = [question.writer for question in at_holes(model, cut, find_holes(model, units))]
+
+    repaired = cut_and_repair(model, units, shown, shown, COMPUTE, seed=0, allowance=SHORT)
+
+    changed = {
+        name for name in repaired.graph.initializers if not np.array_equal(repaired.weight(name), cut.weight(name))
+    }
+    assert changed <= {weight for writer in asked for weight in (writer.weight, writer.bias)}
+    assert changed or not asked
