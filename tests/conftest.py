@@ -94,9 +94,11 @@ def sqlite_settings(tmp_path: Path, sqlite_template: Path) -> Settings:
 
 
 @pytest.fixture
-def postgres_settings(tmp_path: Path, postgres: PostgresServer, postgres_template: str) -> Settings:
+def postgres_settings(tmp_path: Path, postgres: PostgresServer, postgres_template: str) -> Iterator[Settings]:
     """PostgreSQL, with its tables, and local files."""
-    return make_settings(tmp_path, database_url=postgres.create_database(postgres_template), key_pepper="a test's")
+    url = postgres.create_database(postgres_template)
+    yield make_settings(tmp_path, database_url=url, key_pepper="a test's")
+    postgres.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
