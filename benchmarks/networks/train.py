@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from benchmarks.networks.network import Network
 from benchmarks.networks.pictures import Pictures, normalise, vary
+from engine.recovery.precision import has_matrix_tiles
 
 TOLD_EVERY = 100
 
@@ -76,7 +77,7 @@ def _smaller(images: Tensor, side: int) -> Tensor:
 
 
 def _loss(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_matrix_tiles()):
         logits = network(images.contiguous(memory_format=torch.channels_last))
     return functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 

@@ -17,7 +17,7 @@ from tests.networks import NETWORKS, images
 @pytest.fixture(autouse=True)
 def matrix_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Halves are the same on a processor without tiles, only slower."""
-    monkeypatch.setattr(precision, "_has_matrix_tiles", lambda: True)
+    monkeypatch.setattr(precision, "has_matrix_tiles", lambda: True)
 
 
 def bears_halves(model: Model, given: str = "image", error: float = 0.1, device: str = "cpu") -> bool:
