@@ -20,8 +20,7 @@ PASSES_MIN = 300
 class Allowance:
     """Whether a budget `is_short` for its network (below `short_seconds`) and what `part` of the usual work it allows.
 
-    In a short one what only compares is asked of fewer, and the layers at cuts alone are repaired. What controls and
-    further outputs take of the budget is not looked at.
+    In a short one what only compares is asked of fewer, and the layers at cuts alone are repaired.
     """
 
     part: float = 1.0  # above 0
@@ -32,8 +31,9 @@ class Allowance:
 AMPLE = Allowance()
 
 
-def allowance(model: Model, image_shapes: Shapes, budget_seconds: float) -> Allowance:
-    """Return what a budget in seconds allows for a network."""
-    short_seconds = PASSES_MIN * count(model, image_shapes).macs / MACS_A_SECOND
+def allowance(model: Model, image_shapes: Shapes, budget_seconds: float, share: float = 1.0) -> Allowance:
+    """Return what a budget in seconds allows for a network, of which `share`, above 0 to 1, is left for the cutting."""
+    short_seconds = PASSES_MIN * count(model, image_shapes).macs / MACS_A_SECOND / share
     is_short = budget_seconds < short_seconds
-    return Allowance(min(1.0, budget_seconds / AMPLE_SECONDS) if is_short else 1.0, is_short, short_seconds)
+    part = min(1.0, share * budget_seconds / AMPLE_SECONDS) if is_short else 1.0
+    return Allowance(part, is_short, short_seconds)

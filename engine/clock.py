@@ -10,7 +10,9 @@ LEAST = 0.01
 
 
 class Clock:
-    """Counts down from the moment it is made."""
+    """Counts down from the moment it is made. `share`, 0 to 1, is the part of the work that it is for."""
+
+    share = 1.0
 
     def __init__(self, budget_seconds: float) -> None:
         self.budget_seconds, self._end = budget_seconds, time.monotonic() + budget_seconds
@@ -24,6 +26,7 @@ class Clock:
         """Return a clock of the same budget that ends earlier: with this share, 0 to 1, of what is left now."""
         earlier = copy.copy(self)
         earlier._end -= (1 - share) * max(self.left(), 0.0)
+        earlier.share *= share
         return earlier
 
     def left(self) -> float:

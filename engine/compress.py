@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from engine.allowance import allowance
 from engine.candidates import Candidate, make_candidates
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
@@ -69,6 +70,7 @@ def compress(
     if isinstance(recipe.method, Magnitude):
         return _thinned(subject, reference, progress, clock)
     work_clock = _expect_controls(subject, progress, expect_outputs(subject, progress, clock))
+    subject = _allowing(subject, work_clock)
     decided = decide(subject, reference, progress, work_clock, checkpoint)
     if decided.rotations:
         subject = dataclasses.replace(subject, model=rotated(subject.model, decided.rotations))
@@ -114,6 +116,12 @@ def _expect_controls(subject: Subject, progress: Progress, clock: Clock) -> Cloc
     if subject.recipe.controls:
         progress.expect_controls(share)
     return clock.within(1 - share)
+
+
+def _allowing(subject: Subject, clock: Clock) -> Subject:
+    """Return the subject with what the budget allows where controls and further outputs take their part of it."""
+    allowed = allowance(subject.model, subject.image_shapes, subject.recipe.budget_seconds, clock.share)
+    return dataclasses.replace(subject, allowance=allowed)
 
 
 def _controls(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,17 +22,12 @@ from engine.graph.units import Unit, blocks, find_units
 from engine.measure.cost import count
 from engine.methods import METHODS
 from engine.planning import (
-    FRONT_SPARE,
     Ledger,
     Plan,
-    best_plan,
     is_easy,
     narrowable,
     normed,
     open_ledger,
-    plan_cuts,
-    plan_front,
-    pools,
     reasons_to_stay,
     removable,
     require_known,
@@ -41,15 +35,14 @@ from engine.planning import (
     savings_in,
     whole_blocks,
 )
+from engine.planning.choosing import choose_plans
 from engine.planning.rotations import rotations_for
 from engine.planning.times import Times
 from engine.pricing.narrowing import Ladder, make_ladder, on_grid, on_heads_grid, rank_and_judge
-from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.progress import Progress, Tell
-from engine.recipe import LatencyMs, LatencyRatio, LatencyTable, Pareto, Recipe, Units
+from engine.recipe import LatencyTable, Recipe, Units
 from engine.recovery.reference import Reference
-from engine.search import Priced, Purse
 from engine.subject import Subject
 
 DECIDING_SHARE = 0.4
@@ -59,13 +52,6 @@ JUDGES_MACS_MAX = 5e12
 """Work that judging all units may cost, about a minute on two cores; it bounds how many images judge."""
 JUDGES_MIN, JUDGES_MAX = 8, 100
 SHORT_JUDGES_MIN = 4
-
-PRICES_MAX, FRONT_PRICES_MAX = 24, 48
-"""Sets of units that are priced for one target, and for a front."""
-PRICES_SHARE, PRICES_SECONDS_MAX = 0.15, 120.0
-"""The part of the budget that prices of sets may take."""
-SPARE_PRICES_MAX, SPARE_SHARE = 8, 0.08
-"""Further prices, and their part of the budget, for plans that are corrected when all others are used up."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +102,7 @@ def decide(subject: Subject, reference: Reference, progress: Progress, clock: Cl
             image_shapes=subject.image_shapes,
             plain_ratio=times.plain_ratio,
         )
-        plans = _kept_plans(ledger, checkpoint) or _plans(ledger, groups.groups, subject, study, times, deciding, tell)
-        _keep_plans(plans, checkpoint)
+        plans = choose_plans(ledger, groups.groups, subject, study, times, deciding, tell, checkpoint)
     told = [unit for unit in found if unit in units or unit in blocks(found) or unit.name in subject.recipe.method.keep]
     looked_at = groups.groups if ladders else ()
     staying = reasons_to_stay(subject.model, looked_at, subject.recipe.method.keep, heads)
@@ -245,60 +230,3 @@ def _study(
         rotations=rotations,
         allowance=subject.allowance,
     )
-
-
-def _plans(
-    ledger: Ledger,
-    groups: Sequence[Group],
-    subject: Subject,
-    study: Callable[[], Study],
-    times: Times,
-    clock: Clock,
-    tell: Tell,
-) -> tuple[Plan, ...]:
-    target, priced = subject.recipe.target, _priced(ledger, subject, study(), clock)
-    open_to = [ledger.only(pool) for pool in pools(ledger.cuts, {group.name: group for group in groups})]
-    if isinstance(target, Pareto):
-        plans = plan_front(open_to[0], priced, times.saving, math.ceil(FRONT_SPARE * target.pareto))
-    else:
-        measured = times.saving if isinstance(target, LatencyRatio | LatencyMs) else None
-        plans = [best_plan(ledger, [plan_cuts(each, priced, measured, tell) for each in open_to], target)]
-    times.prices, times.spare_prices = priced.usual.counted, priced.spare.counted
-    times.keep()
-    return tuple(plan.beside(times.plain_ratio) for plan in plans)
-
-
-def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Priced:
-    """Allow as many prices as the time does, or as many as the table that was brought says were asked.
-
-    In a short time none: what single cuts harm is added up. So a table of a short job says nothing of a longer one.
-    """
-    price, table = price_set(study), subject.recipe.latency_table
-    if subject.allowance.is_short:
-        calls, seconds, spare = 0, 0.0, Purse(0)
-    elif table is None or table.is_coarse:
-        calls = FRONT_PRICES_MAX if isinstance(subject.recipe.target, Pareto) else PRICES_MAX
-        seconds = clock.part(PRICES_SHARE, PRICES_SECONDS_MAX)
-        spare = Purse(SPARE_PRICES_MAX, clock.part(SPARE_SHARE, PRICES_SECONDS_MAX))
-    else:
-        calls, seconds, spare = table.prices, math.inf, Purse(table.spare_prices)
-    return Priced(lambda names: price(ledger.named(sorted(names))), calls, seconds, spare)
-
-
-def _kept_plans(ledger: Ledger, checkpoint: Checkpoint) -> tuple[Plan, ...]:
-    kept = checkpoint.read_json("plans") or {"plans": []}
-    return tuple(
-        Plan(ledger.named(plan["cuts"]), plan["predicted_latency_ratio"], plan["harm"]) for plan in kept["plans"]
-    )
-
-
-def _keep_plans(plans: Sequence[Plan], checkpoint: Checkpoint) -> None:
-    lines = [
-        {
-            "cuts": [cut.name for cut in plan.cuts],
-            "predicted_latency_ratio": plan.predicted_latency_ratio,
-            "harm": plan.harm,
-        }
-        for plan in plans
-    ]
-    checkpoint.write_json("plans", {"plans": lines})

@@ -1,15 +1,14 @@
 """Which units go: the target's currency, what each unit saves in it, and plans that were priced and measured.
 
-`times`, which measures, is not among the names here: who only reads a graph does not load torch for it.
+`times` and `choosing`, which measure, are not among the names here: who only reads a graph does not load torch for it.
 """
 
 from __future__ import annotations
 
 from engine.planning.decisions import decisions, group_decisions
 from engine.planning.front import plan_front
-from engine.planning.ledger import FRONT_SPARE, Ledger, is_easy, open_ledger, savings_in
+from engine.planning.ledger import Ledger, is_easy, open_ledger, savings_in
 from engine.planning.plans import Plan, best_plan, plan_cuts
-from engine.planning.pools import pools
 from engine.planning.removable import (
     narrowable,
     normed,
@@ -21,7 +20,6 @@ from engine.planning.removable import (
 )
 
 __all__ = [
-    "FRONT_SPARE",
     "Ledger",
     "Plan",
     "best_plan",
@@ -33,7 +31,6 @@ __all__ = [
     "open_ledger",
     "plan_cuts",
     "plan_front",
-    "pools",
     "reasons_to_stay",
     "removable",
     "require_known",

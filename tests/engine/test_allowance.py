@@ -34,3 +34,13 @@ def test_a_budget_is_short_below_so_many_passes_of_the_network(size: int) -> Non
     assert allowance(model, shapes, 1.0).short_seconds == pytest.approx(passes_seconds)
     assert allowance(model, shapes, 0.99 * passes_seconds).part == pytest.approx(0.99 * passes_seconds / AMPLE_SECONDS)
     assert allowance(model, shapes, 1.01 * passes_seconds).part == 1
+
+
+@pytest.mark.parametrize("share", [0.25, 0.8])
+def test_a_part_of_a_budget_allows_what_a_budget_of_that_part_does(share: float) -> None:
+    model = NETWORKS["plain"][0]()
+
+    for seconds in BUDGETS:
+        of_part, alone = allowance(model, SHAPES, seconds, share), allowance(model, SHAPES, share * seconds)
+        assert (of_part.part, of_part.is_short) == (alone.part, alone.is_short)
+        assert of_part.short_seconds == pytest.approx(alone.short_seconds / share)

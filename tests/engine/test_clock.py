@@ -48,6 +48,7 @@ def test_a_part_of_the_work_ends_with_its_share_of_what_was_left(wall: Wall, spe
     assert within.left() == pytest.approx(share * (100 - spent))
     assert within.part(1, 1000) == pytest.approx(max(share * (100 - spent), LEAST * 100))
     assert budget.left() == pytest.approx(100 - spent)
+    assert (budget.share, within.share, within.within(0.5).share) == (1, share, share / 2)
 
 
 def test_of_a_spent_budget_no_part_is_left(wall: Wall) -> None:

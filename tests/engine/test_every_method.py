@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from engine import allowance, deciding, teaching
+from engine import allowance, teaching
 from engine.compress import Delivery, compress
 from engine.data import ladder
 from engine.errors import NothingToCut, RecipeInvalid, TargetInfeasible
@@ -21,7 +21,7 @@ from engine.graph.model import Model
 from engine.graph.normalise import normalise
 from engine.graph.units import Unit, find_units
 from engine.measure.cost import count
-from engine.planning import times
+from engine.planning import choosing, times
 from engine.progress import Progress
 from engine.recipe import METHODS, Recipe
 from engine.recovery.schedule import Schedule
@@ -87,7 +87,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(teaching, "schedule_by_folds", lambda subject, plan, schedule, *_: schedule)
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
-    monkeypatch.setattr(deciding, "PRICES_MAX", 4)
+    monkeypatch.setattr(choosing, "PRICES_MAX", 4)
     return fake
 
 
@@ -187,6 +187,18 @@ def test_a_short_job_is_delivered_whole_and_says_what_it_left_out(
     assert report.latency_table is not None
     assert (report.latency_table.is_coarse, report.latency_table.prices) == (True, 0)
     assert [line for line in report.warnings if "60 s is short" in line]
+
+
+def test_a_budget_is_short_sooner_where_another_file_takes_its_part(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes_a_second = allowance.MACS_A_SECOND / count(normalise(network()), SHAPES).macs
+    monkeypatch.setattr(allowance, "PASSES_MIN", 0.97 * 60 * passes_a_second)  # a file in halves takes 0.06
+
+    alone, beside = run(*files).report, run(*files, outputs=["fp32", "fp16"]).report
+
+    assert not [line for line in alone.warnings if "is short" in line]
+    assert [line for line in beside.warnings if "60 s is short" in line]
 
 
 def test_the_table_of_a_short_job_does_not_keep_a_longer_one_from_pricing(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import deciding, teaching
+from engine import teaching
 from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.compress import compress
@@ -18,7 +18,7 @@ from engine.errors import RecipeInvalid
 from engine.graph.model import Model
 from engine.graph.units import Unit, find_units
 from engine.measure.environment import describe
-from engine.planning import times, whole_blocks
+from engine.planning import choosing, times, whole_blocks
 from engine.planning.times import Times
 from engine.progress import Progress
 from engine.recipe import Deploy, LatencyTable, PlanTime, Recipe, UnitTimes
@@ -44,7 +44,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "schedule_for", lambda model: Schedule(steps=2, batch=8, evaluate_every=1))
     monkeypatch.setattr(ladder, "DRAWN_IMAGES", 24)
-    monkeypatch.setattr(deciding, "PRICES_MAX", 5)
+    monkeypatch.setattr(choosing, "PRICES_MAX", 5)
 
 
 class FakeClocks:
@@ -104,7 +104,7 @@ def test_with_the_table_of_a_report_the_same_is_cut_to_the_last_bit(model_path: 
     assert clocks.asked == 1
     assert sum(len(row.units) for row in first.latency_table.units) == BLOCKS
     assert first.latency_table.plans
-    assert 1 <= first.latency_table.prices <= deciding.PRICES_MAX
+    assert 1 <= first.latency_table.prices <= choosing.PRICES_MAX
     assert first.latency_table.environment == describe(Deploy()).model_dump()
 
 
