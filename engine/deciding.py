@@ -216,8 +216,8 @@ def _study(
     one_pass = trials * max(count(subject.model, subject.image_shapes).macs, 1)
     work = min(JUDGES_MACS_MAX, MACS_A_SECOND * subject.recipe.budget_seconds)
     judges_min = SHORT_JUDGES_MIN if is_short else JUDGES_MIN
-    judges = int(min(JUDGES_MAX, max(judges_min, work // one_pass), len(reference.images)))
-    evenly = np.linspace(0, len(reference.images) - 1, judges).astype(int)
+    judges = int(min(JUDGES_MAX, max(judges_min, work // one_pass)))
+    evenly = np.linspace(0, len(reference.images) - 1, min(judges, len(reference.images))).astype(int)
     model = rotated(subject.model, rotations.values()) if rotations else subject.model
     return Study(
         model=model,
@@ -229,4 +229,5 @@ def _study(
         subject=subject,
         rotations=rotations,
         allowance=subject.allowance,
+        judges=judges,
     )

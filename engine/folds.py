@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.checkpoint import Checkpoint
-from engine.data.images import ImageSet
+from engine.data.images import ImageSet, together
 from engine.graph.holes import features_after
 from engine.planning import Plan
 from engine.progress import Tell
@@ -97,11 +97,7 @@ def share_out(repair: ImageSet, selection: ImageSet, sent: frozenset[str], seed:
     order = np.random.default_rng(seed).permutation(len(names))
     for held in np.array_split(order, FOLDS):
         apart = set(names[held])
-        learn = [place for place, name in enumerate(repair.names) if name not in apart]
-        first = {name: place for place, name in reversed(list(enumerate(repair.names))) if name in apart}
-        of_selection = [place for place, name in enumerate(selection.names) if name in apart]
-        judges = [repair.take(np.array(sorted(first.values()), int)), selection.take(np.array(of_selection, int))]
-        yield Fold(repair.take(np.array(learn, int)), _joined([judge for judge in judges if len(judge)]))
+        yield Fold(repair.without(apart), together(repair.first_views(apart), selection.first_views(apart)))
 
 
 def best_step(curves: Sequence[dict[int, float]]) -> int:
@@ -148,8 +144,3 @@ def _train(subject: Subject, plan: Plan, fold: Fold, schedule: Schedule, seconds
         tell=tell,
         checkpoint=Checkpoint(None, ()),
     )
-
-
-def _joined(parts: Sequence[ImageSet]) -> ImageSet:
-    names = tuple(name for part in parts for name in part.names)
-    return ImageSet(np.concatenate([part.inputs for part in parts]), None, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,15 @@ class ImageSet:
             from_pixels=self.from_pixels,
         )
 
+    def without(self, names: Collection[str]) -> ImageSet:
+        """Return the images but for all views of these."""
+        return self.take(np.array([place for place, name in enumerate(self.names) if name not in names], int))
+
+    def first_views(self, names: Collection[str]) -> ImageSet:
+        """Return of these images one view each, the first that is here: views of an image share its name."""
+        first = {name: place for place, name in reversed(list(enumerate(self.names))) if name in names}
+        return self.take(np.array(sorted(first.values()), int))
+
     def labels_fit(self, classes: int) -> bool:
         """Tell whether the labels can be class indices of a network with so many classes.
 
@@ -52,3 +62,9 @@ class ImageSet:
             return False
         named = any(not name.isdecimal() for name in self.class_names)
         return int(self.labels.max()) < classes and (not named or len(self.class_names) == classes)
+
+
+def together(*parts: ImageSet) -> ImageSet:
+    """Return the images of all parts in one set, without labels, which made ones have none of."""
+    names = tuple(name for part in parts for name in part.names)
+    return ImageSet(np.concatenate([part.inputs for part in parts]), None, names)

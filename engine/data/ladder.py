@@ -12,7 +12,7 @@ import torch
 from engine.data.augment import augment
 from engine.data.balance import balanced_rows
 from engine.data.foreign import concerns, is_uneven
-from engine.data.images import ImageSet
+from engine.data.images import ImageSet, together
 from engine.data.preprocess import input_form
 from engine.data.rungs import RUNGS
 from engine.data.rungs.channel_statistics import batch_norms
@@ -74,7 +74,7 @@ def _real(images: ImageSet, site: Site) -> Climbed:
     """Let real images do all, and where they are few let drawn ones repair beside them, if those pass their check."""
     parts = split(images, site.seed)
     of_repair = site.ask(parts.repair)
-    said = of_repair.beside(site.ask(_together(parts.selection, parts.test)))
+    said = of_repair.beside(site.ask(together(parts.selection, parts.test)))
     warnings = concerns(images, said, site.seed)
     drawn = _beside(images, len(parts.repair), site)
     parts = dataclasses.replace(parts, repair=_evened(parts.repair, of_repair, site.seed))
@@ -85,7 +85,7 @@ def _real(images: ImageSet, site: Site) -> Climbed:
         fallen = f"drawn pictures failed the check ({_failed(figures)}) and were not used beside the real images"
         return Climbed(parts, _use(0, "calibration", parts, None, (*images.notes, fallen)), warnings)
     views = math.ceil(len(drawn) / len(parts.repair))
-    parts = dataclasses.replace(parts, repair=_together(_seen_otherwise(parts.repair, site, views), drawn))
+    parts = dataclasses.replace(parts, repair=together(_seen_otherwise(parts.repair, site, views), drawn))
     notes = (*images.notes, *drawn.notes)
     use = _use(1, "mixed", parts, drawn, notes, synthesis="procedural", check=figures)
     return Climbed(parts, use, warnings)
@@ -130,10 +130,10 @@ def _shared_out(images: ImageSet, made: ImageSet, site: Site) -> Split:
     """Let the real images test and, seen in several ways, repair beside the made ones."""
     parts = split(made, site.seed)
     if not len(images):
-        return dataclasses.replace(parts, repair=_together(parts.repair, parts.test), test=images)
+        return dataclasses.replace(parts, repair=together(parts.repair, parts.test), test=images)
     real = split(images, site.seed)
     crops = _seen_otherwise(real.repair, site, CROPS_OF_EACH)
-    return Split(_together(crops, parts.repair), _together(real.selection, parts.selection), real.test)
+    return Split(together(crops, parts.repair), together(real.selection, parts.selection), real.test)
 
 
 def _seen_otherwise(images: ImageSet, site: Site, count: int) -> ImageSet:
@@ -142,10 +142,6 @@ def _seen_otherwise(images: ImageSet, site: Site, count: int) -> ImageSet:
     inputs = torch.from_numpy(images.inputs)
     views = [augment(inputs, generator, layout=site.preprocess.layout).numpy() for _ in range(count - 1)]
     return ImageSet(np.concatenate([images.inputs, *views]), None, images.names * count)
-
-
-def _together(first: ImageSet, second: ImageSet) -> ImageSet:
-    return ImageSet(np.concatenate([first.inputs, second.inputs]), None, (*first.names, *second.names))
 
 
 def _source(name: str, images: ImageSet) -> str:

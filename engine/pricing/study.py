@@ -23,7 +23,8 @@ class Study:
     `compute` says where forward passes run; it is not where latency is measured. `subject` is the whole job's, for
     methods that look at the upload or train; `worked_out` keeps what a method needs more than once. `rotations`, by
     group, are those that the heads of `model` have been through: of those groups the last channels go first.
-    `allowance` is how much of the usual work the budget allows.
+    `allowance` is how much of the usual work the budget allows, `judges` how many images may judge, of which those of
+    `reference` do wherever nothing else is said.
     """
 
     model: Model
@@ -36,3 +37,4 @@ class Study:
     worked_out: dict[str, Any] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     allowance: Allowance = AMPLE
+    judges: int = 0
