@@ -70,10 +70,15 @@ async def revoke(tenant: Tenant, key_id: str) -> Response:
 
 
 def lock_organization(session: Session, project_id: str) -> str:
-    """Return a project's organisation: two admins who take each other's keys back do it one after the other."""
-    organization_id = session.get_one(Project, project_id).organization_id
-    session.get(Organization, organization_id, with_for_update={"key_share": True})
-    return organization_id
+    """Return a project's organisation: two admins who take each other's keys back do it one after the other.
+
+    Raises Problem where the project has gone meanwhile.
+    """
+    project = session.get(Project, project_id)
+    if project is None:
+        raise not_found("project", project_id)
+    session.get(Organization, project.organization_id, with_for_update={"key_share": True})
+    return project.organization_id
 
 
 def check_still_managed(session: Session, organization_id: str, leaving: Collection[ApiKey]) -> None:
