@@ -20,12 +20,14 @@ PASSES_MIN = 300
 class Allowance:
     """Whether a budget `is_short` for its network (below `short_seconds`) and what `part` of the usual work it allows.
 
-    In a short one what only compares is asked of fewer, and the layers at cuts alone are repaired.
+    `seconds` of it are for the cutting. In a short one what only compares is asked of fewer, and the layers at cuts
+    alone are repaired.
     """
 
     part: float = 1.0  # above 0
     is_short: bool = False
     short_seconds: float = 0.0
+    seconds: float = AMPLE_SECONDS
 
 
 AMPLE = Allowance()
@@ -36,4 +38,4 @@ def allowance(model: Model, image_shapes: Shapes, budget_seconds: float, share: 
     short_seconds = PASSES_MIN * count(model, image_shapes).macs / MACS_A_SECOND / share
     is_short = budget_seconds < short_seconds
     part = min(1.0, share * budget_seconds / AMPLE_SECONDS) if is_short else 1.0
-    return Allowance(part, is_short, short_seconds)
+    return Allowance(part, is_short, short_seconds, share * budget_seconds)

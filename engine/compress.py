@@ -195,7 +195,12 @@ def _deliver(
         latency_table=decided.latency_table,
         stages=tuple(progress.stages),
         environment=describe(subject.recipe.deploy),
-        warnings=(*_warnings(subject, chosen.fidelity, clock), *_coarse(subject), *decided.notes, *_lacking(outputs)),
+        warnings=(
+            *_warnings(subject, chosen.fidelity, clock),
+            *_coarse(subject, decided),
+            *decided.notes,
+            *_lacking(outputs),
+        ),
         sha256=_sha256(delivered),
     )
     return Delivery(delivered, report, {file: made[place].model for file, place in files.items()}, outputs.models)
@@ -226,14 +231,18 @@ def _dropped(one: Candidate, reason: str) -> DroppedCandidate:
     )
 
 
-def _coarse(subject: Subject) -> tuple[str, ...]:
+def _coarse(subject: Subject, decided: Decided) -> tuple[str, ...]:
     """Say what a short budget left out."""
     if not subject.allowance.is_short:
         return ()
+    made = ["images were made for half as long"] if subject.data.made_images else []
+    groups = ["one group of channels stood for others like it"] if decided.all_groups else []
+    timed = decided.all_groups and subject.recipe.latency_table is None
+    groups += ["groups had times by their part of the work"] if timed else []
+    left_out = [*made, "cuts were compared by their repair alone", *groups, "no set of cuts was priced as a whole"]
     return (
-        f"A budget of {subject.recipe.budget_seconds:g} s is short for a network of this size: cuts were compared on "
-        "few images, one group of channels stood for others like it, groups had times by their part of the work, no "
-        "set of cuts was priced as a whole, and only the layers at cuts were repaired. "
+        f"A budget of {subject.recipe.budget_seconds:g} s is short for a network of this size: {', '.join(left_out)}, "
+        "and only the layers at cuts were repaired. "
         f"From {math.ceil(subject.allowance.short_seconds)} s on none of that is left out.",
     )
 

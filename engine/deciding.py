@@ -214,7 +214,7 @@ def _study(
     kinds = {ladder.kind for ladder in ladders}
     trials = len(units) + len(kinds) if is_short else 2 * (len(units) + len(ladders))  # each with and without repair
     one_pass = trials * max(count(subject.model, subject.image_shapes).macs, 1)
-    work = min(JUDGES_MACS_MAX, MACS_A_SECOND * subject.recipe.budget_seconds)
+    work = min(JUDGES_MACS_MAX, MACS_A_SECOND * subject.allowance.seconds)
     judges_min = SHORT_JUDGES_MIN if is_short else JUDGES_MIN
     judges = int(min(JUDGES_MAX, max(judges_min, work // one_pass)))
     evenly = np.linspace(0, len(reference.images) - 1, min(judges, len(reference.images))).astype(int)

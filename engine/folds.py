@@ -35,7 +35,10 @@ VIEWS_SHARE = 0.1
 
 @dataclass(frozen=True)
 class StudentPace:
-    """How long the student that is delivered took before its views and its first step, and what times a step."""
+    """How long the student that is delivered took before its views and its first step.
+
+    `step_seconds` times a step of all its layers on a whole batch, as a fold takes them.
+    """
 
     before_seconds: float
     step_seconds: Callable[[], float]
@@ -53,26 +56,29 @@ def schedule_by_folds(
     subject: Subject,
     plan: Plan,
     schedule: Schedule,
-    seconds: float,
+    seconds: Callable[[], float],
     pace: StudentPace,
     tell: Tell,
 ) -> Schedule:
     """Return the schedule with the step to stop at, or as it is where the held-out images, or the time, do without.
 
-    Folds are worth their time only where all of them and the student itself can go through the whole schedule. That is
-    known from the student, which is cut already, before any fold is begun.
+    `seconds` tells what is left. Folds are worth their time only where all of them and the student itself can go
+    through the whole schedule. That is known from the student, which is cut already, before any fold is begun.
     """
     if len(subject.split.selection) >= FEW_HELD_OUT:
         return schedule
     folds = list(share_out(subject.split.repair, subject.split.selection, subject.sent, subject.recipe.seed))
     if not folds:
         return schedule
-    of_steps = (1 - VIEWS_SHARE) * seconds - len(folds) * pace.before_seconds
-    if of_steps <= 0 or (len(folds) + 1) * schedule.steps * pace.step_seconds() > of_steps:
+
+    def of_steps() -> float:
+        return (1 - VIEWS_SHARE) * seconds() - len(folds) * pace.before_seconds
+
+    if of_steps() <= 0 or (len(folds) + 1) * schedule.steps * pace.step_seconds() > of_steps():
         return schedule
-    curves: list[dict[int, float]] = []
+    each, curves = seconds() / (len(folds) + 1), list[dict[int, float]]()
     for done, fold in enumerate(folds):
-        curves.append(_relative(_train(subject, plan, fold, schedule, seconds / (len(folds) + 1), _told(tell, done))))
+        curves.append(_relative(_train(subject, plan, fold, schedule, each, _told(tell, done))))
     return dataclasses.replace(schedule, until=best_step(curves))
 
 

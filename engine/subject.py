@@ -33,7 +33,7 @@ from engine.graph.normalise import normalise, notes
 from engine.measure.batches import outputs_in_batches
 from engine.measure.feeds import Shapes
 from engine.progress import Progress
-from engine.recipe import Deploy, Recipe
+from engine.recipe import Deploy, Magnitude, Recipe
 from engine.report import DataUse
 
 IMAGES_MAX = 2000
@@ -98,7 +98,8 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         _require_same(upload, model, one.take(np.arange(1)), compute)
     with progress.stage("images"):
         allowed = allowance(model, {model_input.name: one.inputs.shape[1:]}, recipe.budget_seconds)
-        share = SHORT_IMAGES_SHARE if allowed.is_short else IMAGES_SHARE
+        is_short = allowed.is_short and not isinstance(recipe.method, Magnitude)
+        share = SHORT_IMAGES_SHARE if is_short else IMAGES_SHARE
         site = Site(
             model=plain,
             features=features,

@@ -96,25 +96,26 @@ def teach(
         seed=subject.recipe.seed,
     )
     if effort == Effort():
-        pace = StudentPace(spent_before, functools.partial(_step_seconds, bench, learn, student, schedule, start))
+        pace = StudentPace(spent_before, functools.partial(_step_seconds, bench, learn, student, schedule))
         schedule = _until(bench, plan, schedule, pace, tell, checkpoint)
-    tell(0.0, "drawing views and asking the uncut network")
+    told = tell if schedule.until is None else told_after_folds(tell)
+    told(0.0, "drawing views and asking the uncut network")
     views = bench.views(start)
     seconds = _training_seconds(clock, effort, spent_before)
-    told = tell if schedule.until is None else told_after_folds(tell)
     training = learn(student, views=views, schedule=schedule, seconds=seconds, tell=told, checkpoint=checkpoint)
     return training.account(error_plain, error_closed_form)
 
 
-def _step_seconds(
-    bench: Workbench, learn: Callable[..., Training], student: Model, schedule: Schedule, start: Start | None
-) -> float:
-    """Return how long a step takes: a copy takes a few, on one view of each image."""
+def _step_seconds(bench: Workbench, learn: Callable[..., Training], student: Model, schedule: Schedule) -> float:
+    """Return how long a step of all layers takes: a copy takes a few, on one view of each image.
+
+    Where those are fewer than a batch, a whole one takes so much longer.
+    """
     few = dataclasses.replace(schedule, steps=PROBE_STEPS)
-    views = bench.draw_views(start, seconds=0.0)
-    apart = {"tell": lambda part, message: None, "checkpoint": Checkpoint(None, ())}
+    views = bench.draw_views(None, seconds=0.0)
+    apart = {"tell": lambda part, message: None, "checkpoint": Checkpoint(None, ()), "frozen": ()}
     probe = learn(student.copy(), views=views, schedule=few, seconds=math.inf, **apart)
-    return probe.seconds / PROBE_STEPS
+    return probe.seconds / PROBE_STEPS * max(1.0, schedule.batch / len(views))
 
 
 def _untaught(error_plain: float, error_closed_form: float, steps_planned: int) -> Recovery:
@@ -136,7 +137,7 @@ def _until(
     """Return the schedule with the step that folds say to stop at, which a second attempt does not ask again."""
     kept = checkpoint.read_json("folds")
     if kept is None:
-        seconds = _training_seconds(bench.clock, Effort(), 0.0)
+        seconds = functools.partial(_training_seconds, bench.clock, Effort(), 0.0)
         kept = {"until": schedule_by_folds(bench.subject, plan, schedule, seconds, pace, tell).until}
         checkpoint.write_json("folds", kept)
     return dataclasses.replace(schedule, until=kept["until"])

@@ -65,6 +65,7 @@ class ImageSet:
 
 
 def together(*parts: ImageSet) -> ImageSet:
-    """Return the images of all parts in one set, without labels, which made ones have none of."""
+    """Return the images of all parts in one set, without labels and their names: made images have none."""
     names = tuple(name for part in parts for name in part.names)
-    return ImageSet(np.concatenate([part.inputs for part in parts]), None, names)
+    from_pixels = all(part.from_pixels for part in parts)
+    return ImageSet(np.concatenate([part.inputs for part in parts]), None, names, from_pixels=from_pixels)

@@ -41,5 +41,5 @@ def _drawn(subject: Subject) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """Return which images tell of the heads: evenly among those of the repair."""
     have = len(subject.split.repair)
     two_passes = 2 * max(count(subject.model, subject.image_shapes).macs, 1)
-    few = int(min(IMAGES_MAX, max(IMAGES_MIN, MACS_A_SECOND * subject.recipe.budget_seconds // two_passes), have))
+    few = int(min(IMAGES_MAX, max(IMAGES_MIN, MACS_A_SECOND * subject.allowance.seconds // two_passes), have))
     return np.linspace(0, have - 1, few).astype(np.intp)

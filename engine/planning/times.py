@@ -42,8 +42,9 @@ class Times:
         self._plans: dict[frozenset[str], float] = {}
         if self.brought is not None:
             _require_known(self.brought, names)
-            self._shares = {name: row for row in self.brought.units for name in row.units}
-            self._plans = {frozenset(plan.units): plan.saving for plan in self.brought.plans}
+            if subject.allowance.is_short or not self.brought.is_coarse:  # coarse times are taken anew
+                self._shares = {name: row for row in self.brought.units for name in row.units}
+                self._plans = {frozenset(plan.units): plan.saving for plan in self.brought.plans}
         self.original_ms = self._time_original() if self.brought is None else self.brought.original_ms
         self.plain_ratio = self._time_plain() if self.brought is None else self.brought.plain_ratio
 

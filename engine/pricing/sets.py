@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -29,19 +30,20 @@ def price_set(study: Study) -> Callable[[Sequence[Cut]], float]:
     costs nothing. The same set always costs the same. Every layer behind a cut is refitted, as in the network that is
     delivered: what those right before holes leave wrong, later ones mend in one set and not in another. It is done on
     fewer images, in one step, all of the way or not at all, and large layers are asked for channels. Beside the
-    held-out images judge some of the others, from which no set is repaired.
+    held-out images, by which ridges are chosen, judge some of the others, which have no part in any repair.
     """
-    model, compute, work_max = study.model, study.compute, study.allowance.part * PRICE_WORK_MAX
-    repair, judge = _parted(study)
+    model, compute = study.model, study.compute
+    parted = functools.cache(lambda: _parted(study))  # in a short time nothing is priced
 
     def price(cuts: Sequence[Cut]) -> float:
         if not cuts:
             return 0.0
+        repair, judge = parted()
         units, plain = units_in(cuts), remove(model, cuts)
         found_in = features_after(model, units, judge.features)
         holes, left = find_holes(model, units), remaining(model, channels_in(cuts))
         asked = questions(model, plain, holes, found_in.values, left, quickly=True)
-        images = images_for(affordable(model, plain, asked, repair, work_max), judge.images)
+        images = images_for(affordable(model, plain, asked, repair, PRICE_WORK_MAX), study.reference.images)
         cut = plain.copy()
         refit_in_order(model, cut, asked, images, compute, study.seed)
         return min(judge.error_of(each, found_in) for each in (cut, plain))

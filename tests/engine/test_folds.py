@@ -91,10 +91,13 @@ def test_folds_are_begun_only_where_all_of_them_and_the_student_have_time(
         told.append(a_step)
         return a_step
 
+    def left() -> float:
+        return seconds
+
     monkeypatch.setattr(folds, "_train", train)
 
     found = schedule_by_folds(
-        subject, Plan((), 1.0, 0.0), Schedule(), seconds, StudentPace(before, step), lambda done, doing: None
+        subject, Plan((), 1.0, 0.0), Schedule(), left, StudentPace(before, step), lambda done, doing: None
     )
 
     assert (len(begun), len(told)) == (trained, asked)
@@ -117,7 +120,7 @@ def test_folds_and_the_student_behind_them_each_have_a_part_of_the_stage(monkeyp
     monkeypatch.setattr(folds, "_train", train)
     pace = StudentPace(1.0, lambda: 0.01)
 
-    schedule_by_folds(subject, Plan((), 1.0, 0.0), Schedule(), 600.0, pace, tell)
+    schedule_by_folds(subject, Plan((), 1.0, 0.0), Schedule(), lambda: 600.0, pace, tell)
     for part in (0.0, 1.0):
         told_after_folds(tell)(part, "a step")
 

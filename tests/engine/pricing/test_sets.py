@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,25 +44,32 @@ def study_of(model: Model, judges: int, of_user: bool = True) -> Study:
 def test_no_set_is_judged_by_what_it_was_repaired_from(
     name: str, judges: int, of_user: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, fitted, judging = normalise(NETWORKS[name][0]()), list[ImageSet](), list[ImageSet]()
+    model, fitted, judging = normalise(NETWORKS[name][0]()), list[list[ImageSet]](), list[ImageSet]()
     study = study_of(model, judges, of_user)
+    error_of = Reference.error_of
 
     def refit(original: Model, cut: Model, asked: object, images: list[ImageSet], *rest: object) -> None:
-        fitted.append(images[0])
-        judging.append(images[1])
+        fitted.append(images)
+
+    def judge(reference: Reference, *answer: Any) -> float:
+        judging.append(reference.images)
+        return error_of(reference, *answer)
 
     monkeypatch.setattr(sets, "refit_in_order", refit)
+    monkeypatch.setattr(Reference, "error_of", judge)
     price = sets.price_set(study)
     prices = [price([unit]) for unit in study.units]
 
     assert all(np.isfinite(prices))
     assert len(fitted) == len(study.units) > 0
-    for learnt, judged in zip(fitted, judging, strict=True):
-        assert set(learnt.names).isdisjoint(judged.names)
-        assert len(learnt) >= len(set(learnt.names)) > 0
-        assert len(judged) == len(set(judged.names))  # of each image one view
-        spare = min(max(judges - HELD_OUT, 0), OTHERS // 3) if of_user else 0
-        assert len(judged) == HELD_OUT + spare
+    spare = min(max(judges - HELD_OUT, 0), OTHERS // 3) if of_user else 0
+    for learnt, checked in fitted:
+        assert len(learnt) == min(sets.REPAIR_IMAGES, 2 * (OTHERS - spare) + MADE)
+        assert checked.names == study.reference.images.names
+        for judged in judging:
+            assert set(learnt.names).isdisjoint(judged.names)
+    for judged in judging:
+        assert len(judged) == len(set(judged.names)) == HELD_OUT + spare  # of each image one view
         assert not any(each.startswith("made") for each in judged.names)
 
 
