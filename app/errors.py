@@ -1,11 +1,11 @@
-"""Every way a request can fail, in one table, and the one form in which it is told: RFC 9457 problem+json."""
+"""Whatever makes a request fail, as a code of `app.problem_kinds`, and the one form in which it is told: RFC 9457."""
 
 from __future__ import annotations
 
 import errno
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import structlog
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.allowed_methods import allowed_methods
+from app.problem_kinds import PROBLEMS
 from core.limits import QuotaExceeded
 from core.problems import problem
 from core.storage.base import StorageFull, StorageUnavailable
@@ -24,66 +25,10 @@ from engine.recipe import in_document
 MEDIA_TYPE = "application/problem+json"
 FOREIGN_KEY_VIOLATION = "23503"  # SQLSTATE
 log = structlog.get_logger("app")
-
-
-class Kind(NamedTuple):
-    """What is the same in every problem of one code; `type` only where another's specification names one."""
-
-    status: int
-    title: str
-    retryable: bool = False
-    type: str | None = None
-
-
-IANA = "https://iana.org/assignments/http-problem-types#"
-
-PROBLEMS: dict[str, Kind] = {
-    "malformed-json": Kind(400, "The body is not JSON"),
-    "bad-request": Kind(400, "The request cannot be understood"),
-    "upload-completed": Kind(400, "The upload is whole already", type=f"{IANA}completed-upload"),
-    "invalid-page-token": Kind(400, "The page token is not one of ours"),
-    "unauthorized": Kind(401, "A valid API key is needed"),
-    "key-expired": Kind(401, "The API key is no longer valid"),
-    "forbidden-scope": Kind(403, "The API key may not do this"),
-    "quota-exceeded": Kind(403, "The project has as many as it may have"),
-    "not-found": Kind(404, "There is no such thing here"),
-    "method-not-allowed": Kind(405, "The method is not allowed here"),
-    "request-timeout": Kind(408, "The body stopped arriving", retryable=True),
-    "state-conflict": Kind(409, "The state does not allow this"),
-    "upload-offset-mismatch": Kind(
-        409, "The upload stands at another offset", retryable=True, type=f"{IANA}mismatching-upload-offset"
-    ),
-    "upload-taken-over": Kind(409, "Another request went on with this upload", retryable=True),
-    "idempotency-in-progress": Kind(409, "The first request with this key is still running", retryable=True),
-    "direct-upload-unavailable": Kind(409, "Files cannot be put into the store from outside"),
-    "upload-failed": Kind(410, "The upload has failed and takes no more"),
-    "artifact-gone": Kind(410, "The file is no longer stored"),
-    "precondition-failed": Kind(412, "The precondition does not hold"),
-    "request-too-large": Kind(413, "The body is too large"),
-    "upload-too-large": Kind(413, "The file is over the limit"),
-    "unsupported-media-type": Kind(415, "The media type is not understood here"),
-    "unsupported-format": Kind(415, "The file is of a kind that is not taken here"),
-    "range-not-satisfiable": Kind(416, "The range lies outside the file"),
-    "validation-failed": Kind(422, "The request is not valid"),
-    "unknown-field": Kind(422, "The request has a field that is not known"),
-    "upload-empty": Kind(422, "The file is empty"),
-    "upload-incomplete": Kind(422, "The file has not arrived in full"),
-    "upload-length-mismatch": Kind(
-        422, "The bytes do not add up to the declared size", type=f"{IANA}inconsistent-upload-length"
-    ),
-    "digest-mismatch": Kind(422, "The bytes do not have the digest that was declared"),
-    "model-rejected": Kind(422, "No job can run on this model"),
-    "dataset-rejected": Kind(422, "No job can use this dataset"),
-    "idempotency-mismatch": Kind(422, "The idempotency key belongs to another request"),
-    "rate-limited": Kind(429, "The API key asks too often", retryable=True),
-    "checksum-mismatch": Kind(460, "The bytes of the request were damaged on their way", retryable=True),
-    "internal-error": Kind(500, "Something broke on our side", retryable=True),
-    "not-ready": Kind(503, "The service is not ready", retryable=True),
-    "server-stopping": Kind(503, "The server is about to stop", retryable=True),
-    "database-unavailable": Kind(503, "The database does not answer", retryable=True),
-    "storage-unavailable": Kind(503, "The store of files does not answer", retryable=True),
-    "storage-full": Kind(507, "There is no room left for the file", retryable=True),
-}
+NO_SUCH_PATH = (
+    "No such path. GET /openapi.json lists every path of this service, GET /docs shows them in a browser; "
+    "the dashboard is at /admin."
+)
 
 # What a bare status from the framework means in our words.
 CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "request-too-large", 415: "unsupported-media-type"}
@@ -194,7 +139,7 @@ def install(app: FastAPI) -> None:
 def _of_http(error: HTTPException) -> Problem:
     code = CODE_OF_STATUS.get(error.status_code)
     if code == "not-found":
-        return Problem(code, "No such path. GET /openapi.json lists every path of this service.")
+        return Problem(code, NO_SUCH_PATH)
     if code == "method-not-allowed":
         detail = f"This path allows {_allowed_by(error) or 'other methods'}."
         return Problem(code, detail, headers=error.headers)
@@ -215,9 +160,18 @@ def _of_validation(failure: RequestValidationError) -> Problem:
     if malformed is not None:
         position, reason = malformed["loc"][-1], malformed["ctx"]["error"]
         return Problem("malformed-json", f"The body stops being JSON at character {position}: {reason}.")
+    found = [error for error in found if not _only_follows(error, found)]
     errors = [_place(error) for error in found]
     unknown = all(error["type"] in ("unknown_key", "extra_forbidden") for error in found)
     return Problem("unknown-field" if unknown else "validation-failed", _sentence(errors), errors=errors)
+
+
+def _only_follows(error: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a list is too short only because others of its errors have taken items out of it."""
+    if error["type"] != "too_short" or len(error["input"]) < error["ctx"]["min_length"]:
+        return False
+    place = error["loc"]
+    return any(other["loc"][: len(place)] == place for other in found if other is not error)
 
 
 def _place(error: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from app.errors import MEDIA_TYPE, PROBLEMS
+from app.errors import MEDIA_TYPE
+from app.problem_kinds import PROBLEMS
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -42,7 +43,7 @@ class ProblemView(BaseModel):
 
 
 def problems(*codes: str) -> Responses:
-    """Describe the problems with these codes of `app.errors.PROBLEMS`, for `responses=`.
+    """Describe the problems with these codes of `app.problem_kinds.PROBLEMS`, for `responses=`.
 
     Those that every operation of its kind can answer with are added by `app.document`: what is wrong with a key, a
     parameter or a body of JSON, a key that asks too often, an Idempotency-Key, a service that does not work.

@@ -13,7 +13,7 @@ from rich.text import Text
 from client import options
 from client.client import Client
 from client.progress import Progress, choose_progress
-from client.recipes import numbers, read_recipe
+from client.recipes import numbers, read_recipe, recipe_of
 from client.terminal import err, open_client, out, print_json, problems_shown
 from client.text import duration, plain, size
 
@@ -54,10 +54,29 @@ def doctor(
 
 @checkup_commands.command("estimate")
 def estimate(
+    context: typer.Context,
     model: Model,
     calibration: options.Calibration = None,
-    recipe: options.RecipeFile = None,
     latency_ratio: options.LatencyRatio = None,
+    latency_ms: options.LatencyMs = None,
+    macs_ratio: options.MacsRatio = None,
+    parameters_ratio: options.ParametersRatio = None,
+    units: options.Units = None,
+    pareto: options.Pareto = None,
+    min_agreement: options.MinAgreement = None,
+    recipe: options.RecipeFile = None,
+    architecture: options.Architecture = None,
+    batch: options.Batch = None,
+    threads: options.Threads = None,
+    provider: options.Provider = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    outputs: options.Outputs = None,
+    synthesis: options.Synthesis = None,
+    budget_seconds: options.BudgetSeconds = None,
+    seed: options.Seed = None,
     as_json: options.AsJson = False,
     server: options.Server = None,
     key: options.Key = None,
@@ -65,9 +84,7 @@ def estimate(
     """Say what a job would come to, without making it: size, latency, time, and the wait before it."""
     progress = choose_progress(err)
     with problems_shown(), open_client(server, key, progress) as client:
-        asked = dict(read_recipe(recipe))
-        if latency_ratio is not None:
-            asked["target"] = {"latency_ratio": latency_ratio}
+        asked = recipe_of(recipe, context.params)  # an option that shapes the recipe has the name of its key
         model_id, dataset_id = _bring(client, progress, model, calibration)
         found = client.checkups.estimate(model_id, dataset_id, asked)
         if as_json:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from client.errors import NotGenuine, UsageError
+from client.packing import packed_model
 
 PAYLOAD_TYPE = "application/vnd.secateur.manifest+json"
 FORMAT = "secateur-manifest-1"
@@ -26,7 +27,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class Match:
-    """A file, and what the manifest knows it as."""
+    """A file, and what the manifest knows it as; `sha256` is of the archive where it was sent with its weights."""
 
     path: Path
     role: str
@@ -113,24 +114,62 @@ def _is_signed(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
 
 def _match(path: Path, manifest: Mapping[str, Any]) -> Match:
     """Find the file in the manifest by its sha256; its name must not say that it is another one of them."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     known = [*manifest.get("inputs", ()), *manifest.get("outputs", ())]
-    found = [
-        entry for entry in known if entry.get("sha256") == sha256 and entry.get("size_bytes") == path.stat().st_size
-    ]
-    if not found:
-        named = ", ".join(sorted({str(entry.get("name")) for entry in known}))
-        raise _refused(
-            f"The manifest knows no file with this content (sha256 {sha256}). It knows {named}.",
-            "The file was changed, or it belongs to another job. Download it again.",
-            path,
-        )
-    claimed = [entry for entry in known if _base(entry) == path.name]
-    chosen = next((entry for entry in found if entry in claimed), found[0])
+    compared = []
+    for content in _contents(path):
+        found = [entry for entry in known if (entry.get("sha256"), entry.get("size_bytes")) == content[1:]]
+        if found:
+            chosen = _of_that_name(content.name, found, known, path)
+            return Match(path, str(chosen["role"]), str(chosen["name"]), content.sha256)
+        compared.append(content)
+    raise _unknown(path, compared, known)
+
+
+class _Content(NamedTuple):
+    """What a file is compared by, and what it would be called in a manifest."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+def _contents(path: Path) -> Iterator[_Content]:
+    """Yield the file itself and then, where its weights lie beside it, the archive that an upload makes of both."""
+    yield _content(path)
+    with packed_model(path) as archive:
+        if archive != path:
+            yield _content(archive)
+
+
+def _content(path: Path) -> _Content:
+    with path.open("rb") as file:
+        return _Content(path.name, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def _of_that_name(name: str, found: Sequence[Any], known: Sequence[Any], path: Path) -> Mapping[str, Any]:
+    """Return the entry of this content, by preference the one of this name. Raises where the name is another's."""
+    claimed = [entry for entry in known if _base(entry) == name]
+    chosen: Mapping[str, Any] = next((entry for entry in found if entry in claimed), found[0])
     if claimed and chosen not in claimed:
-        raise _refused(f"The file has the content of {chosen['name']}, not of {path.name}.", "Rename it.", path)
-    return Match(path, str(chosen["role"]), str(chosen["name"]), sha256)
+        raise _refused(f"The file has the content of {chosen['name']}, not of {name}.", "Rename it.", path)
+    return chosen
+
+
+def _unknown(path: Path, compared: Sequence[_Content], known: Sequence[Mapping[str, Any]]) -> NotGenuine:
+    """Say what was compared with what: with weights beside the file, both ways in which it can have been sent."""
+    itself, packed = compared[0], compared[1:]
+    also = "".join(
+        f", nor with that of the archive {one.name} which an upload makes of {path.name} and {path.name}.data "
+        f"(sha256 {one.sha256})"
+        for one in packed
+    )
+    named = ", ".join(sorted({str(entry.get("name")) for entry in known}))
+    changed = "The file, its weights or their names were" if packed else "The file was"
+    return _refused(
+        f"The manifest knows no file with this content (sha256 {itself.sha256}){also}. It knows {named}.",
+        f"{changed} changed, or it belongs to another job. Download it again.",
+        path,
+    )
 
 
 def _base(entry: Mapping[str, Any]) -> str:

@@ -56,7 +56,14 @@ Provider = Annotated[str | None, typer.Option(help="cpu or cuda.", rich_help_pan
 
 Resize = Annotated[int | None, typer.Option(help="Shorter side in pixels.", rich_help_panel=_IMAGES)]
 Crop = Annotated[int | None, typer.Option(help="Side of the centre crop in pixels.", rich_help_panel=_IMAGES)]
-Mean = Annotated[str | None, typer.Option(help="One number a channel: 0.485,0.456,0.406.", rich_help_panel=_IMAGES)]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        help="Of scaled pixels, one number or one a channel; 0 for a network that takes 0 to 1. "
+        "Absent: ImageNet's for three channels, 0.485,0.456,0.406.",
+        rich_help_panel=_IMAGES,
+    ),
+]
 Std = Annotated[str | None, typer.Option(help="One number a channel: 0.229,0.224,0.225.", rich_help_panel=_IMAGES)]
 
 Synthesis = Annotated[

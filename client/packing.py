@@ -67,6 +67,7 @@ def _write_zip(archive: Path, files: Mapping[str, Path]) -> None:
         for name, file in files.items():
             entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
             entry.external_attr = 0o644 << 16
+            entry.create_system = 3  # as on Unix, wherever this runs
             with file.open("rb") as source, target.open(entry, "w", force_zip64=True) as sink:
                 while chunk := source.read(1024**2):
                     sink.write(chunk)

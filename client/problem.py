@@ -19,6 +19,9 @@ WHAT_TO_DO = {
     "nothing-to-cut": "Send a network with blocks of equal shapes in and out or wide layers, or ask for method auto.",
 }
 
+PLACES = ("pointer", "parameter", "header", "where", "field", "loc")
+"""What an entry of a validation problem can say where it is in."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -67,7 +70,7 @@ def _places(errors: Any, what: str) -> str | None:
 
 
 def _place(error: Mapping[str, Any]) -> str:
-    return next((str(error[key]) for key in ("pointer", "where", "field", "loc") if error.get(key)), "(body)")
+    return next((str(error[key]) for key in PLACES if error.get(key)), "(body)")
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

@@ -182,12 +182,23 @@ def problem_lines(problem: Problem) -> str:
     """Write a problem as what, where and what to do, one a line."""
     code = ", ".join(str(part) for part in (problem.code, f"HTTP {problem.status}" if problem.status else None) if part)
     lines = [f"{problem.title}" + (f" ({code})" if code else "")]
-    named = {"what": problem.what, "where": problem.where, "to do": problem.what_to_do, "request": problem.request_id}
+    named = {
+        "what": _without_its_place(problem),
+        "where": problem.where,
+        "to do": problem.what_to_do,
+        "request": problem.request_id,
+    }
     for name, value in named.items():
         if value:
             indented = str(value).replace("\n", "\n           ")
             lines.append(f"  {name + ':':<9}{indented}")
     return plain("\n".join(lines))
+
+
+def _without_its_place(problem: Problem) -> str:
+    """Return what was found, less the place at its beginning where `where` begins with the same."""
+    place = (problem.where or "").partition("\n")[0]
+    return problem.what.removeprefix(f"{place}: ") if place else problem.what
 
 
 def _text(value: object) -> Text:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.errors import PROBLEMS, as_problem
+from app.catalogue.job_codes import EXPLANATIONS
+from app.errors import as_problem
+from app.problem_kinds import PROBLEMS
 from core.problems import JOB_ERRORS, Problem, from_engine, job_problem
 from engine.errors import EngineError
 
@@ -15,7 +17,11 @@ SHOWN: Final = ("type", "title", "status", "code", "retryable")
 def explained(code: str) -> dict[str, Any] | None:
     """Return what is the same in every problem of this code; None when nobody here ever says it."""
     found = _problem(code)
-    return None if found is None else {key: found[key] for key in SHOWN}
+    return None if found is None else {key: found[key] for key in SHOWN} | {"explanation": _explanation(code)}
+
+
+def _explanation(code: str) -> str:
+    return PROBLEMS[code].explanation if code in PROBLEMS else EXPLANATIONS[code]
 
 
 def _problem(code: str) -> Problem | None:

@@ -23,13 +23,14 @@ class MethodsList(BaseModel):
 
 
 class ProblemKind(BaseModel):
-    """What is the same in every problem of one code."""
+    """What is the same in every problem of one code. `explanation` says what it means and what to do."""
 
     type: str = Field(examples=["/problems/not-found"])
     title: str = Field(examples=["There is no such thing here"])
     status: int = Field(examples=[404])
     code: str = Field(examples=["not-found"])
     retryable: bool
+    explanation: str = Field(examples=["There is no such path, or the project has nothing with this id. Check both."])
 
 
 class Limits(BaseModel):

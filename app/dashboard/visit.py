@@ -15,8 +15,9 @@ from app.asked import Asked
 from app.dashboard.render import HEADERS, PageError, error_page, page
 from app.dashboard.session import Session, came_from_our_page, operator_of, read
 from app.deps import services_of
-from app.errors import PROBLEMS, Problem, problem_of
+from app.errors import Problem, problem_of
 from app.identity import Identity
+from app.problem_kinds import PROBLEMS
 from app.services import Services
 from core.audit import Deed, append
 from core.db import Database

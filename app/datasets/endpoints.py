@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from app.answers import json_answer
 from app.datasets.schemas import ReportView
-from app.deps import Reader, check_id
-from app.errors import Problem, not_found
+from app.deps import Reader
+from app.errors import Problem
 from app.openapi import problems, told
-from app.stored_files import DATASETS, stored_files_router
+from app.stored_files import DATASETS, require_usable, stored_files_router
 from core.db import Record
 from core.examinations import ask
-from core.tables import Dataset, FileState, StoredModel
+from core.tables import StoredModel
 from engine.recipe import Preprocess
 
 router = stored_files_router(DATASETS)
@@ -37,7 +37,7 @@ PreprocessText = Annotated[
     "/{dataset_id}/report",
     name="get_dataset_report",
     response_model=ReportView,
-    responses=problems("not-found", "quota-exceeded", "state-conflict")
+    responses=problems("not-found", "quota-exceeded", "model-rejected", "dataset-rejected")
     | {202: {"model": ReportView, "description": "A worker is at it: ask again."} | told("Retry-After")},
 )
 async def get_report(dataset_id: str, tenant: Reader, model_id: ModelId, preprocess: PreprocessText = None) -> Response:
@@ -45,8 +45,6 @@ async def get_report(dataset_id: str, tenant: Reader, model_id: ModelId, preproc
 
     The first to ask has a worker look, which takes seconds; the answer is kept. While it is made the status is 202.
     """
-    check_id("dataset", dataset_id)
-    check_id("model", model_id)
     recipe = {"preprocess": _read(preprocess).model_dump(mode="json")}
     view = await tenant.look(lambda session, project: _report(session, project, dataset_id, model_id, recipe))
     if view["state"] == "done":
@@ -69,17 +67,8 @@ def _read(preprocess: str | None) -> Preprocess:
 
 def _report(session: Session, project_id: str, dataset_id: str, model_id: str, recipe: dict[str, Any]) -> Record:
     """Return the report as far as it is, and have it made where nobody has asked yet."""
-    model = session.get(StoredModel, model_id)
-    dataset = session.get(Dataset, dataset_id)
-    for word, identifier, file in (("dataset", dataset_id, dataset), ("model", model_id, model)):
-        if file is None or file.project_id != project_id:
-            raise not_found(word, identifier)
-        if file.state == FileState.REJECTED:
-            raise Problem(
-                "state-conflict", f"{word.capitalize()} {identifier} was rejected, so there is nothing to judge. "
-                f"GET /v1/{word}s/{identifier} says why.", state=file.state,
-            )  # fmt: skip
-    assert model is not None
+    require_usable(session, project_id, model_id, dataset_id)
+    model = session.get_one(StoredModel, model_id)
     if model.architecture:
         recipe = recipe | {"architecture": model.architecture}
     row = ask(session, project_id, "report", model_id=model_id, dataset_id=dataset_id, recipe=recipe)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from app.errors import MEDIA_TYPE, PROBLEMS, as_problem
+from app.errors import MEDIA_TYPE, as_problem
 from app.openapi import ProblemView, described
+from app.problem_kinds import PROBLEMS
 
 OF_EVERY_KEYED: Final = (
     "unauthorized",
@@ -60,7 +61,11 @@ def problem_examples(paths: dict[str, Any]) -> dict[str, Any]:
     }
     request = {"request_id": "req_5f0c1d2e3a4b5c6d7e8f9a0b"}
     return {
-        code: {"summary": kind.title, "value": as_problem(code, f"{kind.title}: what was found, what to do.") | request}
+        code: {
+            "summary": kind.title,
+            "description": kind.explanation,
+            "value": as_problem(code, f"{kind.title}: what was found, what to do.") | request,
+        }
         for code, kind in PROBLEMS.items()
         if code in named
     }

@@ -5,13 +5,11 @@ from __future__ import annotations
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.jobs.view import NOBODY, loads
-from core.jobs.forecast import forecast_for, kind_of, waiting
-from core.limits import WAITING
-from core.queries import busy_statement, workers_statement
+from app.estimates.queue import wait_for
+from core.jobs.forecast import forecast_for, kind_of
 from core.tables import Job, JobState, StoredModel
 from engine.recipe import Recipe
 
@@ -62,28 +60,13 @@ def times(session: Session, project_id: str, model_id: str, recipe: Recipe, devi
     like = Job(project_id=project_id, model_id=model_id, recipe=asked)
     like.kind = kind_of(asked, device, has_images=has_images)
     forecast = forecast_for(session, like)
-    ahead = _ahead(session, project_id, device)
-    load = loads(workers_statement().all(session), busy_statement().all(session)).get(device, NOBODY)
-    run = _run(forecast, recipe)
-    known = forecast | {"run": list(run)}
-    end = waiting(known, ahead=ahead, busy=load.busy, slots=load.slots)
-    wait = [None if seconds is None else round(seconds - own, 1) for seconds, own in zip(end, run, strict=True)]
-    return Times(run, (wait[0], wait[1]), ahead + 1, int(forecast["jobs"]), load.slots > 0)
+    wait = wait_for(session, project_id, device)
+    return Times(
+        _run(forecast, recipe), (wait.p50, wait.p90), wait.position, int(forecast["jobs"]), served=wait.is_served
+    )
 
 
 def _run(forecast: dict[str, Any], recipe: Recipe) -> tuple[float, float]:
     """Return what past jobs took or, without any, the budget: most of it goes into the repair."""
     run = forecast.get("run")
     return (run[0], run[1]) if run else (recipe.budget_seconds, float(forecast["limit_seconds"]))
-
-
-def _ahead(session: Session, project_id: str, device: str) -> int:
-    """Count the jobs that would be served first: projects take turns, so of each other one no more than of ours."""
-    counted = (
-        select(Job.project_id, func.count())
-        .where(Job.state.in_(WAITING), Job.device == device)
-        .group_by(Job.project_id)
-    )
-    waits: dict[str, int] = dict(session.execute(counted).all())
-    ours = waits.pop(project_id, 0)
-    return ours + sum(min(number, ours) for number in waits.values())

@@ -19,7 +19,8 @@ from schemathesis.engine import Status, events
 
 from app.document import operations
 from app.document.problems import codes_of
-from app.errors import MEDIA_TYPE, PROBLEMS
+from app.errors import MEDIA_TYPE
+from app.problem_kinds import PROBLEMS
 
 OWN: Final = {"key_admin", "prj_default", "org_default"}
 """What the run itself lives on: were its key revoked or its project's pace slowed, all else would be 401 or 429."""

@@ -14,14 +14,14 @@ import httpx2
 import uvicorn
 from sqlalchemy import update
 
-from app.errors import PROBLEMS
 from app.main import create_app
+from app.problem_kinds import PROBLEMS
 from app.services import Services
 from core.db import Database, utc_now
 from core.jobs import Claim, Delivered, Progress, beat, claim, finish, validated
 from core.keys import create_key, ensure_admin_key
 from core.settings import Settings
-from core.tables import FileState, Project, StoredModel
+from core.tables import Dataset, FileState, Project, StoredModel
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def start_job(service: Service, job_id: str) -> Claim:
         "job_id": job_id,
     }
     with service.database.transaction() as session:
-        session.execute(update(StoredModel).values(state=FileState.READY))  # no worker has examined it
+        for table in (StoredModel, Dataset):  # no worker has examined them
+            session.execute(update(table).values(state=FileState.READY))
         validating = claim(session, **lease)
         assert validating is not None
         validated(session, validating, {})

@@ -19,7 +19,7 @@ from app.document import TAGS, operations
 from app.document.headers import HEADERS
 from app.document.links import PARAMETER_OF_VIEW, PLACES
 from app.document.problems import codes_of
-from app.errors import PROBLEMS
+from app.problem_kinds import PROBLEMS
 
 Operation = dict[str, Any]
 JSON = "application/json"

@@ -10,6 +10,8 @@ import pytest
 
 from app.estimates.schemas import EstimateView
 from app.estimates.sizes import Left, Unit, predict
+from core.db import utc_now
+from core.tables import Job, Worker
 from engine.recipe import TARGETS, Recipe
 from tests.app.running import Service, assert_problem, finish_job, make_job, make_model, start_job
 from tests.app.test_models import ANALYSIS, REFUSED, examine
@@ -99,6 +101,74 @@ def test_an_estimate_stands_behind_the_project_s_own_jobs(service: Service, clie
     examine(service, ANALYSIS)
 
     assert ask(client, model_id).json()["queue_position"] == 3
+
+
+def serve_cpu(service: Service, workers: int = 1) -> None:
+    """Let workers be seen that have nothing in hand and take nothing."""
+    with service.database.transaction() as session:
+        now = utc_now(session)
+        place = {"host": "h", "boot_id": "b", "pid": 1, "pid_started": "1", "devices": ["cpu"], "sandbox": "limits"}
+        for number in range(workers):
+            session.add(Worker(id=f"wrk_{number}", started_at=now, seen_at=now, **place))
+
+
+def queue_of(client: httpx2.Client, model_id: str, **recipe: Any) -> tuple[float | None, float | None]:
+    queue = EstimateView.model_validate(ask(client, model_id, recipe=recipe).json()).queue
+    return queue.p50, queue.p90
+
+
+def test_the_wait_is_of_those_who_wait_and_not_of_the_asker(any_service: Service, any_client: httpx2.Client) -> None:
+    """Of jobs whose budgets are 60 s, the one in hand is half done; late, each takes its budget and two minutes."""
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    jobs = [make_job(any_client, model_id, recipe={"budget_seconds": 60}) for _ in range(3)]
+    before = queue_of(any_client, model_id)
+    start_job(any_service, jobs[0]["id"])
+
+    waits = [queue_of(any_client, model_id, **recipe) for recipe in ({}, {"budget_seconds": 60}, {"seed": 1})]
+
+    assert before == (3 * 60.0, 3 * 180.0)
+    assert waits == [(2.5 * 60.0, 3 * 180.0)] * 3
+
+
+def test_each_job_that_waits_is_priced_by_its_own_budget(any_service: Service, any_client: httpx2.Client) -> None:
+    serve_cpu(any_service, workers=2)
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    make_job(any_client, model_id, recipe={"budget_seconds": 1000})
+    assert queue_of(any_client, model_id) == (0.0, 0.0)  # a worker is free
+
+    make_job(any_client, model_id, recipe={"budget_seconds": 60})
+
+    assert queue_of(any_client, model_id) == ((1000 + 60) / 2, (1120 + 180) / 2)
+
+
+def test_of_others_no_more_jobs_stand_before_than_of_one_s_own(any_service: Service, any_client: httpx2.Client) -> None:
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    make_job(any_client, model_id, recipe={"budget_seconds": 60})
+    with any_service.client(any_service.new_project("prj_" + "7" * 26)) as stranger:
+        theirs = make_model(stranger)
+        for budget_seconds in (100, 300):
+            make_job(stranger, theirs, recipe={"budget_seconds": budget_seconds})
+
+    assert queue_of(any_client, model_id) == (60.0 + 200.0, 180.0 + 320.0)
+    assert ask(any_client, model_id).json()["queue_position"] == 3
+
+
+def test_what_past_jobs_took_counts_for_those_that_wait(any_service: Service, any_client: httpx2.Client) -> None:
+    """A forecast that was kept with a job goes before its budget, as far as the budget lets it."""
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    job_id = make_job(any_client, model_id, recipe={"budget_seconds": 60})["id"]
+    with any_service.database.transaction() as session:
+        job = session.get_one(Job, job_id)
+        job.forecast = {**(job.forecast or {}), "run": [20.0, 900.0]}
+
+    assert queue_of(any_client, model_id) == (20.0, 180.0)
 
 
 def test_what_no_job_could_be_asked_with_has_no_estimate(service: Service, client: httpx2.Client) -> None:

@@ -70,6 +70,17 @@ def test_a_job_that_cannot_be_is_told_where_and_why(
     assert pointer in problem["detail"]
 
 
+def test_what_only_follows_from_another_error_is_not_told(client: httpx2.Client) -> None:
+    """A list whose one item is refused is not too short besides; one that was sent without any is."""
+    told = []
+    for outputs in (["fp8"], ["fp16", "fp8", "int4"], []):
+        answer = client.post("/v1/jobs", json={"model_id": "mod_0", "recipe": {"outputs": outputs}})
+        told.append([(error["pointer"], error["code"]) for error in answer.json()["errors"]])
+
+    first, second = ("/recipe/outputs/1", "literal-error"), ("/recipe/outputs/2", "literal-error")
+    assert told == [[("/recipe/outputs/0", "literal-error")], [first, second], [("/recipe/outputs", "too-short")]]
+
+
 def test_every_unknown_key_is_told_at_once(client: httpx2.Client) -> None:
     wrong = {"thread": 2, "bach": 8}
     answers = [

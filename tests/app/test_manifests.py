@@ -13,8 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from app.manifests.signing import Signer
+from app.manifests.statement import FORMAT
 from client import NotGenuine, UsageError, read_public_keys, verify_manifest
 from client.cli import main
+from client.packing import packed_model
 from tests.app.dashboard.samples import sample_report
 from tests.app.running import Service, assert_problem, finish_job, make_job, make_model, start_job
 
@@ -165,6 +167,43 @@ def test_a_file_may_have_a_name_of_its_own(evidence: Evidence) -> None:
     (match,) = verify_manifest(evidence.envelope, evidence.keys, [path]).files
 
     assert match.name == "model.onnx"
+
+
+def signed_for(path: Path) -> tuple[bytes, dict[str, bytes]]:
+    """Return a manifest of a network as the client sends it, with the key that it is signed with."""
+    with packed_model(path) as sent:
+        content, name = sent.read_bytes(), sent.name
+    entry = {"role": "model", "name": name, "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    outputs = [{"role": "model", "name": "model.onnx", "sha256": "0" * 64, "size_bytes": 1}]
+    manifest = {"format": FORMAT, "inputs": [entry], "outputs": outputs}
+    signer = Signer(b"a pepper")
+    envelope = json.dumps(signer.envelope(json.dumps(manifest).encode()))
+    return envelope.encode(), read_public_keys(signer.public_key)
+
+
+@pytest.mark.parametrize("name", ["digits.onnx", "model.onnx"])
+def test_a_network_with_its_weights_beside_it_is_what_the_client_has_sent(tmp_path: Path, name: str) -> None:
+    """`torch.onnx.export` writes two files, and an upload makes one archive of them; an output may have its name."""
+    path, weights = tmp_path / name, tmp_path / f"{name}.data"
+    path.write_bytes(b"graph")
+    weights.write_bytes(b"weights")
+    envelope, keys = signed_for(path)
+
+    (match,) = verify_manifest(envelope, keys, [path]).files
+
+    assert (match.path, match.role, match.name) == (path, "model", f"{path.stem}.zip")
+    weights.write_bytes(b"weighty")
+    with pytest.raises(NotGenuine, match=rf"no file with this content .*, nor .* {path.stem}\.zip .*{name}\.data"):
+        verify_manifest(envelope, keys, [path])
+
+
+def test_a_network_that_was_sent_alone_may_have_a_file_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "digits.onnx"
+    path.write_bytes(b"all of it")
+    envelope, keys = signed_for(path)
+    (tmp_path / "digits.onnx.data").write_bytes(b"notes")
+
+    assert verify_manifest(envelope, keys, [path]).files[0].name == "digits.onnx"
 
 
 @pytest.mark.parametrize(

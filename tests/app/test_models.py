@@ -112,7 +112,19 @@ def test_a_rejected_dataset_is_refused_too(service: Service, client: httpx2.Clie
 
     assert [(row["state"], row["summary"]) for row in listed] == [("rejected", None)]
     refusal = client.get(f"/v1/datasets/{dataset_id}/report", params={"model_id": model_id})
-    assert_problem(refusal, 409, "state-conflict", "rejected")
+    body = assert_problem(refusal, 422, "model-rejected", model_id, "Found no unit. Send another.")
+    assert (body["reason"], body["where"]) == ("nothing-to-cut", "n")
+
+
+def test_a_report_on_a_rejected_dataset_is_refused_with_the_reason(service: Service, client: httpx2.Client) -> None:
+    model_id = make_model(client)
+    examine(service, ANALYSIS)
+    dataset_id = make_dataset(client)
+    examine(service, None, REFUSED)
+
+    refusal = client.get(f"/v1/datasets/{dataset_id}/report", params={"model_id": model_id})
+
+    assert_problem(refusal, 422, "dataset-rejected", dataset_id, "Found no unit. Send another.")
 
 
 def test_a_dataset_shows_what_is_in_it(service: Service, client: httpx2.Client) -> None:
@@ -156,10 +168,11 @@ def test_files_of_others_have_no_report(service: Service, client: httpx2.Client)
     with stranger:
         theirs = make_dataset(stranger)
 
-        for dataset, word in ((dataset_id, "dataset"), (theirs, "model")):
+        for dataset in (dataset_id, theirs):
             refusal = stranger.get(f"/v1/datasets/{dataset}/report", params={"model_id": model_id})
-            assert_problem(refusal, 404, "not-found", word)
-    assert_problem(client.get(f"/v1/datasets/{theirs}/report", params={"model_id": model_id}), 404, "not-found")
+            assert_problem(refusal, 404, "not-found", model_id)
+    refusal = client.get(f"/v1/datasets/{theirs}/report", params={"model_id": model_id})
+    assert_problem(refusal, 404, "not-found", theirs)
 
 
 def test_a_model_that_is_deleted_takes_its_examinations_along(service: Service, client: httpx2.Client) -> None:

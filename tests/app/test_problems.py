@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -11,15 +12,26 @@ from sqlalchemy import delete, text
 from sqlalchemy.exc import OperationalError
 
 from app import errors
-from app.errors import PROBLEMS, Problem, problem_of
+from app.catalogue.job_codes import EXPLANATIONS
+from app.errors import Problem, problem_of
+from app.problem_kinds import PROBLEMS
+from core.problems import JOB_ERRORS
 from core.settings import Settings
 from core.storage.base import StorageFull, StorageUnavailable
 from core.tables import StoredModel
+from engine.errors import EngineError
 from tests.app.running import Service, assert_problem, make_model, running_service, wait_until
 
 
 def test_an_unknown_path_is_a_problem(client: httpx2.Client) -> None:
     assert_problem(client.get("/v1/nowhere"), 404, "not-found", "/openapi.json")
+
+
+def test_the_root_names_what_there_is_and_each_of_it_answers(client: httpx2.Client) -> None:
+    named = ("/openapi.json", "/docs", "/admin")
+
+    assert_problem(client.get("/"), 404, "not-found", *named)
+    assert [client.get(path, follow_redirects=True).status_code for path in named] == [200, 200, 200]
 
 
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx2.Client) -> None:
@@ -145,6 +157,7 @@ def test_every_problem_in_the_table_can_be_looked_up(client: httpx2.Client, code
     assert body["type"] == (PROBLEMS[code].type or f"/problems/{code}")
     assert body["status"] == Problem(code, "x").status_code == PROBLEMS[code].status
     assert 400 <= body["status"] < 600
+    assert body["explanation"] == PROBLEMS[code].explanation
 
 
 @pytest.mark.parametrize("code", ["poison", "job-timeout", "nothing-to-cut", "model-rejected", "engine-error"])
@@ -155,6 +168,21 @@ def test_what_a_job_can_fail_with_can_be_looked_up_too(client: httpx2.Client, co
     assert (body["type"], body["code"]) == (f"/problems/{code}", code)
     assert body["title"]
     assert 400 <= body["status"] < 600
+
+
+def test_every_code_is_explained_once_in_sentences() -> None:
+    """Of a job's codes, too, and of no code that there is not."""
+    own = {kind.code for kind in _all_kinds(EngineError)} | set(JOB_ERRORS)
+    texts = [kind.explanation for kind in PROBLEMS.values()] + list(EXPLANATIONS.values())
+
+    assert set(EXPLANATIONS) == own - set(PROBLEMS)
+    assert [text for text in texts if not 30 < len(text) < 300 or not text.endswith(".")] == []
+
+
+def _all_kinds(root: type[EngineError]) -> Iterator[type[EngineError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _all_kinds(kind)
 
 
 def test_a_code_that_was_never_told_is_not_found(client: httpx2.Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from client import Client, JobFailed, checkup_commands, checkups
-from client.cli import main
+from client.cli import compress_command, main
+from client.recipes import DEPLOY_KEYS, PREPROCESS_KEYS, TARGET_KEYS, TOP_KEYS
 
 FINDING = {
     "ailment": "channel_order",
@@ -115,6 +118,18 @@ def test_the_command_tells_what_is_wrong_and_exits_1(files: list[str]) -> None:
     assert "not examined: dtype. Too few." in result.stdout
 
 
+def test_the_command_tells_why_a_network_is_not_judged(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    detail = "Model mod_1 was rejected: The file is no network. Export it again."
+    refusal = httpx2.Response(422, json={"title": "x", "code": "model-rejected", "detail": detail, "errors": []})
+    refusing = Client("http://127.0.0.1:1", "sct_test", transport=httpx2.MockTransport(lambda _request: refusal))
+    monkeypatch.setattr(checkup_commands, "open_client", lambda *_given: refusing)
+
+    result = CliRunner().invoke(main, ["doctor", *files])
+
+    assert result.exit_code == 4, result.output
+    assert detail in result.stderr
+
+
 def test_the_command_tells_what_to_expect(files: list[str]) -> None:
     result = CliRunner().invoke(main, ["estimate", files[0], "-c", files[1], "--latency-ratio", "0.7"])
 
@@ -122,3 +137,24 @@ def test_the_command_tells_what_to_expect(files: list[str]) -> None:
     assert "5.60 ms" in result.stdout
     assert "4.80 ms to 5.80 ms" in result.stdout
     assert "warning: Guessed." in result.stdout
+
+
+def test_the_command_asks_with_the_recipe_that_its_options_shape(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[httpx2.Request] = []
+    answers = {"/v1/models/mod_1/analysis": [{"state": "ready", "error": None}], "/v1/estimates": [ESTIMATE]}
+    monkeypatch.setattr(checkup_commands, "open_client", lambda *_given: client_of(answers, seen))
+
+    result = CliRunner().invoke(main, ["estimate", files[0], "--budget-seconds", "60", "--units", "2", "--mean", "0.5"])
+
+    assert result.exit_code == 0, result.output
+    recipe = {"budget_seconds": 60.0, "target": {"units": 2}, "preprocess": {"mean": [0.5]}}
+    assert json.loads(seen[-1].content)["recipe"] == recipe
+
+
+def test_whatever_shapes_a_recipe_for_a_job_shapes_it_for_an_estimate() -> None:
+    told = [set(inspect.signature(command).parameters) for command in (compress_command, checkup_commands.estimate)]
+    shaping = {*TARGET_KEYS, *PREPROCESS_KEYS, *DEPLOY_KEYS, *TOP_KEYS, "min_agreement", "architecture", "recipe"}
+
+    assert [shaping - names for names in told] == [set(), set()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -61,6 +62,19 @@ def test_weights_beside_a_network_go_with_it(tmp_path: Path) -> None:
             "net.onnx": b"graph",
             "net.onnx.data": b"weights",
         }
+
+
+def test_an_archive_is_the_same_bytes_on_every_day_and_machine(tmp_path: Path) -> None:
+    """A manifest knows a network by them: what was packed years ago has to be packed the same again."""
+    for name, content in {"net.onnx": b"graph", "net.onnx.data": b"weights"}.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+        os.utime(tmp_path / name, (0, 0))
+
+    with packed_model(tmp_path / "net.onnx") as archive:
+        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+
+    assert sha256 == "1c522ed5311144b94397cb110be3b7712ba859121fdba9f440d3e0a77d036b7f"
 
 
 def test_a_network_in_one_file_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from client.problem import read_problem
 from client.tables import problem_lines
 
@@ -29,6 +31,20 @@ def test_a_complaint_that_was_made_already_is_not_made_again() -> None:
     )
 
     assert problem.where == "/recipe/seed"
+
+
+@pytest.mark.parametrize(("kind", "place"), [("pointer", "/recipe/seed"), ("parameter", "page_size")])
+def test_lines_name_the_place_once(kind: str, place: str) -> None:
+    errors = [{kind: place, "detail": "too large"}, {"pointer": "/recipe/deploy", "detail": "not known"}]
+    value = {"title": "t", "detail": f"{place}: too large (and 1 more in errors)", "errors": errors}
+
+    lines = problem_lines(read_problem(value, status=422)).splitlines()
+
+    assert lines[1:] == [
+        "  what:    too large (and 1 more in errors)",
+        f"  where:   {place}",
+        "           /recipe/deploy: not known",
+    ]
 
 
 def test_what_is_no_problem_object_is_told_by_its_status() -> None:
