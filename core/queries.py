@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import Query
-from core.jobs.order import numbered, queue_position
+from core.jobs.order import files_are_known, numbered, queue_position
 from core.limits import RUNNING
 from core.tables import (
     ApiKey,
@@ -167,9 +167,7 @@ workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Work
 
 _rested = or_(Job.not_before.is_(None), Job.not_before <= bindparam("now"))
 
-_examined = ~exists().where(StoredModel.id == Job.model_id, StoredModel.state == "validating")
-
-submitted_statement: Final = Query(select(Job.id).where(Job.state == "submitted", _rested, _examined).limit(1))
+submitted_statement: Final = Query(select(Job.id).where(Job.state == "submitted", _rested, files_are_known()).limit(1))
 queued_statement: Final = Query(
     select(Job.id).where(Job.state == "queued", _given(Job.device, "device"), _rested).limit(1)
 )

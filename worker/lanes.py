@@ -35,7 +35,10 @@ class Lanes:
         self._quiet = threading.Event()
         self._threads = [
             self._thread("inspect", lambda: self._look_for_examinations("model") or self._look_for_submitted()),
-            self._thread("images", lambda: self._look_for_examinations("dataset", "report")),
+            # Jobs may wait for a dataset, and none waits for a report.
+            self._thread(
+                "images", lambda: self._look_for_examinations("dataset") or self._look_for_examinations("report")
+            ),
         ]
         self._threads += [self._thread(slot.lock_path.name, partial(self._look_for, slot)) for slot in slots]
         self._sweeping = threading.Thread(target=self._sweep, name="sweep", daemon=True)
@@ -87,10 +90,9 @@ class Lanes:
             if not found:
                 wake.wait(self._place.settings.poll_seconds * random.uniform(0.75, 1.25))
 
-    def _look_for_examinations(self, *kinds: Kind) -> bool:
-        now = datetime.now(UTC)
-        waits = any(self._finds(examination_waits_statement(kind=kind, now=now)) for kind in kinds)
-        return waits and examine_next(self._place, kinds)
+    def _look_for_examinations(self, kind: Kind) -> bool:
+        waits = self._finds(examination_waits_statement(kind=kind, now=datetime.now(UTC)))
+        return waits and examine_next(self._place, (kind,))
 
     def _look_for_submitted(self) -> bool:
         return self._finds(submitted_statement(now=datetime.now(UTC))) and run_next(self._place)

@@ -23,7 +23,7 @@ from core.metrics.counting import observe
 from core.metrics.table import START_SECONDS
 from core.problems import from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
-from core.tables import FileState, JobState, StoredModel
+from core.tables import Dataset, FileState, JobState, StoredModel
 from engine.recipe import METHODS, Recipe
 from worker.accounts import engine_told, job_told, step_told, tell_lease_lost, tell_outcome
 from worker.deliveries import expected
@@ -145,13 +145,19 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
 
 
 def _known(place: Workplace, claim: jobs.Claim) -> Outcome | None:
-    """Return what the examination of the model says of this job, None where that leaves it open."""
+    """Return what the examinations of model and images say of this job, None where they leave it open."""
     with place.database.transaction() as session:
         model = session.get_one(StoredModel, claim.model_id)
-        if model.state == FileState.REJECTED and model.error is not None:
-            return partial(jobs.reject, claim=claim, error=model.error)
+        dataset = session.get_one(Dataset, claim.dataset_id) if claim.dataset_id else None
+        for file in (model, dataset):
+            if file is not None and file.state == FileState.REJECTED and file.error is not None:
+                return partial(jobs.reject, claim=claim, error=file.error)
         analysis = model.analysis
-    if analysis is None or claim.recipe.get("architecture"):
+    return None if analysis is None else _known_of_the_method(claim, analysis)
+
+
+def _known_of_the_method(claim: jobs.Claim, analysis: dict[str, Any]) -> Outcome | None:
+    if claim.recipe.get("architecture"):
         return None
     method = claim.recipe.get("method", {}).get("name")
     found = next((one for one in analysis.get("methods", []) if one["name"] == method), None)

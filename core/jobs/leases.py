@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from core.db import utc_now
 from core.jobs.moves import give_back, held, locked, move
-from core.jobs.order import next_in_turn, note_turn
+from core.jobs.order import files_are_known, next_in_turn, note_turn
 from core.jobs.record import attach, begin_stages, end_attempt, store_progress
 from core.jobs.words import CLAIMED_AS, LEASED, BeatAnswer, Claim, Delivered, Lease, LeaseLost, Limits, Progress
 from core.problems import Problem, job_problem
-from core.tables import Attempt, Dataset, FileState, Job, JobState, StoredModel
+from core.tables import Attempt, Dataset, Job, JobState, StoredModel
 
 S = JobState
 
@@ -132,9 +132,7 @@ def reap(session: Session, lease: Lease, limits: Limits) -> bool:
 
 def _is_kind(devices: Collection[str], validate: bool) -> ColumnElement[bool]:
     """Each kind is one range of the index `jobs_to_claim`; an empty one would make the database read them all."""
-    # A job waits for the examination of its model; what that finds need not be found again.
-    examined = ~exists().where(StoredModel.id == Job.model_id, StoredModel.state == FileState.VALIDATING)
-    kinds: list[ColumnElement[bool]] = [and_(Job.state == S.SUBMITTED, examined)] if validate else []
+    kinds: list[ColumnElement[bool]] = [and_(Job.state == S.SUBMITTED, files_are_known())] if validate else []
     if devices:
         kinds.append(and_(Job.state == S.QUEUED, Job.device.in_(devices)))
     return or_(false(), *kinds)
@@ -180,6 +178,7 @@ def _claim_of(session: Session, job: Job, worker_id: str, lease_seconds: float, 
         model_id=model.id,
         model_name=model.name,
         model_sha256=model.sha256,
+        dataset_id=dataset.id if dataset else None,
         dataset_name=dataset.name if dataset else None,
         dataset_sha256=dataset.sha256 if dataset else None,
         lease_seconds=lease_seconds,

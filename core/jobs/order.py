@@ -28,13 +28,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from core.db import insert_if_absent
 from core.limits import DEVICES, RUNNING, WAITING, in_force
-from core.tables import Job, JobState, Organization, Project, Turn, UtcDateTime
+from core.tables import Dataset, FileState, Job, JobState, Organization, Project, StoredModel, Turn, UtcDateTime
 
 INSPECTION: Final = "inspect"
 """The lane in which models are looked at, whatever device their jobs are for."""
@@ -73,6 +73,23 @@ def note_served(session: Session, lane: str, project_id: str, now: datetime) -> 
     served_at = now if last is None else max(now, last + timedelta(microseconds=1))
     insert_if_absent(session, Turn, lane=lane, project_id=project_id, served_at=served_at)
     session.get_one(Turn, (lane, project_id)).served_at = served_at
+
+
+def files_are_known() -> ColumnElement[bool]:
+    """Ask whether a row of `jobs` waits for no examination of its model or images: all are done, or one said no.
+
+    What they found need not be found again, and what is of no use is not waited for.
+    """
+    files = ((StoredModel, Job.model_id), (Dataset, Job.dataset_id))
+    examined = (_no_file(table, file_id, FileState.VALIDATING) for table, file_id in files)
+    refused = (~_no_file(table, file_id, FileState.REJECTED) for table, file_id in files)
+    return or_(and_(*examined), *refused)
+
+
+def _no_file(
+    table: type[StoredModel | Dataset], file_id: InstrumentedAttribute[Any], state: FileState
+) -> ColumnElement[bool]:
+    return ~exists().where(table.id == file_id, table.state == state)
 
 
 def queue_position(numbers: CTE | None = None) -> ColumnElement[Any]:

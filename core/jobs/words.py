@@ -87,6 +87,7 @@ class Claim:
     model_id: str
     model_name: str
     model_sha256: str
+    dataset_id: str | None
     dataset_name: str | None
     dataset_sha256: str | None
     lease_seconds: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from core import examinations, jobs
 from core.db import Database, utc_now
 from core.limits import QuotaExceeded
 from core.problems import job_problem
+from core.queries import submitted_statement
 from core.tables import Dataset, Examination, FileState, StoredModel
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, submit_job
 
 TROUBLE = job_problem("poison", "The engine fell.")
+FILES = {"model": {"model_id": MODEL_ID}, "dataset": {"dataset_id": "dat_test"}}
 
 
 def ask(database: Database, kind: examinations.Kind = "model", **about: Any) -> str:
@@ -144,15 +147,67 @@ def test_the_same_question_is_asked_once(database: Database) -> None:
     assert ask(database, "report", recipe={"preprocess": {"scale": 2.0}}, **about) != first
 
 
-def test_a_job_waits_for_the_examination_of_its_model(database: Database) -> None:
-    job_id = submit_job(database)
-    ask(database)
-    wish: dict[str, Any] = {"worker_id": "wrk_1", "devices": [], "lease_seconds": 60, "job_id": job_id}
-
+def submit_on_both(database: Database, model: str, dataset: str) -> str:
+    """Submit a job on a model and a dataset in these states."""
     with database.transaction() as session:
-        assert jobs.claim(session, **wish) is None
-        examinations.answered(session, _claimed(session), {})
-        assert jobs.claim(session, **wish) is not None
+        session.execute(update(StoredModel).values(state=model))
+        session.execute(update(Dataset).values(state=dataset))
+    return submit_job(database, dataset_id="dat_test")
+
+
+def claim_submitted(database: Database) -> jobs.Claim | None:
+    with database.transaction() as session:
+        return jobs.claim(session, worker_id="wrk_1", devices=[], lease_seconds=60)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_a_job_waits_for_the_examination_of_its_file(database: Database, kind: examinations.Kind) -> None:
+    ask(database, kind, **FILES[kind])
+    submit_on_both(database, **{"model": "ready", "dataset": "ready", kind: "validating"})
+    assert claim_submitted(database) is None
+
+    mine = held(database, kind=kind)
+    assert claim_submitted(database) is None
+    with database.transaction() as session:
+        examinations.answered(session, mine, {})
+
+    assert claim_submitted(database) is not None
+
+
+@pytest.mark.parametrize("model", FileState)
+@pytest.mark.parametrize("dataset", FileState)
+def test_a_job_waits_until_both_files_are_known_or_one_is_refused(
+    database: Database, model: FileState, dataset: FileState
+) -> None:
+    """The look without a lock and the claim say the same."""
+    ask(database)
+    submit_on_both(database, model, dataset)
+
+    looked = database.read_all(submitted_statement(now=datetime.now(UTC)))
+    claimed = claim_submitted(database)
+
+    waits = FileState.VALIDATING in (model, dataset) and FileState.REJECTED not in (model, dataset)
+    assert (not looked, claimed is None) == (waits, waits)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_no_job_waits_for_an_examination_whose_workers_are_all_lost(
+    database: Database, kind: examinations.Kind
+) -> None:
+    ask(database, kind, **FILES[kind])
+    submit_on_both(database, **{"model": "ready", "dataset": "ready", kind: "validating"})
+    for attempt in range(1, examinations.TROUBLE_LIMIT + 1):
+        assert claim_submitted(database) is None
+        assert held(database, kind=kind, seconds=-1).attempt == attempt
+
+    assert claim(database, kind=kind) is None
+
+    assert claim_submitted(database) is not None
+    with database.transaction() as session:
+        file = session.get_one(StoredModel, MODEL_ID) if kind == "model" else session.get_one(Dataset, "dat_test")
+        assert file.state == "rejected"
+        assert file.error is not None
+        assert file.error["code"] == "worker-lost"
 
 
 def test_two_who_ask_at_once_ask_once(database: Database) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from core import jobs
-from core.db import Database
+from core import examinations, jobs
+from core.db import Database, utc_now
 from core.logging import configure_logging
+from core.queries import events_statement
 from core.settings import Settings
 from core.storage import Storage
-from core.tables import Job, JobState
+from core.tables import Dataset, FileState, Job, JobState, StoredModel
 from engine.recipe import Recipe
 from tests.conftest import make_settings
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
@@ -27,6 +28,7 @@ from worker.sandbox import Program
 from worker.slots import Slot
 from worker.workplace import Workplace
 
+DATASET_ID = "dat_test"
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 
 
@@ -69,6 +71,27 @@ def submit(database: Database, storage: Storage, folder: Path, **behaviour: str)
             session, project_id=PROJECT_ID, model_id=MODEL_ID, dataset_id=None, recipe=recipe, labels={}, device="cpu"
         )
     return job.id
+
+
+def submit_unexamined(place: Workplace, **behaviour: str) -> str:
+    """Submit a job whose model and images make the fake engine behave so, and are still to be examined."""
+    job_id = submit(place.database, place.storage, place.settings.data_dir, **behaviour)
+    with place.database.transaction() as session:
+        model = session.get_one(StoredModel, MODEL_ID)
+        model.state = FileState.VALIDATING
+        images = {"id": DATASET_ID, "project_id": PROJECT_ID, "name": "images.zip", "state": FileState.VALIDATING}
+        session.add(Dataset(sha256=model.sha256, size_bytes=model.size_bytes, created_at=utc_now(session), **images))
+        session.flush()
+        session.get_one(Job, job_id).dataset_id = DATASET_ID
+        examinations.ask(session, PROJECT_ID, "model", model_id=MODEL_ID)
+        examinations.ask(session, PROJECT_ID, "dataset", dataset_id=DATASET_ID)
+    return job_id
+
+
+def states_of(place: Workplace, job_id: str) -> list[str]:
+    """Return the states that a job has been in, from its events."""
+    events = place.database.read_all(events_statement(project_id=PROJECT_ID, job_id=job_id))
+    return [event["data"]["state"] for event in events if event["type"] == "job.state"]
 
 
 def work_through(place: Workplace, slot: Slot, **behaviour: str) -> Job:

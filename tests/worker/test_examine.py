@@ -15,7 +15,7 @@ from core.queue import SilentBell
 from core.tables import Dataset, Examination, FileState, Job, StoredModel
 from engine.recipe import METHODS
 from tests.core.samples import MODEL_ID, PROJECT_ID, add_model, read_job
-from tests.worker.conftest import submit
+from tests.worker.conftest import DATASET_ID, states_of, submit, submit_unexamined
 from worker.examine import examine_next
 from worker.run_job import run_next
 from worker.sweep import Caretaker
@@ -166,3 +166,77 @@ def test_a_job_on_an_examined_model_goes_on_without_another_look(place: Workplac
     assert run_next(place)
 
     assert read_job(place.database, job_id).state == "queued"
+
+
+def examine(place: Workplace, kind: examinations.Kind) -> None:
+    """Make an examination of this kind, also one that is to wait before it is tried again."""
+    with place.database.transaction() as session:
+        session.execute(update(Examination).values(not_before=None))
+    assert examine_next(place, (kind,))
+
+
+def error_of(place: Workplace) -> dict[str, Any]:
+    with place.database.transaction() as session:
+        error = session.get_one(Dataset, DATASET_ID).error
+    assert error is not None
+    return error
+
+
+def test_a_job_that_waited_for_bad_images_is_rejected_with_their_reason_and_never_queued(place: Workplace) -> None:
+    job_id = submit_unexamined(place, survey="refuse", compress="segfault")
+    examine(place, "model")
+    assert not run_next(place)
+    examine(place, "dataset")
+
+    assert run_next(place)
+
+    job = read_job(place.database, job_id)
+    assert job.error == error_of(place)
+    assert (job.error["code"], job.error["detail"], job.error["where"]) == ("nothing-to-cut", "Found no unit.", "graph")
+    assert states_of(place, job_id) == ["submitted", "validating", "rejected"]
+
+
+def test_bad_images_reject_a_job_whose_model_is_still_being_examined(place: Workplace) -> None:
+    job_id = submit_unexamined(place, survey="refuse")
+    examine(place, "dataset")
+
+    assert run_next(place)
+
+    assert read_job(place.database, job_id).error == error_of(place)
+
+
+def test_a_bad_model_rejects_a_job_whose_images_are_still_being_examined(place: Workplace) -> None:
+    job_id = submit_unexamined(place, inspect="refuse")
+    examine(place, "model")
+
+    assert run_next(place)
+
+    assert read_job(place.database, job_id).error == model_of(place).error
+
+
+def test_a_job_whose_images_are_examined_goes_on(place: Workplace) -> None:
+    job_id = submit_unexamined(place)
+    examine(place, "model")
+    assert not run_next(place)
+    examine(place, "dataset")
+
+    assert run_next(place)
+
+    assert states_of(place, job_id) == ["submitted", "validating", "queued"]
+
+
+@pytest.mark.parametrize(("kind", "command"), [("model", "inspect"), ("dataset", "survey")])
+def test_a_job_does_not_outwait_an_examination_that_is_given_up(
+    place: Workplace, kind: examinations.Kind, command: str
+) -> None:
+    job_id = submit_unexamined(place, **{command: "segfault"})
+    for _ in range(examinations.TROUBLE_LIMIT):
+        assert not run_next(place)
+        examine(place, kind)
+
+    assert run_next(place)
+
+    job = read_job(place.database, job_id)
+    assert job.state == "rejected"
+    assert job.error is not None
+    assert job.error["code"] == "poison"

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from core import examinations
 from core.queue import SilentBell
-from core.tables import Job, Worker
-from tests.core.samples import read_job
-from tests.worker.conftest import fake_engine, is_over, submit, until
+from core.tables import Examination, Job, Worker
+from tests.core.samples import MODEL_ID, PROJECT_ID, read_job
+from tests.worker.conftest import DATASET_ID, fake_engine, is_over, states_of, submit, submit_unexamined, until
 from worker.isolation import Child
 from worker.lanes import Lanes
 from worker.limits import ChildLimits
@@ -44,6 +45,46 @@ def test_a_wake_up_is_enough(sleepy: Workplace, slot: Slot) -> None:
     lanes.drain()
 
     assert read_job(sleepy.database, job_id).state == "succeeded"
+
+
+@pytest.mark.parametrize(("behaviour", "ending"), [("good", "succeeded"), ("refuse", "rejected")])
+def test_a_job_is_told_by_its_lanes_what_became_of_its_images(
+    place: Workplace, slot: Slot, behaviour: str, ending: str
+) -> None:
+    job_id = submit_unexamined(place, survey=behaviour)
+    lanes = lanes_of(place, slot)
+
+    lanes.start()
+    until(lambda: is_over(place.database, job_id))
+    lanes.drain()
+
+    states = states_of(place, job_id)
+    assert states[-1] == ending
+    assert ("queued" in states) == (ending == "succeeded")
+
+
+def finished(place: Workplace) -> list[str]:
+    """Return the kinds of what has been examined, in its order."""
+    with place.database.transaction() as session:
+        done = select(Examination.kind).where(Examination.state == "done")
+        return list(session.scalars(done.order_by(Examination.finished_at)))
+
+
+def test_images_that_a_job_may_wait_for_are_examined_before_reports(place: Workplace, slot: Slot) -> None:
+    submit_unexamined(place)
+    with place.database.transaction() as session:
+        (images,) = session.scalars(select(Examination).where(Examination.kind == "dataset"))
+        images.id = "exm_" + "z" * 26  # asked for after the report
+        session.flush()
+        examinations.ask(session, PROJECT_ID, "report", model_id=MODEL_ID, dataset_id=DATASET_ID)
+    lanes = lanes_of(place, slot)
+
+    lanes.start()
+    until(lambda: len(finished(place)) == 3)
+    lanes.drain()
+
+    kinds = finished(place)
+    assert kinds.index("dataset") < kinds.index("report")
 
 
 def test_a_job_waits_while_another_process_holds_the_slot(place: Workplace, slot: Slot) -> None:
