@@ -12,6 +12,9 @@ from engine.report import Cost, Fidelity, Interval, LatencyComparison, Outcome, 
 TOLERANCE = 0.02
 """A measured time counts as met up to 2 % above what was asked: two repeats of one measurement differ by as much."""
 
+AGREEMENT_LEAST = 0.5
+"""A network that agrees with its original on fewer of the unseen images is of no use, and the summary says so."""
+
 OneNetwork = LatencyRatio | LatencyMs | MacsRatio | ParametersRatio | Units
 """The targets that one network meets or misses."""
 
@@ -33,16 +36,27 @@ def judge(
 ) -> Verdict:
     """Judge what was measured; a result that is not surely faster is no gain, whatever else it reached."""
     ratio = latency.ratio
-    speed = f"{ratio.value:.2f} of the original's latency ({ratio.low:.2f} to {ratio.high:.2f})"
+    speed = _speed(ratio)
     if ratio.high >= 1.0:
         return _no_gain(f"the cut network takes {speed}, so it is not surely faster", ratio)
     reached, asked = _reached(target, latency, before, after, units_cut)
     if target.min_agreement is not None and (shortfall := _below_floor(target.min_agreement, fidelity)):
         return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {shortfall}. It takes {speed}.")
+    gone = _gone(units_cut, groups_narrowed)
     if reached:
-        gone = _gone(units_cut, groups_narrowed)
         return Verdict(Outcome.TARGET_MET, f"Met: asked for {asked}; it takes {speed}, with {gone}.")
-    return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: asked for {asked}; it takes {speed}.")
+    said = f"Missed: asked for {asked}; it takes {speed}, with {gone}."
+    return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"{said}{_worth(fidelity)}")
+
+
+def _worth(fidelity: Fidelity | None) -> str:
+    """Say what to do where a network was cut as far as it goes and hardly says what the original does any more."""
+    if fidelity is None or fidelity.agreement is None or fidelity.agreement.value >= AGREEMENT_LEAST:
+        return ""
+    return (
+        f" It agrees with the original on {fidelity.agreement.value:.0%} of unseen images only: ask for less, for a "
+        '"min_agreement" as well, or for {"pareto": 8} to see what there is to be had.'
+    )
 
 
 def _no_gain(found: str, ratio: Interval) -> Verdict:
@@ -68,7 +82,7 @@ def judge_zeros(
     """
     ratio, small = latency.ratio, zeros.delivered_compressed_bytes / zeros.original_compressed_bytes
     if ratio.low > 1:
-        found = f"the network takes {ratio.value:.2f} of the original's latency ({ratio.low:.2f} to {ratio.high:.2f})"
+        found = f"the network takes {_speed(ratio)}"
         return Verdict(Outcome.NO_GAIN, f"No gain: {found}. The original is delivered.")
     if small >= 1:
         return Verdict(Outcome.NO_GAIN, "No gain: the file compresses no better. The original is delivered.")
@@ -86,8 +100,7 @@ def judge_front(target: Pareto, found: Sequence[Measured], choice: Choice) -> Ve
     """Judge a front: enough networks must be kept, and where a floor was asked for, one of them must hold it."""
     if not choice.kept:
         best = found[choice.model].ratio
-        speed = f"{best.value:.2f} of the original's latency ({best.low:.2f} to {best.high:.2f})"
-        return _no_gain(f"of {len(found)} networks none is surely faster; the fastest takes {speed}", best)
+        return _no_gain(f"of {len(found)} networks none is surely faster; the fastest takes {_speed(best)}", best)
     slowest, fastest = (found[choice.kept[end]].ratio.value for end in (0, -1))
     model, count = found[choice.model], len(choice.kept)
     networks = "1 network" if count == 1 else f"{count} networks"
@@ -101,6 +114,10 @@ def judge_front(target: Pareto, found: Sequence[Measured], choice: Choice) -> Ve
     if count < target.pareto:
         return Verdict(Outcome.TARGET_MISSED_BEST_EFFORT, f"Missed: {said}.")
     return Verdict(Outcome.TARGET_MET, f"Met: {said}.")
+
+
+def _speed(ratio: Interval) -> str:
+    return f"{ratio.value:.3f} of the original's latency ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
 def _reached(

@@ -13,8 +13,10 @@ import torch
 
 from engine.allowance import AMPLE, Allowance, allowance
 from engine.data.calibration import load_images
+from engine.data.guess import doubt
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
+from engine.data.preprocess import input_form
 from engine.data.site import Said, Site, pooled, probabilities
 from engine.data.splits import Split, split
 from engine.data.synthesis.draw import draw_images
@@ -100,16 +102,18 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         allowed = allowance(model, {model_input.name: one.inputs.shape[1:]}, recipe.budget_seconds)
         is_short = allowed.is_short and not isinstance(recipe.method, Magnitude)
         share = SHORT_IMAGES_SHARE if is_short else IMAGES_SHARE
+        ask = functools.partial(_ask, model, features, compute)
         site = Site(
             model=plain,
             features=features,
             model_input=model_input,
             preprocess=recipe.preprocess,
-            ask=functools.partial(_ask, model, features, compute),
+            ask=ask,
             device=device,
             seed=recipe.seed,
             seconds=share * recipe.budget_seconds,
         )
+        doubts = doubt(images, input_form(model_input, recipe.preprocess), ask)
         climbed = climb(images, site, recipe.synthesis)
     return Subject(
         upload=upload,
@@ -117,7 +121,7 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
         model=model,
         split=climbed.split,
         data=climbed.use,
-        notes=(*notes(plain), *climbed.warnings),
+        notes=(*doubts, *notes(plain), *climbed.warnings),
         features=features,
         image_shapes={model_input.name: climbed.split.repair.inputs.shape[1:]},
         allowance=allowed,

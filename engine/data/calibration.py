@@ -128,7 +128,7 @@ def _read(source: Source, matcher: ChannelMatcher, index: int) -> Inputs:
 
 def _ready(image: npt.NDArray[Any], form: InputForm, name: str) -> Inputs:
     """Check an image that came as floating point; it passes as it is."""
-    check_fits(image.shape, form, name)
+    check_fits(image.shape, form, name, from_pixels=False)
     with np.errstate(over="ignore"):
         inputs = image.astype(np.float32)
     if not np.isfinite(inputs).all():

@@ -104,25 +104,30 @@ def frame(pixels: Pixels, preprocess: Preprocess, where: str) -> Pixels:
     return _centre_crop(_resize(pixels, preprocess.resize), preprocess.crop, where)
 
 
-def check_fits(shape: tuple[int, ...], form: InputForm, where: str) -> None:
-    """Raise CalibrationMismatch unless one image of this shape can be fed to the network."""
+def check_fits(shape: tuple[int, ...], form: InputForm, where: str, *, from_pixels: bool = True) -> None:
+    """Raise CalibrationMismatch unless one image of this shape can be fed to the network.
+
+    `from_pixels` is False for what came as floating point and passes as it is: no key of the recipe resizes that.
+    """
     fits = len(shape) == len(form.shape) and all(
         want in (None, size) for want, size in zip(form.shape, shape, strict=True)
     )
     if not fits:
         raise CalibrationMismatch(
             f"Image '{where}' is {_by(shape)}; the network's input '{form.name}' takes {_by(form.shape)} "
-            f"({_letters(form)}). {_advice(shape, form)}",
+            f"({_letters(form)}). {_advice(shape, form, from_pixels)}",
             where=where,
         )
 
 
-def _advice(shape: tuple[int, ...], form: InputForm) -> str:
+def _advice(shape: tuple[int, ...], form: InputForm, from_pixels: bool) -> str:
     if not form.takes_pictures:
         return "Send an .npz or .npy of float32 arrays of that shape."
     height, width = form.height_and_width
     if height is None or width is None or len(shape) != 3 or shape == form.shape:
         return "Send images of that shape."
+    if not from_pixels:
+        return "Arrays of floating point pass as they are: make them of that shape, or send pixels, as uint8."
     if height == width and form.channels in shape:
         return f"Set {_resize_keys(height)} in the recipe, or send images of {width} x {height} pixels."
     return f"Send images of {width} x {height} pixels (width x height) with {form.channels} channels."

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from engine.data.images import Inputs
 from engine.data.preprocess import InputForm
+from engine.data.scaling import Scaling
+from engine.data.sureness import Answer
 from engine.diagnosis import Finding
-from engine.doctor.probe import Answer, Probe
+from engine.doctor.probe import Probe
 from engine.doctor.sample import Sample
-from engine.doctor.scaling import Scaling
 from engine.recipe import Preprocess
 
 Pixels = npt.NDArray[np.float32]

@@ -103,3 +103,20 @@ def test_zeros_are_a_gain_where_the_file_compresses_better(
     verdict = judge_zeros(target, timed(ratio), BEFORE, BEFORE, zeros, agreeing(0.9))
 
     assert verdict.outcome is expected
+
+
+@pytest.mark.parametrize("groups", [0, 6])
+def test_what_is_missed_says_what_is_gone(groups: int) -> None:
+    verdict = judge(LatencyRatio(latency_ratio=0.5), timed(0.7), BEFORE, AFTER, 1, agreeing(0.9), groups)
+
+    assert verdict.summary.startswith("Missed: asked for 0.5 of the latency; it takes 0.700 ")
+    assert verdict.summary.endswith("with 1 unit fewer and 6 groups narrower." if groups else "with 1 unit fewer.")
+
+
+@pytest.mark.parametrize(("agreement", "advised"), [(0.07, True), (0.49, True), (0.5, False), (0.9, False)])
+def test_a_network_cut_beyond_use_is_said_to_be_that_with_what_to_ask_for(agreement: float, advised: bool) -> None:
+    verdict = judge(LatencyRatio(latency_ratio=0.05), timed(0.067, 0.001), BEFORE, AFTER, 3, agreeing(agreement))
+
+    assert "0.067 of the original's latency (0.066 to 0.068)" in verdict.summary
+    assert ("ask for less" in verdict.summary) == advised
+    assert (f"{agreement:.0%} of unseen images only" in verdict.summary) == advised

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from posixpath import basename, dirname, splitext
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from engine.data.images import Labels, Pixels
 from engine.errors import CalibrationUnreadable
@@ -48,8 +48,9 @@ def decode(encoded: bytes, name: str) -> Pixels:
     except (
         Exception
     ) as error:  # Pillow's decoders raise whatever their parsers stumble on: OSError, struct.error, KeyError…
+        why = "it does not begin like one" if isinstance(error, UnidentifiedImageError) else str(error)
         raise CalibrationUnreadable(
-            f"Picture '{name}' cannot be decoded as {', '.join(FORMATS)}: {error}. Remove it or send it again.",
+            f"Picture '{name}' cannot be decoded as {', '.join(FORMATS)}: {why}. Remove it or send it again.",
             where=name,
         ) from error
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]

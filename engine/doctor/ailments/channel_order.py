@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.data.sureness import by_margin, surer
 from engine.diagnosis import Finding
 from engine.doctor.case import Case, Look, NotExamined
-from engine.doctor.probe import by_margin, surer
 
 SURER_SWAPPED: Final = 2.0
 """How surely the network must prefer the swapped channels: `engine.doctor.probe.surer`."""

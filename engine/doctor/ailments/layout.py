@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.preprocess import check_fits, frame, mean_and_std
+from engine.data.scaling import normalised, of_values
+from engine.data.sureness import by_margin, surer
 from engine.diagnosis import Finding
 from engine.doctor.case import Case, Look, NotExamined, Pixels
-from engine.doctor.probe import by_margin, surer
-from engine.doctor.scaling import normalised, of_values
 from engine.errors import CalibrationMismatch
 
 ROUGHER: Final = 1.5
@@ -64,7 +64,7 @@ def _take(case: Case) -> Finding | None:
         if case.form.channel_order == "BGR":
             pixels = pixels[..., ::-1]
         mean, std = mean_and_std(case.form, channels)
-        case.mend(pixels, normalised("as the recipe says", mean, std, channels, case.preprocess.scale))
+        case.mend(pixels, normalised("the recipe says", mean, std, channels, case.preprocess.scale))
         return None
     moved, values = _moved(case, case.values)
     last = values.transpose(0, 2, 3, 1) if case.form.preprocess.layout == "NCHW" else values

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.sureness import Answer
 from engine.diagnosis import Finding
 from engine.doctor.case import Case, Look, Pixels
-from engine.doctor.probe import Answer
 
 LOSS_LEAST: Final = 0.42
 """Mean loss of margin over the views, in deviations of the paired differences."""
@@ -41,9 +41,12 @@ def look(case: Case) -> Look:
         return Look(figures)
     message = (
         f"The network takes little notice whether the images are turned, falsely coloured or in pieces "
-        f"(mean confidence {before.confidence or 0:.2f}): they are likely of another kind than it was trained for."
+        f"(mean confidence {before.confidence or 0:.2f}): they may be of another kind than it was trained for."
     )
-    fix = "Send images like those that the network will see in use. If these are, it was not trained for them."
+    fix = (
+        "Send images like those that the network will see in use. If these are, and it is right on them, go on: "
+        "gray or simple pictures look much the same to a network however they are turned."
+    )
     return Look(figures, Finding(ailment="out_of_distribution", message=message, fix=fix, recipe=None))
 
 

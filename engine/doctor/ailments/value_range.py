@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.data.scaling import RANGE_FACTOR
 from engine.diagnosis import Finding
 from engine.doctor.case import Case, Look
 from engine.doctor.rescaling import explain, find_scaling
-from engine.doctor.scaling import RANGE_FACTOR
 
 
 def look(case: Case) -> Look:

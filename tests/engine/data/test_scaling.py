@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.doctor.scaling import Scaling, known_ways, normalised, of_values
+from engine.data.scaling import Scaling, known_ways, normalised, of_values
 from engine.recipe import Preprocess
 
 WAYS = [way for channels in (1, 3) for way in known_ways(channels)]
@@ -44,5 +44,5 @@ def test_a_scaling_s_keys_say_the_same(way: Scaling) -> None:
 def test_an_unknown_scaling_is_kept_as_it_came() -> None:
     found = of_values(np.linspace(-70, 3, 8 * 9 * 7 * 3, dtype=np.float32).reshape(8, 9, 7, 3))
 
-    assert found.name == "as it came"
+    assert found.name == "they are"
     assert found.offset == pytest.approx([-70] * 3, abs=0.1)
