@@ -33,6 +33,7 @@ from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise, notes
 from engine.measure.batches import outputs_in_batches
+from engine.measure.cost import count
 from engine.measure.feeds import Shapes
 from engine.progress import Progress
 from engine.recipe import Deploy, Magnitude, Recipe
@@ -113,7 +114,8 @@ def prepare(source: Path, calibration: Path | None, recipe: Recipe, progress: Pr
             seed=recipe.seed,
             seconds=share * recipe.budget_seconds,
         )
-        doubts = doubt(images, input_form(model_input, recipe.preprocess), ask)
+        macs = count(model, {model_input.name: one.inputs.shape[1:]}).macs
+        doubts = doubt(images, input_form(model_input, recipe.preprocess), ask, macs)
         climbed = climb(images, site, recipe.synthesis)
     return Subject(
         upload=upload,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.data.images import ImageSet
 from engine.data.preprocess import IMAGENET_MEAN, InputForm, mean_and_std
-from engine.data.scaling import Scaling, known_ways, normalised
+from engine.data.scaling import RANGE_FACTOR, Scaling, known_ways, normalised
 from engine.data.site import Said
 from engine.data.sureness import of_scores, preferred
 from engine.errors import RecipeInvalid
@@ -17,15 +17,19 @@ from engine.errors import RecipeInvalid
 Ask = Callable[[ImageSet], Said]
 Hits = npt.NDArray[np.bool_]
 
-SHOWN_MIN, SHOWN_MAX = 8, 64
-"""So few images tell chance from cause, so many are shown, in each way."""
+SHOWN_MIN = 8
+"""So few images tell chance from cause."""
+SHOWN_LEAST, SHOWN_MOST, SHOWN_MACS = 16, 64, 8e9
+"""How many are shown, in each way: as many as so much work allows, in multiply-accumulates."""
 RIGHT_LEAST, SURELY = 0.2, 3.0
 """By which part of the images the network must be right more often, and by how many standard errors of that part."""
 
 
-def doubt(images: ImageSet, form: InputForm, ask: Ask) -> tuple[str, ...]:
+def doubt(images: ImageSet, form: InputForm, ask: Ask, macs: int = 1) -> tuple[str, ...]:
     """Return a sentence where nobody said how pixels are normalised and it cannot be known, or seems to be wrong.
 
+    `macs` are what the network takes for one image. Without labels only ways of about the same range are held against
+    ImageNet's: pixels fifty times as large make some networks surer of whatever they see.
     Raises RecipeInvalid where labels show that it is wrong: the network is right far more often in another way.
     """
     if not _is_guessed(form):
@@ -37,9 +41,11 @@ def doubt(images: ImageSet, form: InputForm, ask: Ask) -> tuple[str, ...]:
         )
     if not images.from_pixels or len(images) < SHOWN_MIN:
         return ()
-    shown = images.take(np.linspace(0, len(images) - 1, min(len(images), SHOWN_MAX)).astype(int))
-    given = _given(form)
+    count = min(len(images), int(np.clip(SHOWN_MACS // max(macs, 1), SHOWN_LEAST, SHOWN_MOST)))
+    shown, given = images.take(np.linspace(0, len(images) - 1, count).astype(int)), _given(form)
     ways = [way for way in known_ways(form.channels) if not way.is_like(given)]
+    if images.labels is None:
+        ways = [way for way in ways if 1 / RANGE_FACTOR < way.factor(given) < RANGE_FACTOR]
     said = [ask(each) for each in (shown, *(_scaled(shown, form, given, way) for way in ways))]
     if said[0].probabilities is None:
         return ()
