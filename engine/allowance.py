@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from engine.graph.model import Model
@@ -29,6 +30,11 @@ class Allowance:
     short_seconds: float = 0.0
     seconds: float = AMPLE_SECONDS
 
+    @property
+    def share(self) -> float:
+        """Return which part of an ample budget this one is, above 0 to 1, be it short for its network or not."""
+        return min(1.0, self.seconds / AMPLE_SECONDS)
+
 
 AMPLE = Allowance()
 
@@ -37,5 +43,5 @@ def allowance(model: Model, image_shapes: Shapes, budget_seconds: float, share: 
     """Return what a budget in seconds allows for a network, of which `share`, above 0 to 1, is left for the cutting."""
     short_seconds = PASSES_MIN * count(model, image_shapes).macs / MACS_A_SECOND / share
     is_short = budget_seconds < short_seconds
-    part = min(1.0, share * budget_seconds / AMPLE_SECONDS) if is_short else 1.0
-    return Allowance(part, is_short, short_seconds, share * budget_seconds)
+    allowed = Allowance(1.0, is_short, short_seconds, share * budget_seconds)
+    return dataclasses.replace(allowed, part=allowed.share) if is_short else allowed

@@ -57,7 +57,8 @@ def cut_and_repair(
 
     `start` is a network that lacks the cuts `gone`, all of them among `cuts` and all of its narrowings, and has been
     trained since: its weights are gone on from, and only the layers right before holes that it has not are refitted.
-    In a short time the layers at cuts alone are refitted, in one step, large ones are asked for channels, and the way
+    Below ten minutes fewer images are learnt from, where they are many for that. In a short time the layers at cuts
+    alone are refitted, in one step, large ones are asked for channels, and the way
     is gone whole, half or not.
     """
     units, left = units_in(cuts), remaining(model, channels_in(cuts))
@@ -76,7 +77,7 @@ def cut_and_repair(
     repaired = plain.copy()
     in_two_steps = bool(left.readers) and not allowance.is_short
     steps = [step for question in asked for step in _steps(question, in_two_steps)]
-    few = affordable(model, plain, steps, repair, allowance.part * WORK_MAX)
+    few = affordable(model, plain, steps, repair, allowance.share * WORK_MAX)
     refit_in_order(
         model, repaired, asked, images_for(few, selection), compute, seed, on_layer, in_two_steps=in_two_steps
     )

@@ -16,7 +16,7 @@ from engine.recovery.questions import Asked, ChannelQuestion, size_of
 from engine.recovery.rows import rows_per_image
 
 WORK_MAX = 2e12
-"""Multiply-accumulates, about a minute on two cores.
+"""Multiply-accumulates, about a minute on two cores, of a budget of ten minutes or more; of less, its part of them.
 
 500 images of ResNet-56 take 0.4e12, 500 of EfficientNet-lite0 0.6e12.
 """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.allowance import AMPLE, Allowance
+from engine.allowance import AMPLE, Allowance, allowance
 from engine.data.images import ImageSet
 from engine.graph.features import find_features
 from engine.graph.holes import features_after, find_holes
@@ -17,7 +17,9 @@ from engine.graph.units import blocks, find_units
 from engine.graph.writers import Writer, find_writer
 from engine.measure.batches import outputs_in_batches
 from engine.recipe import Deploy
+from engine.recovery import closed_form
 from engine.recovery.closed_form import cut_and_repair, refit_in_order, repair_each
+from engine.recovery.effort import WORK_MAX
 from engine.recovery.moments import Moments
 from engine.recovery.questions import Question, ask, at_holes, questions
 from engine.recovery.reference import Reference
@@ -99,16 +101,34 @@ def test_one_pass_for_all_units_is_the_same_as_one_for_each() -> None:
         np.testing.assert_allclose(together, alone.weight(question.writer.weight), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("allowance", [AMPLE, SHORT])
+@pytest.mark.parametrize(("seconds", "part"), [(60.0, 0.1), (300.0, 0.5), (600.0, 1.0), (3600.0, 1.0)])
+def test_a_repair_takes_its_part_of_an_ample_budgets_work(
+    seconds: float, part: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = plain("residual")
+    units, shown, asked = blocks(find_units(model))[:1], some_images(model, 24), list[float]()
+
+    def affordable(original: Model, cut: Model, questions: object, images: ImageSet, work_max: float) -> ImageSet:
+        asked.append(work_max)
+        return images
+
+    monkeypatch.setattr(closed_form, "affordable", affordable)
+    allowed = allowance(model, {"image": (3, 16, 16)}, seconds)
+    cut_and_repair(model, units, shown, shown, COMPUTE, seed=0, allowance=allowed)
+
+    assert asked == [pytest.approx(part * WORK_MAX)]
+
+
+@pytest.mark.parametrize("allowed", [AMPLE, SHORT])
 @pytest.mark.parametrize("name", [*WITH_UNITS, "plain"])
-def test_repair_inserts_nothing_and_never_harms_on_held_out_images(name: str, allowance: Allowance) -> None:
+def test_repair_inserts_nothing_and_never_harms_on_held_out_images(name: str, allowed: Allowance) -> None:
     """The graph is that of the plain cut, node for node and shape for shape; only numbers differ."""
     model = plain(name)
     units, held_out = blocks(find_units(model))[:2], some_images(model, 8, seed=9)
     reference = Reference(model, find_features(model), held_out, COMPUTE)
     found_in, cut = features_after(model, units, reference.features), remove_units(model, units)
 
-    repaired = cut_and_repair(model, units, some_images(model, 6), held_out, COMPUTE, seed=0, allowance=allowance)
+    repaired = cut_and_repair(model, units, some_images(model, 6), held_out, COMPUTE, seed=0, allowance=allowed)
 
     assert list(repaired.nodes()) == list(cut.nodes())
     weights = cut.graph.initializers
