@@ -91,7 +91,8 @@ def test_images_that_are_none_have_no_report(user: User) -> None:
     with pytest.raises((JobFailed, Refused)) as failure:
         user.client.checkups.doctor(user.model_id, dataset_id)
 
-    assert failure.value.problem.code in {code, "state-conflict"}
+    assert failure.value.problem.code in {code, "dataset-rejected"}
+    assert "There is no picture in 'none.zip'" in str(failure.value)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
