@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.images import ImageSet
-from engine.data.preprocess import IMAGENET_MEAN, InputForm, mean_and_std
+from engine.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, InputForm, mean_and_std
 from engine.data.scaling import RANGE_FACTOR, Scaling, known_ways, normalised
 from engine.data.site import Said
 from engine.data.sureness import of_scores, preferred
@@ -36,22 +36,28 @@ def doubt(images: ImageSet, form: InputForm, ask: Ask, macs: int = 1) -> tuple[s
         return ()
     if not len(images):
         return (
-            "Nothing was said of preprocess.mean and std: the made images were normalised by ImageNet's, (0.485, "
-            "0.456, 0.406) and (0.229, 0.224, 0.225). If the network was trained otherwise, say how, or send images.",
+            "Nothing was said of preprocess.mean and std: the made images were normalised by ImageNet's, "
+            f"{IMAGENET_MEAN} and {IMAGENET_STD}. If the network was trained otherwise, say how, or send images.",
         )
     if not images.from_pixels or len(images) < SHOWN_MIN:
         return ()
     count = min(len(images), int(np.clip(SHOWN_MACS // max(macs, 1), SHOWN_LEAST, SHOWN_MOST)))
     shown, given = images.take(np.linspace(0, len(images) - 1, count).astype(int)), _given(form)
-    ways = [way for way in known_ways(form.channels) if not way.is_like(given)]
-    if images.labels is None:
-        ways = [way for way in ways if 1 / RANGE_FACTOR < way.factor(given) < RANGE_FACTOR]
-    said = [ask(each) for each in (shown, *(_scaled(shown, form, given, way) for way in ways))]
-    if said[0].probabilities is None:
+    before = ask(shown)
+    if before.probabilities is None:
         return ()
-    hits = _hits(shown, said)
-    if hits is not None:
-        return _by_labels(hits, ways)
+    ways = [way for way in known_ways(form.channels) if not way.is_like(given)]
+    has_labels = shown.labels_fit(before.probabilities.shape[1])
+    if not has_labels:
+        ways = [way for way in ways if 1 / RANGE_FACTOR < way.factor(given) < RANGE_FACTOR]
+    said = [before, *(ask(_scaled(shown, form, given, way)) for way in ways)]
+    if has_labels:
+        return _by_labels([np.asarray(each.classes == shown.labels) for each in said], ways)
+    return _by_sureness(said, ways)
+
+
+def _by_sureness(said: Sequence[Said], ways: Sequence[Scaling]) -> tuple[str, ...]:
+    """Return a sentence where the network is clearly surer of the images in another way."""
     before, *others = (of_scores(each.probabilities) for each in said if each.probabilities is not None)
     found = preferred(before, others)
     return (_seems(ways[found.best]),) if found.is_clear and found.best is not None else ()
@@ -73,14 +79,6 @@ def _scaled(images: ImageSet, form: InputForm, given: Scaling, way: Scaling) -> 
     pixels = given.invert(np.moveaxis(images.inputs, axis, -1))
     inputs = np.ascontiguousarray(np.moveaxis(way.apply(pixels), -1, axis))
     return ImageSet(inputs, images.labels, images.names, images.class_names)
-
-
-def _hits(images: ImageSet, said: Sequence[Said]) -> list[Hits] | None:
-    """Return for each way which images the network is right on, None where there are no labels of its classes."""
-    answers = said[0].probabilities
-    if images.labels is None or answers is None or not images.labels_fit(answers.shape[1]):
-        return None
-    return [np.asarray(each.classes == images.labels) for each in said]
 
 
 def _by_labels(hits: Sequence[Hits], ways: Sequence[Scaling]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def preferred(before: Answer, others: Sequence[Answer]) -> Preference:
         return Preference(None, is_clear=False, figures=figures)
     best = max(able, key=lambda row: float(others[row].clarity.mean()))
     figures["surer"] = round(surer(others[best], before), 2)
-    figures["gain"] = round(float(others[best].clarity.mean() / before.clarity.mean()) - 1, 4)
+    figures["gain"] = round(float(others[best].clarity.mean() / max(before.clarity.mean(), LEAST_SCORE)) - 1, 4)
     return Preference(best, is_mute or (figures["surer"] > SURER and figures["gain"] > GAIN_LEAST), figures)
 
 

@@ -111,6 +111,24 @@ def test_without_labels_a_sentence_says_which_way_seems_right(seed: int) -> None
     assert '"mean": [0.0], "std": [1.0]' in said
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_of_other_classes_tell_as_little_as_none(seed: int) -> None:
+    form = form_of()
+    network, plain = Network(form, way(ZERO_TO_ONE)), images_of(form, 40, labelled=False, seed=seed)
+    foreign = dataclasses.replace(plain, labels=np.arange(40) % 2, class_names=("cat", "dog"))
+
+    assert doubt(foreign, form, network) == doubt(plain, form, network) != ()
+
+
+def test_a_network_that_says_the_same_of_everything_is_not_doubted() -> None:
+    form = form_of()
+
+    def mute(images: ImageSet) -> Said:
+        return Said(np.full((len(images), CLASSES), 1 / CLASSES), np.zeros((len(images), 1)))
+
+    assert doubt(images_of(form, 40, labelled=False), form, mute) == ()
+
+
 def test_without_images_it_is_said_what_was_taken_for_granted() -> None:
     form = form_of()
 
