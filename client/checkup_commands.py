@@ -105,7 +105,9 @@ def _bring(client: Client, progress: Progress, model: Path, images: Path | None)
 
 
 def _diagnosis(report: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{report['looked_at']} of {report['images']} images looked at, {len(report['findings'])} things found"
+    count = len(report["findings"])
+    things = "1 thing" if count == 1 else f"{count} things"
+    yield f"{report['looked_at']} of {report['images']} images looked at, {things} found"
     for finding in report["findings"]:
         yield f"\n{finding['ailment']}: {finding['message']}"
         yield f"  {finding['fix']}"
