@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.data.calibration import load_images
-from engine.data.preprocess import check_fits, input_form
 from engine.formats import load
+from engine.input_form import check_fits, input_form
 from engine.measure.cost import cost
 from engine.measure.environment import describe
 from engine.measure.fidelity import compare_fidelity

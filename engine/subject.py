@@ -16,7 +16,6 @@ from engine.data.calibration import load_images
 from engine.data.guess import doubt
 from engine.data.images import ImageSet
 from engine.data.ladder import climb
-from engine.data.preprocess import input_form
 from engine.data.site import Said, Site, pooled, probabilities
 from engine.data.splits import Split, split
 from engine.data.synthesis.draw import draw_images
@@ -32,6 +31,7 @@ from engine.graph.image_input import require_image_input
 from engine.graph.merges import merge
 from engine.graph.model import Model
 from engine.graph.normalise import normalise, notes
+from engine.input_form import input_form
 from engine.measure.batches import outputs_in_batches
 from engine.measure.cost import count
 from engine.measure.feeds import Shapes

@@ -13,10 +13,11 @@ from engine.data.channels import ChannelMatcher
 from engine.data.containers import LOADERS
 from engine.data.containers.source import Source
 from engine.data.images import ImageSet, Inputs
-from engine.data.preprocess import InputForm, check_fits, input_form, prepare
+from engine.data.preprocess import prepare
 from engine.data.sampling import Indices, sample_evenly
 from engine.errors import CalibrationMismatch, CalibrationUnreadable
 from engine.graph.model import TensorInfo
+from engine.input_form import InputForm, check_fits, input_form
 from engine.recipe import Preprocess
 
 INPUTS_BYTES_MAX = 2**30

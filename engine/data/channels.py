@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from engine.data.images import Pixels
-from engine.data.preprocess import InputForm
 from engine.errors import CalibrationMismatch
+from engine.input_form import InputForm
 
 
 @dataclass

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.images import ImageSet
-from engine.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, InputForm, mean_and_std
+from engine.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, mean_and_std
 from engine.data.scaling import RANGE_FACTOR, Scaling, known_ways, normalised
 from engine.data.site import Said
 from engine.data.sureness import of_scores, preferred
 from engine.errors import RecipeInvalid
+from engine.input_form import InputForm
 
 Ask = Callable[[ImageSet], Said]
 Hits = npt.NDArray[np.bool_]

@@ -13,7 +13,6 @@ from engine.data.augment import augment
 from engine.data.balance import balanced_rows
 from engine.data.foreign import concerns, is_uneven
 from engine.data.images import ImageSet, together
-from engine.data.preprocess import input_form
 from engine.data.rungs import RUNGS
 from engine.data.rungs.channel_statistics import batch_norms
 from engine.data.rungs.priors import token_values
@@ -22,6 +21,7 @@ from engine.data.site import Said, Site
 from engine.data.splits import Split, split
 from engine.data.synthesis.draw import LEAST_DRAWN, SIDE_MOST
 from engine.data.verdict import REAL_LEAST, check
+from engine.input_form import input_form
 from engine.recipe import Synthesis
 from engine.report import CheckFigure, DataUse
 

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.images import Inputs
-from engine.data.preprocess import InputForm
 from engine.data.scaling import Scaling
 from engine.data.sureness import Answer
 from engine.diagnosis import Finding
 from engine.doctor.probe import Probe
 from engine.doctor.sample import Sample
+from engine.input_form import InputForm
 from engine.recipe import Preprocess
 
 Pixels = npt.NDArray[np.float32]

@@ -10,7 +10,6 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from engine.data.channels import ChannelMatcher
-from engine.data.preprocess import InputForm, input_form
 from engine.diagnosis import Ailment, Check, Diagnosis, Finding
 from engine.doctor.ailments import LOOKS
 from engine.doctor.ailments.dtype import SEND_PIXELS
@@ -23,6 +22,7 @@ from engine.formats import load
 from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise
+from engine.input_form import InputForm, input_form
 from engine.measure.cost import count
 from engine.recipe import Preprocess, Recipe
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.data.images import ImageSet, Inputs
-from engine.data.preprocess import input_form, prepare
+from engine.data.preprocess import prepare
 from engine.data.site import Site
+from engine.input_form import input_form
 
 BATCH = 32
 CHANGED_PART = 2 / 3

@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from engine.data.images import ImageSet, Inputs, Pixels
-from engine.data.preprocess import InputForm, input_form, prepare
+from engine.data.preprocess import prepare
 from engine.data.synthesis import SYNTHESES, Synthesis
 from engine.errors import CalibrationMismatch
 from engine.graph.model import TensorInfo
+from engine.input_form import InputForm, input_form
 from engine.recipe import Preprocess
 
 TURNS = ("scene", "dead_leaves", "scene", "shader")

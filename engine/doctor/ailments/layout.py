@@ -9,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.preprocess import check_fits, frame, mean_and_std
+from engine.data.preprocess import frame, mean_and_std
 from engine.data.scaling import normalised, of_values
 from engine.data.sureness import by_margin, surer
 from engine.diagnosis import Finding
 from engine.doctor.case import Case, Look, NotExamined, Pixels
 from engine.errors import CalibrationMismatch
+from engine.input_form import check_fits
 
 ROUGHER: Final = 1.5
 """How much rougher than in another reading neighbours are where memory was read in the wrong order."""

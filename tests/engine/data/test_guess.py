@@ -11,11 +11,12 @@ import pytest
 
 from engine.data.guess import SHOWN_MIN, doubt
 from engine.data.images import ImageSet
-from engine.data.preprocess import InputForm, input_form, mean_and_std
+from engine.data.preprocess import mean_and_std
 from engine.data.scaling import Scaling, known_ways
 from engine.data.site import Said
 from engine.errors import RecipeInvalid
 from engine.graph.model import TensorInfo
+from engine.input_form import InputForm, input_form
 from engine.recipe import Preprocess
 
 CLASSES, SIDE = 6, 8

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.data.preprocess import input_form, prepare
+from engine.data.preprocess import prepare
 from engine.errors import CalibrationMismatch, RecipeInvalid
+from engine.input_form import input_form
 from engine.recipe import Preprocess
 from tests.engine.data.conftest import MakeInput
 
