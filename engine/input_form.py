@@ -79,6 +79,30 @@ def input_form(model_input: Declared, preprocess: Preprocess) -> InputForm:
     return InputForm(model_input.name, sizes, preprocess)
 
 
+def fitting_form(model_input: Declared, preprocess: Preprocess) -> InputForm:
+    """Read the form for a recipe that may still be unfit.
+
+    Raises RecipeInvalid where its layout plainly is not the network's, or its mean or std has too few values or too
+    many. Where the network leaves the channels open, the recipe's channel order decides how many that is.
+    """
+    form = input_form(model_input, preprocess)
+    if form.takes_pictures:
+        require_values(form, form.channels)
+    return form
+
+
+def require_values(form: InputForm, channels: int) -> None:
+    """Raise RecipeInvalid unless mean and std, where the recipe has them, are one value for all or one a channel."""
+    for key, values in (("mean", form.preprocess.mean), ("std", form.preprocess.std)):
+        if values and len(values) not in (1, channels):
+            raise RecipeInvalid(
+                f"'preprocess.{key}' has {len(values)} values; input '{form.name}' has "
+                f"{'1 channel' if channels == 1 else f'{channels} channels'}. "
+                f"Give one value{'' if channels == 1 else f', or {channels}'}.",
+                where=f"preprocess.{key}",
+            )
+
+
 def _plain_layout(sizes: tuple[int | None, ...]) -> str | None:
     """Tell the layout of a square picture with one or three channels; None where it could be either."""
     if len(sizes) != 3 or None in sizes:

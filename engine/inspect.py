@@ -25,6 +25,7 @@ from engine.graph.image_input import require_image_input
 from engine.graph.model import Model, TensorInfo
 from engine.graph.normalise import normalise, notes
 from engine.graph.units import Unit, find_units, signature
+from engine.input_form import fitting_form
 from engine.inspection import (
     Applicability,
     Barrier,
@@ -54,6 +55,8 @@ def inspect_model(path: Path, recipe: Recipe | None = None, architecture: Archit
     blocking = [*general, *(error for error in _method_blocking(lacking, recipe) if error.message not in told)]
     if recipe is not None and blocking:
         raise blocking[0]
+    if recipe is not None:
+        fitting_form(require_image_input(model), recipe.preprocess)
     kinds = Counter(node.op_type for node in every_node(plain.graph))
     return Inspection(
         inputs=tuple(_tensor(info) for info in model.inputs),

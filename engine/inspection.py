@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from engine.recipe import Strict
+
+
+def image_input(analysis: Mapping[str, Any]) -> InspectedTensor | None:
+    """Return the one input of a network whose `Inspection` was kept as JSON; None where it has none or several.
+
+    Keys that another version has written beside ours are passed over.
+    """
+    inputs: list[Any] = analysis.get("inputs") or []
+    if len(inputs) != 1:
+        return None
+    return InspectedTensor.model_validate({key: inputs[0][key] for key in InspectedTensor.model_fields})
 
 
 class InspectedTensor(Strict):

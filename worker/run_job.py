@@ -23,12 +23,13 @@ from core.metrics.counting import observe
 from core.metrics.table import START_SECONDS
 from core.problems import from_engine, job_problem
 from core.storage.base import BlobCorrupt, BlobMissing, StorageError
-from core.tables import Dataset, FileState, JobState, StoredModel
-from engine.recipe import METHODS, Recipe
+from core.tables import JobState
+from engine.recipe import Recipe
 from worker.accounts import engine_told, job_told, step_told, tell_lease_lost, tell_outcome
 from worker.deliveries import expected
 from worker.endings import limit_exceeded
 from worker.engine_lines import Conversation, clean_text, parse_object
+from worker.examined import outcome_known
 from worker.files import (
     AgreementBroken,
     MustStop,
@@ -126,7 +127,7 @@ def _fault(place: Workplace, claim: jobs.Claim, error: Exception) -> Outcome:
 
 def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _gpu: str | None) -> Outcome:
     """Let the engine look at the model within small limits: is it what it says, can it be cut at all?"""
-    known = _known(place, claim)
+    known = outcome_known(place, claim)
     if known is not None:
         return known
     with step_told(place.tracing, "job.fetch"):
@@ -142,30 +143,6 @@ def _inspect(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, _g
     if ending.exit_code == 0 and talk.answer is not None:
         return partial(jobs.validated, claim=claim, analysis=talk.answer)
     return _broken(place, claim, ending, limits, ())
-
-
-def _known(place: Workplace, claim: jobs.Claim) -> Outcome | None:
-    """Return what the examinations of model and images say of this job, None where they leave it open."""
-    with place.database.transaction() as session:
-        model = session.get_one(StoredModel, claim.model_id)
-        dataset = session.get_one(Dataset, claim.dataset_id) if claim.dataset_id else None
-        for file in (model, dataset):
-            if file is not None and file.state == FileState.REJECTED and file.error is not None:
-                return partial(jobs.reject, claim=claim, error=file.error)
-        analysis = model.analysis
-    return None if analysis is None else _known_of_the_method(claim, analysis)
-
-
-def _known_of_the_method(claim: jobs.Claim, analysis: dict[str, Any]) -> Outcome | None:
-    if claim.recipe.get("architecture"):
-        return None
-    method = claim.recipe.get("method", {}).get("name")
-    found = next((one for one in analysis.get("methods", []) if one["name"] == method), None)
-    # Options of a method, such as units that must stay, are for the engine to judge.
-    usual = METHODS[method]().model_dump(mode="json") if method in METHODS else None
-    if found is None or not found["applies"] or claim.recipe.get("method") != usual:
-        return None
-    return partial(jobs.validated, claim=claim, analysis=analysis)
 
 
 def _compress(place: Workplace, claim: jobs.Claim, heart: Heart, folder: Path, gpu: str | None) -> Outcome:

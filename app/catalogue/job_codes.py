@@ -44,8 +44,8 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "Set preprocess to what the network was trained with; secateur doctor tells what is amiss.",
     # Of the recipe.
     "recipe-rejected": "The recipe cannot be followed on this network, for the reason in the detail.",
-    "recipe-invalid": "The recipe has a key that is not known or a value out of its range; where names it. GET /docs "
-    "shows the recipe.",
+    "recipe-invalid": "The recipe has a key that is not known, a value out of its range, or one that does not fit the "
+    "network; where names it. GET /docs shows the recipe.",
     "target-infeasible": "More was asked than can be cut, even with every part gone that can go. Ask for no more than "
     "the furthest that the detail names, or let the method cut channels, too.",
     # Of itself.

@@ -13,6 +13,7 @@ from app.errors import Problem
 from app.estimates import history
 from app.estimates.schemas import EstimateView
 from app.estimates.sizes import Left, Range, predict, units_of
+from app.jobs.fitting import require_fitting
 from app.jobs.schemas import JobRequest
 from app.jobs.service import QUEUE_OF_PROVIDER
 from app.openapi import problems
@@ -35,6 +36,7 @@ async def estimate(tenant: Reader, asked: JobRequest) -> Response:
 
 def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str, Any]:
     require_usable(session, project_id, asked.model_id, asked.dataset_id)
+    require_fitting(session, project_id, asked.model_id, asked.recipe)
     model = session.get_one(StoredModel, asked.model_id)
     if model.state == FileState.VALIDATING:
         found = f"Model {model.id} is still being examined. Ask again in a moment."

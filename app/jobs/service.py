@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.answers import as_json
 from app.deps import Tenant
 from app.errors import Problem, not_found
+from app.jobs.fitting import require_fitting
 from app.jobs.schemas import JobRequest, ReceiptView
 from app.jobs.view import NOBODY, Loads, job_view, loads
 from app.memory.shown_jobs import Shown
@@ -112,8 +113,9 @@ async def job_row(tenant: Tenant, job_id: str) -> Record:
 
 
 def create(session: Session, project_id: str, asked: JobRequest) -> Record:
-    """Write a job for a model and images that the project has."""
+    """Write a job for a model and images that the project has, by a recipe that fits the model."""
     require_usable(session, project_id, asked.model_id, asked.dataset_id)
+    require_fitting(session, project_id, asked.model_id, asked.recipe)
     try:
         job = submit(
             session,

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.data.images import Inputs, Pixels
-from engine.errors import CalibrationMismatch, RecipeInvalid
-from engine.input_form import InputForm, check_fits
+from engine.errors import CalibrationMismatch
+from engine.input_form import InputForm, check_fits, require_values
 from engine.recipe import Preprocess
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -71,16 +71,10 @@ def _normalise(pixels: Pixels, form: InputForm) -> Inputs:
 
 def mean_and_std(form: InputForm, channels: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return one value of each for all channels, or one a channel. Raises RecipeInvalid where they do not fit."""
+    require_values(form, channels)
     imagenet = channels == 3
     mean = form.preprocess.mean or (_in_order(IMAGENET_MEAN, form) if imagenet else (0.0,))
     std = form.preprocess.std or (_in_order(IMAGENET_STD, form) if imagenet else (1.0,))
-    for key, values in (("mean", mean), ("std", std)):
-        if len(values) not in (1, channels):
-            raise RecipeInvalid(
-                f"'preprocess.{key}' has {len(values)} values; input '{form.name}' has {channels} channels. "
-                f"Give one value, or {channels}.",
-                where=f"preprocess.{key}",
-            )
     return np.asarray(mean, np.float32), np.asarray(std, np.float32)
 
 

@@ -104,6 +104,36 @@ def test_a_job_on_a_rejected_model_is_refused_at_once(service: Service, client: 
     assert client.delete(f"/v1/models/{model_id}").status_code == 204
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/estimates"])
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_values_that_do_not_fit_an_examined_model_are_refused_at_once(
+    any_service: Service, any_client: httpx2.Client, key: str, path: str
+) -> None:
+    model_id = make_model(any_client)
+    body = {"model_id": model_id, "recipe": {"preprocess": {key: [0.5, 0.5]}}}
+    unknown = any_client.post("/v1/jobs", json=body)
+    examine(any_service, ANALYSIS)
+
+    refusal = any_client.post(path, json=body)
+
+    assert unknown.status_code == 202  # its worker will tell
+    problem = assert_problem(refusal, 422, "validation-failed", "has 2 values", "'image' has 3 channels", "Give one")
+    (error,) = problem["errors"]
+    assert (error["pointer"], error["code"]) == (f"/recipe/preprocess/{key}", "recipe-invalid")
+    for fitting in ([0.5], [0.1, 0.2, 0.3]):
+        body["recipe"] = {"preprocess": {key: fitting}}
+        assert any_client.post(path, json=body).status_code in (200, 202)
+
+
+def test_a_recipe_that_names_its_architecture_is_left_to_a_worker(service: Service, client: httpx2.Client) -> None:
+    model_id = make_model(client)
+    examine(service, ANALYSIS)
+    architecture = {"name": "torchvision/resnet18", "input_shape": [1, 8, 8]}
+    recipe = {"preprocess": {"mean": [0.5, 0.5]}, "architecture": architecture}
+
+    assert client.post("/v1/jobs", json={"model_id": model_id, "recipe": recipe}).status_code == 202
+
+
 def test_a_rejected_dataset_is_refused_too(service: Service, client: httpx2.Client) -> None:
     model_id, dataset_id = make_model(client), make_dataset(client)
     examine(service, None, REFUSED)

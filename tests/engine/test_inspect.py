@@ -10,11 +10,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from engine.errors import ModelUnreadable, NothingToCut
+from engine.errors import ModelUnreadable, NothingToCut, RecipeInvalid
 from engine.formats.onnx import save
 from engine.graph.model import Model
 from engine.inspect import inspect_model
-from engine.recipe import METHODS, Practise, Recipe
+from engine.recipe import METHODS, Practise, Preprocess, Recipe
 from tests.networks import NETWORKS, Draft, blocks, dense, residual, residual_with_batch_norm, stem
 
 
@@ -235,3 +235,22 @@ def test_torch_is_not_loaded(tmp_path: Path) -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "where"),
+    [
+        (Preprocess(mean=(0.5, 0.5)), "preprocess.mean"),
+        (Preprocess(std=(0.5,) * 4), "preprocess.std"),
+        (Preprocess(layout="NHWC"), "preprocess.layout"),
+    ],
+    ids=["mean", "std", "layout"],
+)
+def test_a_recipe_that_does_not_fit_the_input_is_refused(preprocess: Preprocess, where: str, tmp_path: Path) -> None:
+    path = saved(residual(), tmp_path)
+    inspect_model(path, Recipe(preprocess=Preprocess(mean=(0.5,), std=(0.1, 0.2, 0.3))))
+
+    with pytest.raises(RecipeInvalid) as caught:
+        inspect_model(path, Recipe(preprocess=preprocess))
+
+    assert caught.value.where == where

@@ -38,6 +38,16 @@ def bring_model(place: Workplace, recipe: dict[str, Any] | None = None, **behavi
         examinations.ask(session, PROJECT_ID, "model", model_id=MODEL_ID, recipe=recipe)
 
 
+APPLYING = [{"name": name, "applies": True, "blocked_by": None} for name in METHODS]
+
+
+def remember(place: Workplace, channels: int) -> None:
+    """Let the model have been examined, and found to take so many channels and to suit every method."""
+    takes = {"name": "image", "dtype": "float32", "shape": ["batch", channels, 8, 8]}
+    with place.database.transaction() as session:
+        session.execute(update(StoredModel).values(analysis={"inputs": [takes], "methods": APPLYING}))
+
+
 def model_of(place: Workplace) -> StoredModel:
     with place.database.transaction() as session:
         model = session.get_one(StoredModel, MODEL_ID)
@@ -158,14 +168,47 @@ def test_a_job_that_waited_for_a_bad_model_is_rejected_without_another_look(plac
 
 def test_a_job_on_an_examined_model_goes_on_without_another_look(place: Workplace) -> None:
     job_id = submit(place.database, place.storage, place.settings.data_dir)
-    analysis = {"methods": [{"name": name, "applies": True, "blocked_by": None} for name in METHODS]}
-    with place.database.transaction() as session:
-        session.execute(update(StoredModel).values(analysis=analysis))
+    remember(place, channels=3)
     place.storage.delete(model_of(place).sha256)  # so that a second look would fail
 
     assert run_next(place)
 
     assert read_job(place.database, job_id).state == "queued"
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_recipe_whose_values_do_not_fit_an_examined_model_is_never_queued(
+    place: Workplace, channels: int, key: str
+) -> None:
+    """It is told from what is remembered of the model: with its bytes gone, any other look would fail."""
+    for count in range(1, 6):
+        job_id = submit(place.database, place.storage, place.settings.data_dir)
+        remember(place, channels)
+        with place.database.transaction() as session:
+            job = session.get_one(Job, job_id)
+            job.recipe = {**job.recipe, "preprocess": {key: [0.5] * count}}
+        place.storage.delete(model_of(place).sha256)
+
+        assert run_next(place)
+
+        job = read_job(place.database, job_id)
+        found = None if job.error is None else (job.error["code"], job.error["where"])
+        fits = count in (1, channels)
+        assert (job.state, found) == (
+            ("queued", None) if fits else ("rejected", ("recipe-invalid", f"preprocess.{key}"))
+        )
+        assert fits or "queued" not in states_of(place, job_id)
+
+
+def test_a_model_of_whose_input_nothing_is_remembered_is_looked_at_again(place: Workplace) -> None:
+    job_id = submit(place.database, place.storage, place.settings.data_dir, inspect="refuse")
+    with place.database.transaction() as session:
+        session.execute(update(StoredModel).values(analysis={"methods": APPLYING}))
+
+    assert run_next(place)
+
+    assert read_job(place.database, job_id).state == "rejected"
 
 
 def examine(place: Workplace, kind: examinations.Kind) -> None:
