@@ -113,6 +113,45 @@ def _plain_layout(sizes: tuple[int | None, ...]) -> str | None:
     return "NHWC" if last and not first and sizes[0] == sizes[1] else None
 
 
+def check_pixels(size: tuple[int, int, int], form: InputForm, where: str, *, convertible: bool) -> None:
+    """Raise CalibrationMismatch where pixels of this height, width and channels could not be made to fit.
+
+    `convertible` are those of pictures, whose colours can be made the network's.
+    """
+    if not form.takes_pictures:
+        check_fits(size, form, where)
+    height, width, channels = size
+    height, width = framed(height, width, form.preprocess, where)
+    if convertible and form.channels in (1, 3):
+        channels = form.channels
+    check_fits(
+        (channels, height, width) if form.preprocess.layout == "NCHW" else (height, width, channels), form, where
+    )
+
+
+def framed(height: int, width: int, preprocess: Preprocess, where: str) -> tuple[int, int]:
+    """Return height and width after resizing and cropping. Raises CalibrationMismatch where the crop is larger."""
+    height, width = resized(height, width, preprocess.resize)
+    side = preprocess.crop
+    if side is None:
+        return height, width
+    if min(height, width) < side:
+        raise CalibrationMismatch(
+            f"Image '{where}' is {width} x {height} pixels after resizing, too small for a crop of {side}. "
+            f'Set "preprocess": {{"resize": {side}}} or more in the recipe.',
+            where=where,
+        )
+    return side, side
+
+
+def resized(height: int, width: int, shorter_side: int | None) -> tuple[int, int]:
+    """Return height and width so that the shorter of them has this many pixels; None leaves them."""
+    if shorter_side is None or shorter_side == min(height, width):
+        return height, width
+    longer = int(shorter_side * max(height, width) / min(height, width))
+    return (shorter_side, longer) if width > height else (longer, shorter_side)
+
+
 def check_fits(shape: tuple[int, ...], form: InputForm, where: str, *, from_pixels: bool = True) -> None:
     """Raise CalibrationMismatch unless one image of this shape can be fed to the network.
 

@@ -7,8 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.data.images import Inputs, Pixels
-from engine.errors import CalibrationMismatch
-from engine.input_form import InputForm, check_fits, require_values
+from engine.input_form import InputForm, check_fits, framed, require_values, resized
 from engine.recipe import Preprocess
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -29,34 +28,21 @@ def prepare(pixels: Pixels, form: InputForm, where: str) -> Inputs:
 
 def frame(pixels: Pixels, preprocess: Preprocess, where: str) -> Pixels:
     """Resize and crop (height, width, channels) pixels. Raises CalibrationMismatch where the crop is larger."""
-    return _centre_crop(_resize(pixels, preprocess.resize), preprocess.crop, where)
+    found = pixels.shape[0], pixels.shape[1]
+    whole, kept = resized(*found, preprocess.resize), framed(*found, preprocess, where)
+    top, left = round((whole[0] - kept[0]) / 2), round((whole[1] - kept[1]) / 2)
+    return _resize(pixels, whole)[top : top + kept[0], left : left + kept[1]]
 
 
-def _resize(pixels: Pixels, shorter_side: int | None) -> Pixels:
-    """Scale so that the shorter side has this many pixels; bilinear over the area that each new pixel covers."""
-    height, width = pixels.shape[:2]
-    if shorter_side is None or shorter_side == min(height, width):
+def _resize(pixels: Pixels, height_and_width: tuple[int, int]) -> Pixels:
+    """Scale to so many pixels; bilinear over the area that each new pixel covers."""
+    if height_and_width == pixels.shape[:2]:
         return pixels
-    longer = int(shorter_side * max(height, width) / min(height, width))
-    size = (longer, shorter_side) if width > height else (shorter_side, longer)
+    size = height_and_width[::-1]
     if pixels.shape[2] == 3:
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
     planes = [Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in np.moveaxis(pixels, 2, 0)]
     return np.stack([np.asarray(plane) for plane in planes], axis=2)
-
-
-def _centre_crop(pixels: Pixels, side: int | None, where: str) -> Pixels:
-    height, width = pixels.shape[:2]
-    if side is None:
-        return pixels
-    if min(height, width) < side:
-        raise CalibrationMismatch(
-            f"Image '{where}' is {width} x {height} pixels after resizing, too small for a crop of {side}. "
-            f'Set "preprocess": {{"resize": {side}}} or more in the recipe.',
-            where=where,
-        )
-    top, left = round((height - side) / 2), round((width - side) / 2)
-    return pixels[top : top + side, left : left + side]
 
 
 def _normalise(pixels: Pixels, form: InputForm) -> Inputs:
