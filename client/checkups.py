@@ -42,8 +42,10 @@ class Checkups:
     def estimate(
         self, model_id: str, dataset_id: str | None = None, recipe: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return what a job would come to, once the model has been examined; nothing is made."""
+        """Return what a job would come to, once model and images have been examined; nothing is made."""
         self.analysis(model_id)
+        if dataset_id is not None:
+            self._wait(f"/v1/datasets/{quote(dataset_id, safe='')}", {}, "validating")
         body = {"model_id": model_id, "dataset_id": dataset_id, "recipe": dict(recipe or {})}
         found: dict[str, Any] = self._connection.post("/v1/estimates", body).json()
         return found

@@ -11,6 +11,7 @@ from app.answers import json_answer
 from app.deps import Reader
 from app.errors import Problem
 from app.estimates import history
+from app.estimates.images import misfit
 from app.estimates.schemas import EstimateView
 from app.estimates.sizes import Left, Range, predict, units_of
 from app.jobs.fitting import require_fitting
@@ -18,7 +19,7 @@ from app.jobs.schemas import JobRequest
 from app.jobs.service import QUEUE_OF_PROVIDER
 from app.openapi import problems
 from app.stored_files import require_usable
-from core.tables import FileState, StoredModel
+from core.tables import Dataset, FileState, StoredModel
 
 router = APIRouter(prefix="/v1/estimates", tags=["estimates"])
 
@@ -68,7 +69,7 @@ def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str,
         "queue_position": times.position,
         "device": device,
         "basis": {"past_jobs": times.past_jobs, "past_jobs_on_this_model": past.jobs, "units": len(units)},
-        "warnings": _warnings(asked, analysis, past, times, left),
+        "warnings": _warnings(asked, analysis, past, times, left) + _of_images(session, asked, analysis),
     }
 
 
@@ -100,3 +101,14 @@ def _warnings(
     if asked.dataset_id is None:
         found.append("Without a dataset the repair uses drawn images; real ones repair it better.")
     return found
+
+
+def _of_images(session: Session, asked: JobRequest, analysis: dict[str, Any]) -> list[str]:
+    """Say what a job would only say when it has waited: that its images do not fit the network."""
+    if asked.dataset_id is None or asked.recipe.architecture is not None:
+        return []
+    dataset = session.get_one(Dataset, asked.dataset_id)
+    if dataset.summary is None:
+        return ["The images are still being examined: whether they fit the network is not known yet."]
+    refusal = misfit(analysis, asked.recipe.preprocess, dataset.summary, dataset.name)
+    return [] if refusal is None else [f"A job would refuse these images. {refusal}"]

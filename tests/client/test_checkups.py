@@ -100,6 +100,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers: dict[str, list[dict[str, Any]]] = {
         "/v1/datasets/dat_1/report": [{"state": "done", "error": None, "report": REPORT}],
         "/v1/models/mod_1/analysis": [{"state": "ready", "error": None}],
+        "/v1/datasets/dat_1": [{"state": "ready"}],
         "/v1/estimates": [ESTIMATE],
     }
     for path in paths:
@@ -130,6 +131,26 @@ def test_the_command_tells_why_a_network_is_not_judged(files: list[str], monkeyp
     assert detail in result.stderr
 
 
+def test_an_estimate_waits_until_model_and_images_are_known() -> None:
+    """Only then can it say whether they fit one another."""
+    seen: list[httpx2.Request] = []
+    steps: dict[str, list[dict[str, Any]]] = {
+        "/v1/models/m/analysis": [{"state": "validating"}, {"state": "ready", "error": None}],
+        "/v1/datasets/d": [{"state": "validating"}, {"state": "validating"}, {"state": "ready"}],
+        "/v1/estimates": [ESTIMATE],
+    }
+
+    with client_of(steps, seen) as client:
+        found = client.checkups.estimate("m", "d")
+
+    assert found == ESTIMATE
+    assert [request.url.path for request in seen] == [
+        *["/v1/models/m/analysis"] * 2,
+        *["/v1/datasets/d"] * 3,
+        "/v1/estimates",
+    ]
+
+
 def test_the_command_tells_what_to_expect(files: list[str]) -> None:
     result = CliRunner().invoke(main, ["estimate", files[0], "-c", files[1], "--latency-ratio", "0.7"])
 
@@ -143,7 +164,11 @@ def test_the_command_asks_with_the_recipe_that_its_options_shape(
     files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[httpx2.Request] = []
-    answers = {"/v1/models/mod_1/analysis": [{"state": "ready", "error": None}], "/v1/estimates": [ESTIMATE]}
+    answers = {
+        "/v1/models/mod_1/analysis": [{"state": "ready", "error": None}],
+        "/v1/datasets/dat_1": [{"state": "ready"}],
+        "/v1/estimates": [ESTIMATE],
+    }
     monkeypatch.setattr(checkup_commands, "open_client", lambda *_given: client_of(answers, seen))
 
     result = CliRunner().invoke(main, ["estimate", files[0], "--budget-seconds", "60", "--units", "2", "--mean", "0.5"])
