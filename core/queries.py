@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, literal, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from core.db import Query
-from core.jobs.order import files_are_known, numbered, queue_position
-from core.limits import RUNNING
+from core.jobs.order import AHEAD, files_are_known, numbered, queue_position
+from core.limits import DEVICES, RUNNING, WAITING
 from core.tables import (
     ApiKey,
     Artifact,
@@ -41,7 +41,7 @@ def _given(column: Any, name: str) -> ColumnElement[bool]:
 QUEUE_POSITION: Final = queue_position()
 """1 for the job of its device that is next; null once a job runs."""
 
-_UNSHOWN: Final = {"report", "last_seq", "eta_samples", "traceparent"}
+_UNSHOWN: Final = {"report", "last_seq", "eta_samples", "traceparent", "price_seconds", "price_late_seconds"}
 
 _PLAIN: Final = tuple(column for column in Job.__table__.columns if column.name not in _UNSHOWN)
 _JOB_COLUMNS: Final = (*_PLAIN, QUEUE_POSITION)
@@ -53,7 +53,8 @@ def _page_of_jobs(project_id: ColumnElement[str], *wanted: ColumnElement[bool], 
     page = select(Job.id, Job.state).where(Job.project_id == project_id, *wanted).order_by(Job.id.desc()).limit(limit)
     chosen = page.cte("page").prefix_with("MATERIALIZED")
     numbers = numbered(project_id, chosen)
-    jobs = select(*_PLAIN, queue_position(numbers)).join_from(chosen, Job, Job.id == chosen.c.id)
+    shown = (*_PLAIN, queue_position(numbers), *(numbers.c[name] for name in AHEAD))
+    jobs = select(*shown).join_from(chosen, Job, Job.id == chosen.c.id)
     return jobs.outerjoin(numbers, numbers.c.id == Job.id).order_by(Job.id.desc())
 
 
@@ -158,10 +159,46 @@ key_statement: Final = Query(
     .where(_given(ApiKey.public_id, "public_id"))
 )
 
-busy_statement: Final = Query(
-    select(Job.device, func.count().label("jobs")).where(Job.state.in_(RUNNING)).group_by(Job.device)
+
+_Seconds = ColumnElement[Any] | InstrumentedAttribute[float | None]
+
+
+def _work(middle: _Seconds, late: _Seconds) -> tuple[ColumnElement[Any], ...]:
+    sums = (func.coalesce(func.sum(seconds), 0.0) for seconds in (middle, late))
+    names = ("middle_seconds", "late_seconds")
+    return func.count().label("jobs"), *(column.label(name) for name, column in zip(names, sums, strict=True))
+
+
+_left: Final = func.coalesce(Job.eta_seconds, Job.price_seconds / 2)
+_left_late: Final = func.coalesce(Job.eta_p90_seconds, Job.price_late_seconds)
+
+running_work_statement: Final = Query(
+    select(Job.device, *_work(_left, _left_late)).where(Job.state.in_(RUNNING)).group_by(Job.device)
 )
-"""How many jobs each device has in hand, whoever's they are: what a waiting job's estimate needs to know of others."""
+"""What each device has in hand, whoever's it is: how many jobs, and what is left of them.
+
+A job that does not say so itself is taken to be half done and, late, to have just begun.
+"""
+
+waiting_work_statement: Final = Query(
+    select(Job.device, Job.project_id, *_work(Job.price_seconds, Job.price_late_seconds))
+    .where(Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id != bindparam("project_id"))
+    .group_by(Job.device, Job.project_id)
+)
+"""What jobs of other projects wait for each device, by project: what the estimate of a wait needs to know of them."""
+
+_own = and_(_given(Job.project_id, "project_id"), _given(Job.device, "device"), Job.state.in_(WAITING))
+_same_priority = and_(_given(Job.priority, "priority"), Job.id < bindparam("job_id"))
+# Two ranges of the index, each added up by itself, see `core.jobs.order`.
+_ranges = (
+    select(*_work(Job.price_seconds, Job.price_late_seconds)).where(_own, one)
+    for one in (Job.priority > bindparam("priority"), _same_priority)
+)
+_sooner = union_all(*_ranges).subquery("sooner")
+_named = zip(AHEAD, _sooner.c, strict=True)
+
+own_work_statement: Final = Query(select(*(func.sum(column).label(name) for name, column in _named)))
+"""What stands ahead of a job in its own project, named as a page of jobs names it."""
 
 workers_statement: Final = Query(select(*Worker.__table__.columns).order_by(Worker.id))
 

@@ -46,7 +46,8 @@ def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str,
     past = history.on_this_model(session, project_id, model, recipe)
     device = QUEUE_OF_PROVIDER[recipe.deploy.provider]
     has_images = asked.dataset_id is not None
-    times = history.times(session, project_id, model.id, recipe, device, has_images)
+    like: dict[str, Any] = {"device": device, "has_images": has_images, "priority": asked.priority}
+    times = history.times(session, project_id, model.id, recipe, **like)
     units = units_of(analysis)
     left = predict(recipe, units, past.original_ms)
     macs, parameters = analysis.get("macs"), analysis.get("parameters")

@@ -8,8 +8,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.estimates.queue import wait_for
+from app.jobs.service import lines_in
+from app.jobs.view import NOBODY, own_work
 from core.jobs.forecast import forecast_for, kind_of
+from core.queries import LAST_JOB_ID, own_work_statement
 from core.tables import Job, JobState, StoredModel
 from engine.recipe import Recipe
 
@@ -54,16 +56,26 @@ def on_this_model(session: Session, project_id: str, model: StoredModel, recipe:
     return Past(len(found), median(measured) if measured else None, median(missed) if missed else None)
 
 
-def times(session: Session, project_id: str, model_id: str, recipe: Recipe, device: str, has_images: bool) -> Times:
+def times(
+    session: Session,
+    project_id: str,
+    model_id: str,
+    recipe: Recipe,
+    *,
+    device: str,
+    has_images: bool,
+    priority: int,
+) -> Times:
     """Guess when such a job would begin and how long it would run."""
     asked: dict[str, Any] = recipe.model_dump(mode="json")
     like = Job(project_id=project_id, model_id=model_id, recipe=asked)
     like.kind = kind_of(asked, device, has_images=has_images)
     forecast = forecast_for(session, like)
-    wait = wait_for(session, project_id, device)
-    return Times(
-        _run(forecast, recipe), (wait.p50, wait.p90), wait.position, int(forecast["jobs"]), served=wait.is_served
-    )
+    line = lines_in(session, project_id).get(device, NOBODY)
+    newest = own_work_statement(project_id=project_id, device=device, priority=priority, job_id=LAST_JOB_ID)
+    before = line.before(own_work(newest.all(session)[0]))
+    wait, past_jobs = line.wait(before), int(forecast["jobs"])
+    return Times(_run(forecast, recipe), wait, before.jobs + 1, past_jobs, served=line.slots > 0)
 
 
 def _run(forecast: dict[str, Any], recipe: Recipe) -> tuple[float, float]:

@@ -90,8 +90,8 @@ async def list_jobs(
     before = LAST_JOB_ID if page_token is None else read_page_token(page_token, filters)
     rows = await service.page(tenant, before=before, state=state or "", labels=labels, limit=page_size + 1)
     shown, following = cut_page(rows, page_size, filters)
-    load = await service.load_of(tenant, shown)
-    return json_answer(page_object("jobs", [job_view(row, load) for row in shown], following))
+    found = await service.lines_of(tenant, shown)
+    return json_answer(page_object("jobs", [job_view(row, found) for row in shown], following))
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=CHANGED)

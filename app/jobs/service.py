@@ -15,10 +15,10 @@ from app.deps import Tenant
 from app.errors import Problem, not_found
 from app.jobs.fitting import require_fitting
 from app.jobs.schemas import JobRequest, ReceiptView
-from app.jobs.view import NOBODY, Loads, job_view, loads
+from app.jobs.view import Lines, job_view, left_of, lines
 from app.memory.shown_jobs import Shown
 from app.stored_files import require_usable
-from core.db import Record
+from core.db import BoundQuery, Record
 from core.jobs import (
     TERMINAL,
     DeadlinePassed,
@@ -31,12 +31,14 @@ from core.jobs import (
     submit,
 )
 from core.queries import (
-    busy_statement,
     job_statement,
     job_version_statement,
     jobs_in_state_statement,
     jobs_page_statement,
     labelled_jobs,
+    own_work_statement,
+    running_work_statement,
+    waiting_work_statement,
     workers_statement,
 )
 from core.tables import Job
@@ -52,8 +54,8 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
     if known is not None:
         return known
     row = await job_row(tenant, job_id)
-    load = await load_of(tenant, [row])
-    shown = Shown(row["version"], _etag(row, load), row["state"] in TERMINAL, as_json(job_view(row, load)))
+    found = await lines_of(tenant, [row])
+    shown = Shown(row["version"], _etag(row, found), row["state"] in TERMINAL, as_json(job_view(row, found)))
     if row["queue_position"] is None:  # a place in the queue changes without a change of the job
         tenant.services.shown_jobs.put(tenant.project_id, job_id, shown)
     return shown
@@ -80,13 +82,13 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     return shown
 
 
-def _etag(row: Record, load: Loads) -> str:
-    """Return the tag of what a client sees: the row's version and, while it waits, its place and who works."""
+def _etag(row: Record, found: Lines) -> str:
+    """Return the tag of what a client sees: the row's version and, while it waits, its place and what is left."""
     place = row["queue_position"]
     if place is None:
         return f'"{row["version"]}"'
-    here = load.get(row["device"], NOBODY)
-    return f'"{row["version"]}.{place}.{here.busy}.{here.slots}"'
+    left = left_of(row, found)
+    return f'"{row["version"]}.{place}.{left.p50_seconds}.{left.p90_seconds}"'
 
 
 async def page(tenant: Tenant, *, before: str, state: str, labels: Mapping[str, str], limit: int) -> list[Record]:
@@ -99,17 +101,20 @@ async def page(tenant: Tenant, *, before: str, state: str, labels: Mapping[str, 
     return await tenant.services.database.fetch_all(asked)
 
 
-async def load_of(tenant: Tenant, rows: Iterable[Record]) -> Loads:
-    """Count who works on the devices that some of the rows wait for; reads nothing where none waits."""
+async def lines_of(tenant: Tenant, rows: Iterable[Record]) -> Lines:
+    """Read what stands in line for the devices, and who works on it; reads nothing where none of the rows waits."""
     if all(row["queue_position"] is None for row in rows):
         return {}
-    workers = await tenant.services.database.fetch_all(workers_statement())
-    busy = await tenant.services.database.fetch_all(busy_statement())
-    return loads(workers, busy)
+    statements = _of_lines(tenant.project_id)
+    return lines(*[await tenant.services.database.fetch_all(statement) for statement in statements])
 
 
 async def job_row(tenant: Tenant, job_id: str) -> Record:
-    return await tenant.get(job_statement, "job", job_id, job_id=job_id)
+    """Read a job and, while it waits, what stands ahead of it in its own project."""
+    row = await tenant.get(job_statement, "job", job_id, job_id=job_id)
+    if row["queue_position"] is None:
+        return row
+    return row | (await tenant.services.database.fetch_all(_ahead_of(row)))[0]
 
 
 def create(session: Session, project_id: str, asked: JobRequest) -> Record:
@@ -202,5 +207,19 @@ def _view_in(session: Session, job: Job) -> Record:
     assert row is not None
     if row["queue_position"] is None:
         return job_view(row)
-    busy, workers = busy_statement().all(session), workers_statement().all(session)
-    return job_view(row, loads(workers, busy))
+    (ahead,) = _ahead_of(row).all(session)
+    return job_view(row | ahead, lines_in(session, job.project_id))
+
+
+def lines_in(session: Session, project_id: str) -> Lines:
+    """Read what stands in line for the devices inside a transaction, a project's own jobs aside."""
+    return lines(*(statement.all(session) for statement in _of_lines(project_id)))
+
+
+def _of_lines(project_id: str) -> tuple[BoundQuery, ...]:
+    return workers_statement(), running_work_statement(), waiting_work_statement(project_id=project_id)
+
+
+def _ahead_of(row: Record) -> BoundQuery:
+    names = ("project_id", "device", "priority")
+    return own_work_statement(job_id=row["id"], **{name: row[name] for name in names})

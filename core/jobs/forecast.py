@@ -125,19 +125,25 @@ def remaining(
     return Guess(None, limit_seconds if math.isfinite(limit_seconds) else None)
 
 
-def waiting(forecast: Mapping[str, Any] | None, *, ahead: int, busy: int, slots: int) -> Guess:
-    """Guess the time to the end of a job that waits, with `ahead` jobs before it and `busy` of `slots` slots taken.
-
-    The others are taken to be like this one. Without a slot nobody can say.
-    """
+def waiting(forecast: Mapping[str, Any] | None, wait: Guess) -> Guess:
+    """Guess the time to the end of a job that waits, from the wait before it and what such jobs take."""
     known = forecast or {}
-    if slots < 1:
-        return Guess(None, None)
-    is_free = ahead + busy < slots
-    middle, late = known.get("run") or (None, float(known.get("limit_seconds") or 0.0) or None)
-    p50 = None if middle is None else middle * (1 + (0.0 if is_free else (ahead + busy / 2) / slots))
-    p90 = None if late is None else late * (1 + (0.0 if is_free else math.ceil((ahead + busy) / slots)))
-    return Guess(p50, p90)
+    run = known.get("run") or (None, float(known.get("limit_seconds") or 0.0) or None)
+    middle, late = (
+        None if before is None or seconds is None else before + seconds
+        for before, seconds in zip(wait, run, strict=True)
+    )
+    return Guess(middle, late)
+
+
+def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what a job is taken to cost those behind it, middle and late, in seconds.
+
+    What past jobs took, though no more than it may take itself; without them its budget and, late, the end of that.
+    """
+    limit_seconds = float(forecast["limit_seconds"])
+    middle, late = forecast.get("run") or (max(limit_seconds - DELIVERY_SECONDS, 0.0), limit_seconds)
+    return min(middle, limit_seconds), min(late, limit_seconds)
 
 
 def _guess(middle: float, late: float) -> Guess:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from core.db import Change, utc_now
 from core.ids import new_id
-from core.jobs.forecast import forecast_for, kind_of
+from core.jobs.forecast import forecast_for, kind_of, price
 from core.jobs.moves import give_back, held, in_project, move
 from core.jobs.receipts import write_receipt
 from core.jobs.record import attach, end_attempt, end_stages, ring_later, tell_state
@@ -83,7 +83,9 @@ def _written(session: Session, asked: dict[str, Any]) -> Job:
     job = Job()  # not the session's, and filled without its attributes' history: the row is written past both
     vars(job).update(asked, **_AT_FIRST)
     job.forecast = forecast_for(session, job, with_samples=False)
-    _ADD_JOB(session, **asked, **_AT_FIRST | {"last_seq": 1, "forecast": job.forecast})
+    job.price_seconds, job.price_late_seconds = price(job.forecast)
+    known = {name: getattr(job, name) for name in ("forecast", "price_seconds", "price_late_seconds")}
+    _ADD_JOB(session, **asked, **_AT_FIRST | {"last_seq": 1} | known)
     for name, value in job.labels.items():
         _ADD_LABEL(session, job_id=job.id, name=name, value=value, project_id=job.project_id)
     return job

@@ -40,6 +40,9 @@ INSPECTION: Final = "inspect"
 """The lane in which models are looked at, whatever device their jobs are for."""
 
 NEVER: Final = literal(datetime(2000, 1, 1, tzinfo=UTC), UtcDateTime)
+AHEAD: Final = ("ahead", "ahead_seconds", "ahead_late_seconds")
+"""What `numbered` selects beside a job's id: how many jobs of its project stand ahead of it, and what they take."""
+
 _lane_of_job: Final = case((Job.state == JobState.SUBMITTED, INSPECTION), else_=Job.device)
 
 
@@ -135,14 +138,20 @@ def _is_alone() -> ColumnElement[bool]:
 
 
 def numbered(project_id: ColumnElement[str], page: CTE) -> CTE:
-    """Select how many jobs of its project stand ahead of each that waits, by its id; none where no row of a page waits.
+    """Select how many jobs of its project stand ahead of each that waits, and their prices, by its id.
+
+    None are selected where no row of a page waits.
 
     To be joined: a database looks a row up in it then, and in a subquery it reads all of it anew for each row.
     """
-    number = func.row_number().over(partition_by=Job.device, order_by=(Job.priority.desc(), _Bytes(Job.id)))
+    # One window for all, so that a database goes through it once.
+    sooner: Any = {"partition_by": Job.device, "order_by": (Job.priority.desc(), _Bytes(Job.id)), "rows": (None, -1)}
+    sums = (func.coalesce(func.sum(price).over(**sooner), 0.0) for price in (Job.price_seconds, Job.price_late_seconds))
+    windows: list[ColumnElement[Any]] = [func.count().over(**sooner), *sums]
+    counted = [column.label(name) for name, column in zip(AHEAD, windows, strict=True)]
     mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)
     is_asked = exists().where(page.c.state.in_(WAITING))
-    return _once(select(Job.id, (number - 1).label("ahead")).where(*mine, is_asked).cte("numbers"))
+    return _once(select(Job.id, *counted).where(*mine, is_asked).cte("numbers"))
 
 
 class _Least(FunctionElement[int]):

@@ -59,6 +59,8 @@ class Job(Row):
     message: Mapped[str | None] = mapped_column(String(500))
     stages: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # of the newest run, see core.jobs.record
     forecast: Mapped[dict[str, Any] | None]  # what past jobs say of this one, see core.jobs.forecast
+    price_seconds: Mapped[float | None]  # what it was expected to take when it was submitted, and late
+    price_late_seconds: Mapped[float | None]
     eta_samples: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
 
     attempt: Mapped[int] = mapped_column(default=0)
@@ -85,7 +87,10 @@ class Job(Row):
         Index("jobs_by_model", "model_id", "id"),
         Index("jobs_by_state", "state", "id"),
         Index("jobs_in_state", "project_id", "state", "id"),
-        Index("jobs_to_claim", "state", "device", "project_id", "priority", "id"),
+        # Prices are in it, so that they are added up where the jobs are counted.
+        Index(
+            "jobs_to_claim", "state", "device", "project_id", "priority", "id", "price_seconds", "price_late_seconds"
+        ),
         Index("jobs_by_end", "finished_at"),
         Index("jobs_by_kind", "project_id", "kind", "state", "id"),
     )

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.orm import Session
 
 from app.estimates.schemas import EstimateView
 from app.estimates.sizes import Left, Unit, predict
 from core.db import utc_now
+from core.ids import new_id
+from core.jobs.forecast import kind_of
 from core.tables import Job, Worker
 from engine.recipe import TARGETS, Recipe
-from tests.app.running import Service, assert_problem, finish_job, make_job, make_model, start_job
+from tests.app.running import (
+    Service,
+    assert_problem,
+    finish_job,
+    make_job,
+    make_model,
+    report_progress,
+    start_job,
+)
 from tests.app.test_models import ANALYSIS, REFUSED, examine
 
 UNITS = [Unit(0.1, 0.02), Unit(0.2, 0.1), Unit(0.3, 0.5)]
@@ -159,16 +171,94 @@ def test_of_others_no_more_jobs_stand_before_than_of_one_s_own(any_service: Serv
 
 
 def test_what_past_jobs_took_counts_for_those_that_wait(any_service: Service, any_client: httpx2.Client) -> None:
-    """A forecast that was kept with a job goes before its budget, as far as the budget lets it."""
+    """A forecast goes before a job's budget, as far as the budget lets it."""
     serve_cpu(any_service)
     model_id = make_model(any_client)
     examine(any_service, ANALYSIS)
-    job_id = make_job(any_client, model_id, recipe={"budget_seconds": 60})["id"]
     with any_service.database.transaction() as session:
-        job = session.get_one(Job, job_id)
-        job.forecast = {**(job.forecast or {}), "run": [20.0, 900.0]}
+        for seconds in (20, 20, 20, 20, 900):
+            session.add(a_past_job(session, model_id, seconds))
+    make_job(any_client, model_id, recipe={"budget_seconds": 60})
 
     assert queue_of(any_client, model_id) == (20.0, 180.0)
+
+
+def a_past_job(session: Session, model_id: str, seconds: float) -> Job:
+    """Make a job as `make_job` asks for them, which took so long."""
+    now = utc_now(session)
+    row = {"id": new_id("job"), "project_id": "prj_default", "model_id": model_id, "recipe": {}, "labels": {}}
+    kind = kind_of(Recipe().model_dump(mode="json"), "cpu", has_images=False)
+    times = {"submitted_at": now, "running_at": now - timedelta(seconds=seconds), "finished_at": now}
+    return Job(**row, **times, kind=kind, device="cpu", state="succeeded")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_job_waits_as_long_as_its_estimate_said_and_as_lists_say(
+    any_service: Service, any_client: httpx2.Client, workers: int
+) -> None:
+    """With jobs of all lengths before it, one in hand, and another project's among them."""
+    serve_cpu(any_service, workers)
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    with any_service.client(any_service.new_project("prj_" + "8" * 26)) as stranger:
+        theirs = make_model(stranger)
+        running = make_job(stranger, theirs, recipe={"budget_seconds": 400})["id"]
+        start_job(any_service, running)
+        make_job(stranger, theirs, recipe={"budget_seconds": 700})
+    for budget_seconds in (60, 1000, 30, 200):
+        queue, position = queue_of(any_client, model_id), ask(any_client, model_id).json()["queue_position"]
+        made = make_job(any_client, model_id, recipe={"budget_seconds": budget_seconds})
+        shown = any_client.get(f"/v1/jobs/{made['id']}").json()
+        listed = any_client.get("/v1/jobs").json()["jobs"][0]
+
+        assert shown["eta"] == made["eta"] == listed["eta"]
+        assert queue[1] is not None
+        if shown["queue_position"] == position:
+            assert shown["eta"]["p90_seconds"] == pytest.approx(queue[1] + budget_seconds + 120)
+    assert shown["queue_position"] == position  # so that it was asked at least once
+    assert len(any_client.get("/v1/jobs").json()["jobs"]) == 4
+
+
+def test_a_short_job_ahead_is_no_long_one(any_service: Service, any_client: httpx2.Client) -> None:
+    """A job of a day behind one of a minute does not wait a day."""
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    for budget_seconds in (60, 86_400):
+        job = make_job(any_client, model_id, recipe={"budget_seconds": budget_seconds})
+
+    assert job["eta"]["p90_seconds"] == 180 + 86_520
+
+
+def test_what_is_left_of_a_waiting_job_is_part_of_its_tag(any_service: Service, any_client: httpx2.Client) -> None:
+    """It changes with the job in hand, while place and version stay."""
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    running, path = (
+        start_job(any_service, make_job(any_client, model_id)["id"]),
+        f"/v1/jobs/{make_job(any_client, model_id)['id']}",
+    )
+    before = any_client.get(path)
+    same = any_client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+
+    report_progress(any_service, running, 0.9)
+
+    after = any_client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    assert (same.status_code, after.status_code) == (304, 200)
+    assert after.json()["eta"]["p90_seconds"] != before.json()["eta"]["p90_seconds"]
+    assert after.json()["queue_position"] == before.json()["queue_position"]
+
+
+def test_an_estimate_stands_behind_no_job_of_a_lower_priority(any_service: Service, any_client: httpx2.Client) -> None:
+    model_id = make_model(any_client)
+    for priority in (0, 5):
+        make_job(any_client, model_id, priority=priority)
+    examine(any_service, ANALYSIS)
+
+    places = {
+        priority: ask(any_client, model_id, priority=priority).json()["queue_position"] for priority in (-1, 0, 1, 9)
+    }
+
+    assert places == {-1: 3, 0: 3, 1: 2, 9: 1}
 
 
 def test_what_no_job_could_be_asked_with_has_no_estimate(service: Service, client: httpx2.Client) -> None:

@@ -221,5 +221,6 @@ def fill(connection: Connection) -> Rows:
 
 
 def read(connection: Connection, tables: MetaData, name: str) -> list[dict[str, Any]]:
-    """Read every row of a table, as the code of today describes it."""
-    return [dict(row._mapping) for row in connection.execute(select(tables.tables[name]))]
+    """Read every row of a table, as the code of today describes it, by its key: a changed row may lie elsewhere."""
+    table = tables.tables[name]
+    return [dict(row._mapping) for row in connection.execute(select(table).order_by(*table.primary_key))]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.jobs.forecast import FEW_JOBS, PHASES, PastJob, kind_of, learn, remaining, waiting
+from core.jobs.forecast import FEW_JOBS, PHASES, Guess, PastJob, kind_of, learn, price, remaining, waiting
 
 RATIOS = st.floats(0.2, 5.0)
 
@@ -96,16 +96,19 @@ def test_jobs_on_the_same_network_count_alone_once_there_are_enough() -> None:
     assert learn([*others, *same[1:]])["run"][0] == 1000.0
 
 
-def test_a_waiting_job_waits_for_those_before_it() -> None:
-    known = {"run": [100.0, 200.0]}
+def test_a_waiting_job_takes_its_own_time_behind_its_wait() -> None:
+    wait = Guess(50.0, 200.0)
 
-    assert waiting(known, ahead=0, busy=0, slots=1) == (100.0, 200.0)
-    assert waiting(known, ahead=0, busy=1, slots=1) == (150.0, 400.0)
-    assert waiting(known, ahead=4, busy=2, slots=2) == (350.0, 800.0)
-    assert waiting(known, ahead=4, busy=0, slots=0) == (None, None)
-    assert waiting({"limit_seconds": 60.0}, ahead=1, busy=1, slots=1) == (None, 180.0)
-    longer = [waiting(known, ahead=ahead, busy=2, slots=2) for ahead in range(20)]
-    assert all((a.p50_seconds or 0) <= (b.p50_seconds or 0) for a, b in pairwise(longer))
+    assert waiting({"run": [100.0, 200.0]}, wait) == (150.0, 400.0)
+    assert waiting({"limit_seconds": 60.0}, wait) == (None, 260.0)
+    assert waiting({"run": [100.0, 200.0]}, Guess(None, None)) == (None, None)
+
+
+@given(limit=st.floats(0, 1e5), runs=st.lists(RATIOS))
+def test_a_price_is_ordered_and_no_more_than_a_job_may_take(limit: float, runs: list[float]) -> None:
+    middle, late = price(learn([PastJob(100 * ratio, []) for ratio in runs]) | {"limit_seconds": limit})
+
+    assert 0 <= middle <= late <= limit
 
 
 def test_phases_cover_every_fraction_once() -> None:
