@@ -42,7 +42,9 @@ class Ledger:
     def candidates(self) -> list[Candidate]:
         """Return what a search chooses from; a cut that goes with others anyway names them, the smallest first."""
         return [
-            Candidate(cut.name, self.harm[cut.name], self.savings[cut.name], _around(cut, self.cuts))
+            Candidate(
+                cut.name, self.harm[cut.name], self.savings[cut.name], _around(cut, self.cuts), type(cut).__name__
+            )
             for cut in self.cuts
         ]
 

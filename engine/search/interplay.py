@@ -21,8 +21,14 @@ SPREAD = 0.3
 SHARED = 1.0
 """The same for the part that all pairs have in common."""
 SCALE = 0.5
-"""How far the scale of the prices is expected to be from that of the single harms, which other images may judge."""
+"""How far the scale of the prices is expected to be from that of the single harms of one kind of cut.
+
+Other images may judge them, and what channels lose is mended otherwise than what a block loses.
+"""
 NOISE = 1e-3
+
+Taken = npt.NDArray[np.bool_]  # (candidates,) or (sets, candidates)
+Figures = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -79,46 +85,77 @@ class Priced:
 
 
 class Interplay:
-    """The expected harm of any set: the sum of single harms, and a correction for each pair.
+    """The expected harm of any set: the sum of single harms, and a correction for each pair; and the doubt about it.
 
     The corrections are the likeliest ones given the prices: a Gaussian prior, wider between neighbours, with one part
-    that all pairs share and a scale for the single harms; so a few prices already tell something about every set.
+    that all pairs share and a scale for the single harms of each kind of cut; so a few prices already tell something
+    about every set.
     """
 
     def __init__(self, candidates: Sequence[Candidate], priced: Priced) -> None:
         self.harm = np.array([candidate.harm for candidate in candidates])
-        self.pairs = np.zeros((len(candidates), len(candidates)))
         self._rows = {candidate.name: row for row, candidate in enumerate(candidates)}
-        self._learn(priced)
+        self._prior = _Prior(self.harm, [candidate.kind for candidate in candidates])
+        sets = [names for names in priced.known if all(name in self._rows for name in names)]
+        self._known = np.array([self.taken(names) for names in sets]).reshape(len(sets), len(candidates))
+        beyond = np.array([priced.known[names] for names in sets]) - self._known @ self.harm
+        self._trust = self._prior.trust(self._known)
+        self.pairs, scales = self._prior.likeliest(self._known, self._trust @ beyond)
+        self.harm = self.harm * scales
 
-    def taken(self, names: Collection[str]) -> npt.NDArray[np.bool_]:
+    def taken(self, names: Collection[str]) -> Taken:
         """Return which candidates bear these names, (candidates,)."""
         return np.array([name in names for name in self._rows])
 
-    def of(self, taken: npt.NDArray[np.bool_]) -> float:
+    def of(self, taken: Taken) -> float:
         """Return the expected harm of the candidates that are taken, (candidates,)."""
         return float(self.harm @ taken + taken @ self.pairs @ taken / 2)
 
-    def marginal(self, taken: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    def marginal(self, taken: Taken) -> Figures:
         """Return what each candidate adds to the harm of those taken beside it, (candidates,)."""
         return np.asarray(self.harm + self.pairs @ taken)
 
-    def _learn(self, priced: Priced) -> None:
-        """Set the scale of the single harms and the correction for each pair, (candidates, candidates), diagonal 0."""
-        sets = [names for names in priced.known if all(name in self._rows for name in names)]
-        if not sets:
-            return
-        firsts, seconds = np.triu_indices(len(self.harm), 1)
-        level = np.sqrt(np.maximum(self.harm[firsts] * self.harm[seconds], 1e-12))
-        scale = level * SPREAD / np.sqrt(np.abs(firsts - seconds))
-        taken = np.array([self.taken(names) for names in sets])
-        both = (taken[:, firsts] & taken[:, seconds]).astype(np.float64)  # (sets, pairs)
-        beyond = np.array([priced.known[names] for names in sets]) - taken @ self.harm
-        common = np.stack([both @ level * SHARED, taken @ self.harm * SCALE], axis=1)
-        features = np.concatenate([both * scale, common], axis=1)
-        gram = features @ features.T
-        gram += NOISE * max(float(np.diag(gram).mean()), 1e-12) * np.eye(len(sets))
-        answer = features.T @ np.linalg.solve(gram, beyond)
-        self.pairs[firsts, seconds] = answer[:-2] * scale + answer[-2] * SHARED * level
-        self.pairs += self.pairs.T
-        self.harm = self.harm * max(1 + answer[-1] * SCALE, 0.1)
+    def doubt(self, sets: Taken) -> Figures:
+        """Return the standard deviation of the harm that is expected of each set, (sets,); sets: (sets, candidates)."""
+        seen = self._prior.covariance(sets, self._known)
+        left = self._prior.variance(sets) - (seen @ self._trust * seen).sum(axis=1)
+        return np.asarray(np.sqrt(np.maximum(left, 0.0)))
+
+
+class _Prior:
+    """What may be expected of harm beyond the sum before any price is known: a Gaussian of mean 0 over all sets."""
+
+    def __init__(self, harm: Figures, kinds: Sequence[str]) -> None:
+        rows = np.arange(len(harm))
+        apart = np.abs(rows[:, np.newaxis] - rows)
+        self._level = np.sqrt(np.maximum(np.outer(harm, harm), 1e-12)) * (apart > 0)
+        self._near = (SPREAD * self._level) ** 2 / np.maximum(apart, 1)
+        self._of_kind = np.array([[own == kind for own in kinds] for kind in sorted({*kinds})])
+        self._harm = self._of_kind * harm  # (kinds, candidates)
+
+    def covariance(self, sets: Taken, others: Taken) -> Figures:
+        """Return that of the harms of any two of them, (sets, others)."""
+        both = [sets & other for other in others]
+        by_pairs = [(each @ self._near * each).sum(axis=1) / 2 for each in both]
+        of_pairs = np.array(by_pairs).reshape(len(others), len(sets)).T
+        of_all = SHARED**2 * np.outer(self._levels(sets), self._levels(others))
+        return np.asarray(of_pairs + of_all + SCALE**2 * (sets @ self._harm.T) @ (others @ self._harm.T).T)
+
+    def variance(self, sets: Taken) -> Figures:
+        """Return that of the harm of each set, (sets,)."""
+        of_pairs = (sets @ self._near * sets).sum(axis=1) / 2
+        return np.asarray(of_pairs + (SHARED * self._levels(sets)) ** 2 + ((SCALE * sets @ self._harm.T) ** 2).sum(1))
+
+    def trust(self, known: Taken) -> Figures:
+        """Return the inverse of the covariance of what is known, some noise in each, (known, known)."""
+        noise = np.diag(NOISE * self.variance(known) + 1e-15)
+        return np.asarray(np.linalg.inv(self.covariance(known, known) + noise))
+
+    def likeliest(self, known: Taken, weights: Figures) -> tuple[Figures, Figures]:
+        """Return the correction for each pair, (candidates, candidates), and the scale of each single harm."""
+        pairs = self._near * (known.T * weights @ known) + SHARED**2 * self._level * (self._levels(known) @ weights)
+        scales = 1 + SCALE**2 * (self._harm @ known.T @ weights)  # (kinds,)
+        return pairs, np.maximum(scales, 0.1) @ self._of_kind
+
+    def _levels(self, sets: Taken) -> Figures:
+        return np.asarray((sets @ self._level * sets).sum(axis=1) / 2)

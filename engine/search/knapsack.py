@@ -17,12 +17,14 @@ class Candidate:
     """One possible cut: `harm` is what it costs in accuracy, `saving` what it brings in the target's currency.
 
     `inside` names the cuts that this one is a part of, the smallest first: with any of them it is gone already.
+    `kind` is what sort of cut it is: single harms of one sort may be too low beside those of another.
     """
 
     name: str
     harm: float
     saving: float
     inside: tuple[str, ...] = ()
+    kind: str = ""
 
 
 Children = Mapping[int | None, Sequence[int]]  # row -> the rows directly inside it; None -> those inside of none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,9 +11,13 @@ from engine.search.ground import Ground, Taken
 from engine.search.interplay import Interplay, Priced
 from engine.search.knapsack import EXACT, Candidate, choose
 
-PATIENCE = 6
+PATIENCE = 10
 """Prices that may bring nothing before the search ends."""
 ROUNDS_MAX = 40
+OPTIMISM = 2.0
+"""A set is priced next for what it may harm at least: so many standard deviations less than is expected of it."""
+HOPEFUL_MAX = 500
+"""Sets of least expected harm of which the doubt is worked out."""
 
 
 def refine(
@@ -22,8 +26,9 @@ def refine(
     """Return the names of cuts that save `needed` and whose harm together is the least found, None where all do not.
 
     Units lost together harm more, or less, than the sum: each price of a set teaches the `Interplay` of pairs, and the
-    set that it expects to harm least is priced next. The plan of least summed harm is priced first, so the answer is
-    never worse than that.
+    set that may harm least by it is priced next, be it because little is known of its like (an upper confidence bound:
+    Auer, 2002; with a Gaussian process: Srinivas et al., 2010). The plan of least summed harm is priced first, so the
+    answer is never worse than that.
     """
     additive = choose(candidates, needed)
     if not additive:
@@ -54,7 +59,7 @@ def _least_known(usable: Sequence[Candidate], needed: float, priced: Priced) -> 
 def _most_promising(
     usable: Sequence[Candidate], needed: float, priced: Priced, best: frozenset[str]
 ) -> frozenset[str] | None:
-    """Return the set without a price that is expected to harm least, None where every near one has its price."""
+    """Return the set without a price that may harm least, None where every near one has its price."""
     interplay, ground = Interplay(usable, priced), Ground(usable, needed)
     seen: dict[frozenset[str], float] = {}
     for start in _starts(usable, needed, interplay, best):
@@ -68,13 +73,25 @@ def _most_promising(
                 break
             expected, taken = steps[0]
     fresh = {names: harm for names, harm in seen.items() if names not in priced.known}
-    return min(fresh, key=lambda names: (fresh[names], sorted(names)), default=None)
+    return _most_hopeful(fresh, interplay) if fresh else None
+
+
+def _most_hopeful(expected: Mapping[frozenset[str], float], interplay: Interplay) -> frozenset[str]:
+    """Return the set that harms least if all is as well as one may hope."""
+    sets = sorted(expected, key=lambda names: (expected[names], sorted(names)))[:HOPEFUL_MAX]
+    doubt = interplay.doubt(np.array([interplay.taken(names) for names in sets]))
+    return sets[int(np.argmin([expected[names] for names in sets] - OPTIMISM * doubt))]
 
 
 def _starts(usable: Sequence[Candidate], needed: float, interplay: Interplay, best: frozenset[str]) -> Iterator[Taken]:
-    """Yield the best set so far, and what a knapsack makes of each candidate's harm beside it."""
+    """Yield the best set so far, and what a knapsack makes of each candidate's harm beside it: of all, and by kind."""
     taken = interplay.taken(best)
     yield taken
     beside = np.maximum(interplay.marginal(taken), 0.0)
     judged = [dataclasses.replace(one, harm=float(harm)) for one, harm in zip(usable, beside, strict=True)]
     yield interplay.taken(choose(judged, needed) or ())
+    kinds = sorted({one.kind for one in judged})
+    for kind in kinds if len(kinds) > 1 else ():
+        alone = choose([one for one in judged if one.kind == kind], needed)
+        if alone:
+            yield interplay.taken(alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import combinations
 
 import numpy as np
@@ -121,6 +122,48 @@ def test_a_pair_is_learnt_from_its_price() -> None:
     assert interplay.of(interplay.taken("ab")) == pytest.approx(2.0, rel=0.05)
     assert interplay.of(interplay.taken("cd")) < 0.5
     assert interplay.of(interplay.taken("abc")) > 1.5
+
+
+def two_kinds(seed: int) -> tuple[list[Candidate], Price]:
+    """Return twelve candidates of two kinds; the single harms of the second tell a third of what they do."""
+    candidates, price = made_up(seed)
+    told = [
+        dataclasses.replace(one, harm=one.harm / 3, kind="b") if row % 2 else dataclasses.replace(one, kind="a")
+        for row, one in enumerate(equal_savings(candidates))
+    ]
+    return told, price
+
+
+def test_a_kind_whose_single_harms_are_too_low_is_found_out_within_fourteen_prices() -> None:
+    """Three of twelve: within a tenth of the best, where who sees one kind alone stays with what seemed cheap."""
+    near: list[bool] = []
+    near_as_one: list[bool] = []
+    for seed in range(24):
+        candidates, price = two_kinds(seed)
+        best = exhaustive(candidates, price, 3)
+        as_one = [dataclasses.replace(one, kind="") for one in candidates]
+        for each, found in ((candidates, near), (as_one, near_as_one)):
+            found.append(price(frozenset(refine(each, 3, Priced(price, calls=14)) or ())) <= 1.1 * best)
+
+    assert np.mean(near) >= 0.85
+    assert np.mean(near_as_one) < 0.75
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_price_leaves_no_doubt_about_its_set_and_never_more_about_others(seed: int) -> None:
+    candidates, price = made_up(seed)
+    random = np.random.default_rng(seed)
+    sets = random.random((20, COUNT)) < 0.4
+    priced = Priced(price, calls=9)
+    before = Interplay(candidates, priced).doubt(sets)
+    for chosen in sets[:9]:
+        priced.ask(frozenset(np.array([one.name for one in candidates])[chosen].tolist()))
+        after = Interplay(candidates, priced).doubt(sets)
+        assert (after <= before * 1.001).all()
+        before = after
+
+    assert (before[:9] <= 0.1 * Interplay(candidates, Priced(price, calls=0)).doubt(sets[:9])).all()
+    assert (before[9:] >= 0).all()
 
 
 def test_a_search_never_takes_a_cut_and_what_is_inside_of_it() -> None:
