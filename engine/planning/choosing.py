@@ -22,9 +22,9 @@ from engine.subject import Subject
 
 PRICES_MAX, FRONT_PRICES_MAX = 24, 48
 """Sets of units that are priced for one target, and for a front."""
-PRICES_SHARE, PRICES_SECONDS_MAX = 0.15, 120.0
+PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 """The part of the budget that prices of sets may take."""
-SPARE_PRICES_MAX, SPARE_SHARE = 8, 0.08
+SPARE_PRICES_MAX, SPARE_SHARE = 8, 0.05
 """Further prices, and their part of the budget, for plans that are corrected when all others are used up."""
 
 

@@ -11,7 +11,7 @@ from engine.search.ground import Ground, Taken
 from engine.search.interplay import Interplay, Priced
 from engine.search.knapsack import EXACT, Candidate, choose
 
-PATIENCE = 10
+PATIENCE = 6
 """Prices that may bring nothing before the search ends."""
 ROUNDS_MAX = 40
 OPTIMISM = 2.0
