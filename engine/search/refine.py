@@ -14,8 +14,11 @@ from engine.search.knapsack import EXACT, Candidate, choose
 PATIENCE = 6
 """Prices that may bring nothing before the search ends."""
 ROUNDS_MAX = 40
-OPTIMISM = 2.0
-"""A set is priced next for what it may harm at least: so many standard deviations less than is expected of it."""
+OPTIMISM = 1.8
+"""A set is priced next for what it may harm at least: so many standard deviations less than is expected of it.
+
+Times SCALE it is below 1: of a kind that has no price yet, the set of less harm comes first.
+"""
 HOPEFUL_MAX = 500
 """Sets of least expected harm of which the doubt is worked out."""
 
