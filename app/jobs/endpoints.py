@@ -42,7 +42,10 @@ After = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only events
 
 @polls.get("/{job_id}", response_model=JobView, responses=problems("not-found") | JOB_SHOWN, openapi_extra=WAITING)
 async def get_job(request: Request, tenant: Reader, job_id: str) -> Response:
-    """Show a job. `If-None-Match` makes an unchanged one cheap; `Prefer: wait=N` waits for a change, or the end."""
+    """Show a job. `If-None-Match` makes an unchanged one cheap; `Prefer: wait=N` waits for a change, or the end.
+
+    The time left of a job that waits changes its tag, and does not end such a wait.
+    """
     shown = await service.show(tenant, job_id)
     etag = request.headers.get("If-None-Match")
     headers = {"Cache-Control": "no-cache"}

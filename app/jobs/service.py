@@ -15,7 +15,7 @@ from app.deps import Tenant
 from app.errors import Problem, not_found
 from app.jobs.fitting import require_fitting
 from app.jobs.schemas import JobRequest, ReceiptView
-from app.jobs.view import Lines, job_view, left_of, lines
+from app.jobs.view import NOBODY, Lines, job_view, left_of, lines
 from app.memory.shown_jobs import Shown
 from app.stored_files import require_usable
 from core.db import BoundQuery, Record
@@ -55,7 +55,8 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
         return known
     row = await job_row(tenant, job_id)
     found = await lines_of(tenant, [row])
-    shown = Shown(row["version"], _etag(row, found), row["state"] in TERMINAL, as_json(job_view(row, found)))
+    body = as_json(job_view(row, found))
+    shown = Shown(row["version"], *_tag(row, found), row["state"] in TERMINAL, body)
     if row["queue_position"] is None:  # a place in the queue changes without a change of the job
         tenant.services.shown_jobs.put(tenant.project_id, job_id, shown)
     return shown
@@ -64,7 +65,8 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
 async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str | None, seconds: float) -> Shown:
     """Return the job once it differs from `etag`, or once it has ended where no tag is given, or after `seconds`.
 
-    First looks often, then four times a second.
+    Of a job that waits, its place and whether anybody serves its device count as a difference, and its time left does
+    not: that changes with every beat of the jobs in hand. First looks often, then four times a second.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -72,7 +74,7 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     drain = tenant.services.drain
     while (
         not shown.is_terminal
-        and (etag is None or shown.etag in etag)
+        and (etag is None or shown.tag_start in etag)
         and loop.time() < deadline
         and not drain.is_over  # it is the next server's to wait
     ):
@@ -82,13 +84,17 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     return shown
 
 
-def _etag(row: Record, found: Lines) -> str:
-    """Return the tag of what a client sees: the row's version and, while it waits, its place and what is left."""
+def _tag(row: Record, found: Lines) -> tuple[str, str]:
+    """Return the tag of what a client sees, and how it begins until something worth waking for changes.
+
+    It holds the row's version and, while the job waits, its place, whether it is served, and what is left.
+    """
     place = row["queue_position"]
     if place is None:
-        return f'"{row["version"]}"'
-    left = left_of(row, found)
-    return f'"{row["version"]}.{place}.{left.p50_seconds}.{left.p90_seconds}"'
+        return (f'"{row["version"]}"',) * 2
+    left, is_served = left_of(row, found), found.get(row["device"], NOBODY).slots > 0
+    start = f'"{row["version"]}.{place}.{int(is_served)}.'
+    return f'{start}{left.p50_seconds}.{left.p90_seconds}"', start
 
 
 async def page(tenant: Tenant, *, before: str, state: str, labels: Mapping[str, str], limit: int) -> list[Record]:

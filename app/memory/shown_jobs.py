@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 
 class Shown(NamedTuple):
-    """A job as it goes out: ready bytes, and the tag of what they show."""
+    """A job as it goes out: ready bytes, and the tag of what they show.
+
+    Who waits for a change waits until the tag begins otherwise than with `tag_start`.
+    """
 
     version: int
     etag: str
+    tag_start: str
     is_terminal: bool
     body: bytes
 

@@ -10,7 +10,7 @@ arXiv:1604.04173: the 90 % bound is the ceil(0.9 (n + 1))-th smallest of n past 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -126,14 +126,17 @@ def remaining(
 
 
 def waiting(forecast: Mapping[str, Any] | None, wait: Guess) -> Guess:
-    """Guess the time to the end of a job that waits, from the wait before it and what such jobs take."""
+    """Guess the time to the end of a job that waits, from the wait before it and what such jobs take.
+
+    Told coarsely, late never too soon, so that it does not change with every beat of the jobs before it.
+    """
     known = forecast or {}
     run = known.get("run") or (None, float(known.get("limit_seconds") or 0.0) or None)
     middle, late = (
         None if before is None or seconds is None else before + seconds
         for before, seconds in zip(wait, run, strict=True)
     )
-    return Guess(middle, late)
+    return Guess(_coarse(middle, round), _coarse(late, math.ceil))
 
 
 def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
@@ -144,6 +147,14 @@ def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
     limit_seconds = float(forecast["limit_seconds"])
     middle, late = forecast.get("run") or (max(limit_seconds - DELIVERY_SECONDS, 0.0), limit_seconds)
     return min(middle, limit_seconds), min(late, limit_seconds)
+
+
+def _coarse(seconds: float | None, to_whole: Callable[[float], int]) -> float | None:
+    """Return whole seconds of two significant digits: 8.4 becomes 8 or 9, 1234.5 becomes 1200 or 1300."""
+    if seconds is None:
+        return None
+    step = 10 ** max(math.floor(math.log10(max(seconds, 1.0))) - 1, 0)
+    return float(to_whole(round(seconds, 1) / step) * step)
 
 
 def _guess(middle: float, late: float) -> Guess:

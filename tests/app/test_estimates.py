@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -214,7 +216,8 @@ def test_a_job_waits_as_long_as_its_estimate_said_and_as_lists_say(
         assert shown["eta"] == made["eta"] == listed["eta"]
         assert queue[1] is not None
         if shown["queue_position"] == position:
-            assert shown["eta"]["p90_seconds"] == pytest.approx(queue[1] + budget_seconds + 120)
+            exact = queue[1] + budget_seconds + 120
+            assert exact <= shown["eta"]["p90_seconds"] <= 1.1 * exact  # told by two digits
     assert shown["queue_position"] == position  # so that it was asked at least once
     assert len(any_client.get("/v1/jobs").json()["jobs"]) == 4
 
@@ -226,26 +229,69 @@ def test_a_short_job_ahead_is_no_long_one(any_service: Service, any_client: http
     for budget_seconds in (60, 86_400):
         job = make_job(any_client, model_id, recipe={"budget_seconds": budget_seconds})
 
-    assert job["eta"]["p90_seconds"] == 180 + 86_520
+    assert job["eta"]["p90_seconds"] == 87_000  # 180 + 86 520, told by two digits
 
 
 def test_what_is_left_of_a_waiting_job_is_part_of_its_tag(any_service: Service, any_client: httpx2.Client) -> None:
-    """It changes with the job in hand, while place and version stay."""
+    """It changes with the job in hand, while place and version stay; who does not wait is told at once."""
     serve_cpu(any_service)
     model_id = make_model(any_client)
-    running, path = (
-        start_job(any_service, make_job(any_client, model_id)["id"]),
-        f"/v1/jobs/{make_job(any_client, model_id)['id']}",
-    )
+    running = start_job(any_service, make_job(any_client, model_id)["id"])
+    path = f"/v1/jobs/{make_job(any_client, model_id)['id']}"
     before = any_client.get(path)
-    same = any_client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    tagged = {"If-None-Match": before.headers["ETag"]}
+    same = any_client.get(path, headers=tagged)
 
     report_progress(any_service, running, 0.9)
 
-    after = any_client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    after = any_client.get(path, headers=tagged)
     assert (same.status_code, after.status_code) == (304, 200)
     assert after.json()["eta"]["p90_seconds"] != before.json()["eta"]["p90_seconds"]
     assert after.json()["queue_position"] == before.json()["queue_position"]
+
+
+def test_progress_of_a_running_job_does_not_end_the_wait_of_a_waiting_one(
+    any_service: Service, any_client: httpx2.Client
+) -> None:
+    """Waiting, one is told of it when the wait is over, by a tag of its own."""
+    serve_cpu(any_service)
+    model_id = make_model(any_client)
+    running = start_job(any_service, make_job(any_client, model_id)["id"])
+    path = f"/v1/jobs/{make_job(any_client, model_id)['id']}"
+    before = any_client.get(path)
+    held = {"If-None-Match": before.headers["ETag"], "Prefer": "wait=1"}
+    report_progress(any_service, running, 0.9)
+    began = time.monotonic()
+
+    after = any_client.get(path, headers=held)
+
+    assert time.monotonic() - began >= 1
+    assert (after.status_code, after.json()["queue_position"]) == (200, before.json()["queue_position"])
+    assert after.headers["ETag"] != before.headers["ETag"]
+
+
+@pytest.mark.parametrize("change", ["place", "worker"])
+def test_another_place_or_a_first_worker_ends_the_wait_of_a_waiting_job(
+    any_service: Service, any_client: httpx2.Client, change: str
+) -> None:
+    model_id = make_model(any_client)
+    ahead = make_job(any_client, model_id)["id"]
+    path = f"/v1/jobs/{make_job(any_client, model_id)['id']}"
+    held = {"If-None-Match": any_client.get(path).headers["ETag"], "Prefer": "wait=50"}
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(any_client.get, path, headers=held, timeout=60)
+        began = time.monotonic()
+
+        if change == "place":
+            any_client.post(f"/v1/jobs/{ahead}/cancel")
+        else:
+            serve_cpu(any_service)
+
+        after = waiting.result()
+    assert time.monotonic() - began < 40
+    assert after.status_code == 200
+    assert after.json()["queue_position"] == (1 if change == "place" else 2)
+    assert (after.json()["eta"]["p90_seconds"] is None) is (change == "place")
 
 
 def test_an_estimate_stands_behind_no_job_of_a_lower_priority(any_service: Service, any_client: httpx2.Client) -> None:

@@ -104,6 +104,19 @@ def test_a_waiting_job_takes_its_own_time_behind_its_wait() -> None:
     assert waiting({"run": [100.0, 200.0]}, Guess(None, None)) == (None, None)
 
 
+@given(run=st.floats(0, 1e6), late=RATIOS, wait=st.floats(0, 1e6))
+def test_the_time_left_of_a_waiting_job_is_told_by_two_digits(run: float, late: float, wait: float) -> None:
+    """Off by no more than a tenth or a second, and late never too soon."""
+    told = waiting({"run": [run, run * (1 + late)]}, Guess(wait, 2 * wait))
+
+    for seconds, exact in zip(told, (wait + run, 2 * wait + run * (1 + late)), strict=True):
+        assert seconds is not None
+        assert seconds == float(f"{seconds:.1e}")
+        assert seconds == pytest.approx(exact, rel=0.1, abs=1.0)
+    assert (told.p50_seconds or 0) <= (told.p90_seconds or 0)
+    assert (told.p90_seconds or 0) >= 2 * wait + run * (1 + late) - 0.1
+
+
 @given(limit=st.floats(0, 1e5), runs=st.lists(RATIOS))
 def test_a_price_is_ordered_and_no_more_than_a_job_may_take(limit: float, runs: list[float]) -> None:
     middle, late = price(learn([PastJob(100 * ratio, []) for ratio in runs]) | {"limit_seconds": limit})
