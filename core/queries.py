@@ -180,20 +180,21 @@ running_work_statement: Final = Query(
 A job that does not say so itself is taken to be half done and, late, to have just begun.
 """
 
-waiting_work_statement: Final = Query(
-    select(Job.device, Job.project_id, *_work(Job.price_seconds, Job.price_late_seconds))
-    .where(Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id != bindparam("project_id"))
+_prices: Final = _work(Job.price_seconds, Job.price_late_seconds)
+# Two ranges of the index, each added up by itself, see `core.jobs.order`.
+_of_others = (
+    select(Job.device, Job.project_id, *_prices)
+    .where(Job.state.in_(WAITING), Job.device.in_(DEVICES), side)
     .group_by(Job.device, Job.project_id)
+    for side in (Job.project_id < bindparam("project_id"), Job.project_id > bindparam("project_id"))
 )
+
+waiting_work_statement: Final = Query(select(*union_all(*_of_others).subquery("of_others").c))
 """What jobs of other projects wait for each device, by project: what the estimate of a wait needs to know of them."""
 
 _own = and_(_given(Job.project_id, "project_id"), _given(Job.device, "device"), Job.state.in_(WAITING))
 _same_priority = and_(_given(Job.priority, "priority"), Job.id < bindparam("job_id"))
-# Two ranges of the index, each added up by itself, see `core.jobs.order`.
-_ranges = (
-    select(*_work(Job.price_seconds, Job.price_late_seconds)).where(_own, one)
-    for one in (Job.priority > bindparam("priority"), _same_priority)
-)
+_ranges = (select(*_prices).where(_own, one) for one in (Job.priority > bindparam("priority"), _same_priority))
 _sooner = union_all(*_ranges).subquery("sooner")
 _named = zip(AHEAD, _sooner.c, strict=True)
 

@@ -54,6 +54,8 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
     if known is not None:
         return known
     row = await job_row(tenant, job_id)
+    if row["queue_position"] is not None:
+        row |= (await tenant.services.database.fetch_all(_ahead_of(row)))[0]
     found = await lines_of(tenant, [row])
     body = as_json(job_view(row, found))
     shown = Shown(row["version"], *_tag(row, found), row["state"] in TERMINAL, body)
@@ -116,11 +118,8 @@ async def lines_of(tenant: Tenant, rows: Iterable[Record]) -> Lines:
 
 
 async def job_row(tenant: Tenant, job_id: str) -> Record:
-    """Read a job and, while it waits, what stands ahead of it in its own project."""
-    row = await tenant.get(job_statement, "job", job_id, job_id=job_id)
-    if row["queue_position"] is None:
-        return row
-    return row | (await tenant.services.database.fetch_all(_ahead_of(row)))[0]
+    """Read a job that must be there, with its place in the queue."""
+    return await tenant.get(job_statement, "job", job_id, job_id=job_id)
 
 
 def create(session: Session, project_id: str, asked: JobRequest) -> Record:
