@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.jobs.service import lines_in
 from app.jobs.view import NOBODY, own_work
-from core.jobs.forecast import forecast_for, kind_of
+from core.jobs.forecast import forecast_for, kind_of, price
 from core.queries import LAST_JOB_ID, own_work_statement
 from core.tables import Job, JobState, StoredModel
 from engine.recipe import Recipe
@@ -75,10 +75,6 @@ def times(
     newest = own_work_statement(project_id=project_id, device=device, priority=priority, job_id=LAST_JOB_ID)
     before = line.before(own_work(newest.all(session)[0]))
     wait, past_jobs = line.wait(before), int(forecast["jobs"])
-    return Times(_run(forecast, recipe), wait, before.jobs + 1, past_jobs, served=line.slots > 0)
-
-
-def _run(forecast: dict[str, Any], recipe: Recipe) -> tuple[float, float]:
-    """Return what past jobs took or, without any, the budget: most of it goes into the repair."""
-    run = forecast.get("run")
-    return (run[0], run[1]) if run else (recipe.budget_seconds, float(forecast["limit_seconds"]))
+    middle, late = price(forecast)  # without past jobs the budget: most of it goes into the repair
+    run = round(middle, 1), round(late, 1)
+    return Times(run, wait, before.jobs + 1, past_jobs, served=line.slots > 0)

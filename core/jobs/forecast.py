@@ -130,23 +130,31 @@ def waiting(forecast: Mapping[str, Any] | None, wait: Guess) -> Guess:
 
     Told coarsely, late never too soon, so that it does not change with every beat of the jobs before it.
     """
-    known = forecast or {}
-    run = known.get("run") or (None, float(known.get("limit_seconds") or 0.0) or None)
     middle, late = (
         None if before is None or seconds is None else before + seconds
-        for before, seconds in zip(wait, run, strict=True)
+        for before, seconds in zip(wait, expected_run(forecast or {}), strict=True)
     )
     return Guess(_coarse(middle, round), _coarse(late, math.ceil))
 
 
-def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
-    """Return what a job is taken to cost those behind it, middle and late, in seconds.
+def expected_run(forecast: Mapping[str, Any]) -> Guess:
+    """Guess what a job takes from its start: as past jobs did, though no more than it may take itself.
 
-    What past jobs took, though no more than it may take itself; without them its budget and, late, the end of that.
+    Without past jobs nothing is known but that it ends, late, when it must.
     """
+    limit_seconds, run = forecast.get("limit_seconds"), forecast.get("run")
+    if not run:
+        return Guess(None, limit_seconds)
+    middle, late = (seconds if limit_seconds is None else min(seconds, limit_seconds) for seconds in run)
+    return Guess(middle, late)
+
+
+def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what a job is taken to cost those behind it, middle and late, in seconds: its budget without past jobs."""
     limit_seconds = float(forecast["limit_seconds"])
-    middle, late = forecast.get("run") or (max(limit_seconds - DELIVERY_SECONDS, 0.0), limit_seconds)
-    return min(middle, limit_seconds), min(late, limit_seconds)
+    middle, late = expected_run(forecast)
+    budget_seconds = max(limit_seconds - DELIVERY_SECONDS, 0.0)
+    return budget_seconds if middle is None else middle, limit_seconds if late is None else late
 
 
 def _coarse(seconds: float | None, to_whole: Callable[[float], int]) -> float | None:

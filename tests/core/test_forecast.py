@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.jobs.forecast import FEW_JOBS, PHASES, Guess, PastJob, kind_of, learn, price, remaining, waiting
+from core.jobs.forecast import FEW_JOBS, PHASES, Guess, PastJob, expected_run, kind_of, learn, price, remaining, waiting
 
 RATIOS = st.floats(0.2, 5.0)
 
@@ -122,6 +122,18 @@ def test_a_price_is_ordered_and_no_more_than_a_job_may_take(limit: float, runs: 
     middle, late = price(learn([PastJob(100 * ratio, []) for ratio in runs]) | {"limit_seconds": limit})
 
     assert 0 <= middle <= late <= limit
+
+
+@given(limit=st.floats(1, 1e5), runs=st.lists(RATIOS, min_size=FEW_JOBS))
+def test_a_job_takes_behind_its_wait_what_it_costs_those_behind_it(limit: float, runs: list[float]) -> None:
+    """No more than it may take, whatever past jobs took."""
+    known = learn([PastJob(100 * ratio, []) for ratio in runs]) | {"limit_seconds": limit}
+
+    own, told = expected_run(known), waiting(known, Guess(0.0, 0.0))
+
+    assert (own.p90_seconds or 0) <= limit
+    assert told.p90_seconds == pytest.approx(own.p90_seconds, rel=0.1, abs=1.0)
+    assert price(known) == own
 
 
 def test_phases_cover_every_fraction_once() -> None:
