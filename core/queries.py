@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, func, literal, or_, select, union_all
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
 from core.db import Query
+from core.jobs.forecast import price_in_rows
 from core.jobs.order import AHEAD, files_are_known, numbered, queue_position
 from core.limits import DEVICES, RUNNING, WAITING
 from core.tables import (
@@ -160,17 +161,15 @@ key_statement: Final = Query(
 )
 
 
-_Seconds = ColumnElement[Any] | InstrumentedAttribute[float | None]
-
-
-def _work(middle: _Seconds, late: _Seconds) -> tuple[ColumnElement[Any], ...]:
+def _work(middle: ColumnElement[float], late: ColumnElement[float]) -> tuple[ColumnElement[Any], ...]:
     sums = (func.coalesce(func.sum(seconds), 0.0) for seconds in (middle, late))
     names = ("middle_seconds", "late_seconds")
     return func.count().label("jobs"), *(column.label(name) for name, column in zip(names, sums, strict=True))
 
 
-_left: Final = func.coalesce(Job.eta_seconds, Job.price_seconds / 2)
-_left_late: Final = func.coalesce(Job.eta_p90_seconds, Job.price_late_seconds)
+_price, _price_late = price_in_rows()
+_left: Final = func.coalesce(Job.eta_seconds, _price / 2)
+_left_late: Final = func.coalesce(Job.eta_p90_seconds, _price_late)
 
 running_work_statement: Final = Query(
     select(Job.device, *_work(_left, _left_late)).where(Job.state.in_(RUNNING)).group_by(Job.device)
@@ -180,7 +179,7 @@ running_work_statement: Final = Query(
 A job that does not say so itself is taken to be half done and, late, to have just begun.
 """
 
-_prices: Final = _work(Job.price_seconds, Job.price_late_seconds)
+_prices: Final = _work(_price, _price_late)
 # Two ranges of the index, each added up by itself, see `core.jobs.order`.
 _of_others = (
     select(Job.device, Job.project_id, *_prices)

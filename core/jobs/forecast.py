@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.db import Query
@@ -35,6 +35,9 @@ SMOOTH_SECONDS: Final = 5.0
 UNKNOWN_STRETCH: Final = 4.0
 DELIVERY_SECONDS: Final = 120.0
 """What a job may take beyond its budget, to be verified and delivered."""
+
+UNPRICED_SECONDS: Final = 600.0
+"""What a job counts whose row has no price, as an earlier version of the service writes them: a recipe's own budget."""
 
 _past = (
     select(Job.model_id, Job.running_at, Job.finished_at)
@@ -155,6 +158,14 @@ def price(forecast: Mapping[str, Any]) -> tuple[float, float]:
     middle, late = expected_run(forecast)
     budget_seconds = max(limit_seconds - DELIVERY_SECONDS, 0.0)
     return budget_seconds if middle is None else middle, limit_seconds if late is None else late
+
+
+def price_in_rows() -> tuple[ColumnElement[float], ColumnElement[float]]:
+    """Return what a row of `jobs` costs those behind it, middle and late: no job is done in no time."""
+    return (
+        func.coalesce(Job.price_seconds, UNPRICED_SECONDS),
+        func.coalesce(Job.price_late_seconds, UNPRICED_SECONDS + DELIVERY_SECONDS),
+    )
 
 
 def _coarse(seconds: float | None, to_whole: Callable[[float], int]) -> float | None:

@@ -33,6 +33,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from core.db import insert_if_absent
+from core.jobs.forecast import price_in_rows
 from core.limits import DEVICES, RUNNING, WAITING, in_force
 from core.tables import Dataset, FileState, Job, JobState, Organization, Project, StoredModel, Turn, UtcDateTime
 
@@ -146,7 +147,7 @@ def numbered(project_id: ColumnElement[str], page: CTE) -> CTE:
     """
     # One window for all, so that a database goes through it once.
     sooner: Any = {"partition_by": Job.device, "order_by": (Job.priority.desc(), _Bytes(Job.id)), "rows": (None, -1)}
-    sums = (func.coalesce(func.sum(price).over(**sooner), 0.0) for price in (Job.price_seconds, Job.price_late_seconds))
+    sums = (func.coalesce(func.sum(price).over(**sooner), 0.0) for price in price_in_rows())
     windows: list[ColumnElement[Any]] = [func.count().over(**sooner), *sums]
     counted = [column.label(name) for name, column in zip(AHEAD, windows, strict=True)]
     mine = (Job.state.in_(WAITING), Job.device.in_(DEVICES), Job.project_id == project_id)

@@ -1,6 +1,11 @@
-"""A job keeps what it was expected to take, so that what stands before another is added up along one index."""
+"""A job keeps what it was expected to take, so that what stands before another is added up along one index.
+
+The index `jobs_to_claim` is made anew, over all jobs: on PostgreSQL nothing writes to the table until that is done.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,13 +23,23 @@ DELIVERY_SECONDS = 120.0
 def upgrade() -> None:
     for name in PRICES:
         op.add_column("jobs", sa.Column(name, sa.Double(), nullable=True))
-    jobs = sa.table("jobs", sa.column("state"), sa.column("recipe", sa.JSON()), *(sa.column(name) for name in PRICES))
-    budget = jobs.c.recipe["budget_seconds"].as_float()
+    told = (sa.column(name, sa.JSON()) for name in ("recipe", "forecast"))
+    jobs = sa.table("jobs", sa.column("state"), *told, *(sa.column(name, sa.Double()) for name in PRICES))
     ended = ("succeeded", "rejected", "failed", "cancelled", "expired")
-    prices = {"price_seconds": budget, "price_late_seconds": budget + DELIVERY_SECONDS}
-    op.execute(sa.update(jobs).where(jobs.c.state.not_in(ended)).values(prices))
+    op.execute(sa.update(jobs).where(jobs.c.state.not_in(ended)).values(_prices(jobs.c.recipe, jobs.c.forecast)))
     op.drop_index("jobs_to_claim", table_name="jobs")
     op.create_index("jobs_to_claim", "jobs", [*CLAIMED_BY, *PRICES])
+
+
+def _prices(recipe: sa.ColumnElement[Any], forecast: sa.ColumnElement[Any]) -> dict[str, sa.ColumnElement[float]]:
+    """Return what past jobs took, up to what a job may take, or else its budget; null where neither is known."""
+    budget = recipe["budget_seconds"].as_float()
+    limit = sa.func.coalesce(forecast["limit_seconds"].as_float(), budget + DELIVERY_SECONDS)
+    found: dict[str, sa.ColumnElement[float]] = {}
+    for place, (name, unknown) in enumerate(zip(PRICES, (limit - DELIVERY_SECONDS, limit), strict=True)):
+        taken = forecast[("run", place)].as_float()
+        found[name] = sa.case((taken.is_(None), unknown), (taken > limit, limit), else_=taken)
+    return found
 
 
 def downgrade() -> None:

@@ -16,8 +16,8 @@ from core.keys import hash_key, parse, pepper_id
 
 PEPPER: Final = b"an earlier installation's"
 KEY: Final = "sct_8h27wxwebb5r_f5hd3zn2revcme6s4t01y0958sxcvhfs398xv157s2p3sxzn7w9j10sbeec"
-PROJECT, MODEL, DATASET, UPLOAD, WAITING, ENDED = (
-    f"{prefix}_{number:026}" for number, prefix in enumerate(("prj", "mod", "dat", "upl", "job", "job"))
+PROJECT, MODEL, DATASET, UPLOAD, WAITING, ENDED, LEARNT, BOUNDED = (
+    f"{prefix}_{number:026}" for number, prefix in enumerate(("prj", "mod", "dat", "upl", *["job"] * 4))
 )
 SHA256, AT = "1" * 64, datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ _job: Final[dict[str, Any]] = {
     "project_id": PROJECT,
     "model_id": MODEL,
     "dataset_id": DATASET,
-    "recipe": {"target": {"units": 1}, "method": {"name": "auto"}},
+    "recipe": {"target": {"units": 1}, "method": {"name": "auto"}, "budget_seconds": 60},
     "labels": {"team": "vision"},
     "device": "cpu",
     "kind": "",
@@ -49,6 +49,13 @@ _end: Final[dict[str, Any]] = {
     "attempt": 2,
     "finished_at": AT,
 }
+_forecast: Final[dict[str, Any]] = {"jobs": 0, "run": None, "stretch": [None] * 4, "limit_seconds": 180.0}
+
+
+def _priced(seconds: float, late_seconds: float) -> dict[str, float]:
+    return {"price_seconds": seconds, "price_late_seconds": late_seconds}
+
+
 _file: Final[dict[str, Any]] = {"project_id": PROJECT, "sha256": SHA256, "size_bytes": 4, "created_at": AT}
 
 ROWS: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
@@ -81,8 +88,14 @@ ROWS: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
         }
     ],
     "jobs": [
-        _job | {"id": WAITING, "state": "submitted"},
-        _job | _end | {"id": ENDED},
+        _job | {"id": WAITING, "state": "submitted", "forecast": _forecast} | _priced(60.0, 180.0),
+        _job | _end | {"id": ENDED, "forecast": _forecast},
+        _job
+        | {"id": LEARNT, "state": "queued", "labels": {}, "forecast": _forecast | {"run": [20.0, 50.0]}}
+        | _priced(20.0, 50.0),
+        _job
+        | {"id": BOUNDED, "state": "running", "labels": {}, "forecast": _forecast | {"run": [150.0, 900.0]}}
+        | _priced(150.0, 180.0),
     ],
     "job_labels": [
         {"job_id": job_id, "name": "team", "value": "vision", "project_id": PROJECT} for job_id in (WAITING, ENDED)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 import core
 from core import jobs
 from core.db import Database, open_database, upgrade
+from core.jobs.forecast import DELIVERY_SECONDS, price
 from core.settings import Settings
 from core.tables import DEFAULT_ORGANIZATION_ID, Examination, FileState, Job, JobLabel, Project, Row, StoredModel
 from examples.embedded import plain_environment
@@ -29,6 +31,7 @@ from tests.core.earlier_rows import MODEL, UPLOAD
 from tests.core.samples import PROJECT_ID, submit_job
 from tests.servers import PostgresServer
 
+Rows = list[dict[str, Any]]
 ROOT = Path(core.__file__).parent.parent
 
 
@@ -126,6 +129,7 @@ def test_what_any_revision_holds_is_there_after_the_upgrade(empty: Settings, rev
         for name, rows in written.items():
             found = earlier_rows.read(connection, Row.metadata, name)
             assert [{key: now[key] for key in old} for old, now in zip(rows, found, strict=bool(rows))] == rows, name
+        assert_priced(written["jobs"], earlier_rows.read(connection, Row.metadata, "jobs"))
     with database.transaction() as session:
         labels = session.scalars(select(JobLabel.job_id).where(JobLabel.value == "vision")).all()
         assert set(labels) == {earlier_rows.WAITING, earlier_rows.ENDED}
@@ -136,6 +140,14 @@ def test_what_any_revision_holds_is_there_after_the_upgrade(empty: Settings, rev
         assert (claimed.job_id, claimed.model_sha256) == (earlier_rows.WAITING, earlier_rows.SHA256)
         jobs.remove(session, earlier_rows.PROJECT, earlier_rows.ENDED)
     database.close()
+
+
+def assert_priced(before: Rows, after: Rows) -> None:
+    """Check that each job that has not ended costs what it would if it were submitted now with its forecast."""
+    for old, new in zip(before, after, strict=True):
+        unknown = {"limit_seconds": old["recipe"]["budget_seconds"] + DELIVERY_SECONDS}
+        expected = (None, None) if old["id"] == earlier_rows.ENDED else price(old.get("forecast") or unknown)
+        assert (new["price_seconds"], new["price_late_seconds"]) == expected, old["id"]
 
 
 def test_alembics_own_command_upgrades_the_database_of_the_settings(tmp_path: Path) -> None:
