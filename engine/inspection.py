@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from engine.recipe import Strict
 
+Part = TypeVar("Part", bound=Strict)
 
-def image_input(analysis: Mapping[str, Any]) -> InspectedTensor | None:
+
+def image_input(analysis: object) -> InspectedTensor | None:
     """Return the one input of a network whose `Inspection` was kept as JSON; None where it has none or several.
 
-    Keys that another version has written beside ours are passed over.
+    None, too, where what was kept cannot be read. Keys that another version has written beside ours are passed over.
     """
-    inputs: list[Any] = analysis.get("inputs") or []
-    if len(inputs) != 1:
+    inputs = _listed(analysis, "inputs")
+    return _read(InspectedTensor, inputs[0]) if len(inputs) == 1 else None
+
+
+def applicability(analysis: object, method: str) -> Applicability | None:
+    """Return what an `Inspection` that was kept as JSON says of a method; None where it says nothing, or unreadably."""
+    found = (_read(Applicability, one) for one in _listed(analysis, "methods"))
+    return next((one for one in found if one is not None and one.name == method), None)
+
+
+def _listed(analysis: object, key: str) -> list[Any]:
+    found = analysis.get(key) if isinstance(analysis, Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def _read(kind: type[Part], kept: Any) -> Part | None:
+    try:
+        return kind.model_validate({key: kept[key] for key in kind.model_fields})
+    except (KeyError, TypeError, ValidationError):
         return None
-    return InspectedTensor.model_validate({key: inputs[0][key] for key in InspectedTensor.model_fields})
 
 
 class InspectedTensor(Strict):

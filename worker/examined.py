@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from core import jobs
@@ -13,7 +14,7 @@ from core.problems import from_engine
 from core.tables import Dataset, FileState, StoredModel
 from engine.errors import RecipeInvalid
 from engine.input_form import fitting_form
-from engine.inspection import InspectedTensor, image_input
+from engine.inspection import InspectedTensor, applicability, image_input
 from engine.recipe import METHODS, Preprocess
 from worker.workplace import Workplace
 
@@ -31,26 +32,34 @@ def outcome_known(place: Workplace, claim: jobs.Claim) -> Outcome | None:
         analysis = model.analysis
     if analysis is None or claim.recipe.get("architecture"):
         return None
-    takes = image_input(analysis)
-    if takes is None:
+    takes, preprocess = image_input(analysis), _preprocess(claim.recipe)
+    if takes is None or preprocess is None:
         return None
-    return _by_the_input(claim, takes) or _by_the_method(claim, analysis)
+    return _by_the_input(claim, takes, preprocess) or _by_the_method(claim, analysis)
 
 
-def _by_the_input(claim: jobs.Claim, takes: InspectedTensor) -> Outcome | None:
+def _preprocess(recipe: dict[str, Any]) -> Preprocess | None:
+    """Read a recipe's preprocessing, which another version may have written; None where the engine is to judge it."""
+    try:
+        return Preprocess.model_validate(recipe.get("preprocess") or {})
+    except ValidationError:
+        return None
+
+
+def _by_the_input(claim: jobs.Claim, takes: InspectedTensor, preprocess: Preprocess) -> Outcome | None:
     """Reject a recipe whose preprocessing does not fit what the network takes."""
     try:
-        fitting_form(takes, Preprocess.model_validate(claim.recipe.get("preprocess") or {}))
+        fitting_form(takes, preprocess)
     except RecipeInvalid as error:
         return partial(jobs.reject, claim=claim, error=from_engine(error.as_dict()))
     return None
 
 
 def _by_the_method(claim: jobs.Claim, analysis: dict[str, Any]) -> Outcome | None:
-    method = claim.recipe.get("method", {}).get("name")
-    found = next((one for one in analysis.get("methods", []) if one["name"] == method), None)
+    method = str(claim.recipe.get("method", {}).get("name"))
+    found = applicability(analysis, method)
     # Options of a method, such as units that must stay, are for the engine to judge.
     usual = METHODS[method]().model_dump(mode="json") if method in METHODS else None
-    if found is None or not found["applies"] or claim.recipe.get("method") != usual:
+    if found is None or not found.applies or claim.recipe.get("method") != usual:
         return None
     return partial(jobs.validated, claim=claim, analysis=analysis)

@@ -20,6 +20,7 @@ from app.jobs.service import QUEUE_OF_PROVIDER
 from app.openapi import problems
 from app.stored_files import require_usable
 from core.tables import Dataset, FileState, StoredModel
+from engine.inspection import applicability
 
 router = APIRouter(prefix="/v1/estimates", tags=["estimates"])
 
@@ -88,9 +89,9 @@ def _warnings(
     if not analysis:
         found.append("The network has not been read: its file holds weights alone. Name its architecture with it.")
     method = asked.recipe.method.name
-    blocked = next((one for one in analysis.get("methods", []) if one["name"] == method and not one["applies"]), None)
-    if blocked is not None:
-        found.append(f"The method '{method}' does not apply: {(blocked['blocked_by'] or {}).get('message', '')}")
+    told = applicability(analysis, method)
+    if told is not None and not told.applies:
+        found.append(f"The method '{method}' does not apply: {told.blocked_by.message if told.blocked_by else ''}")
     if not times.served:
         found.append(f"No worker serves the device of this job now ({asked.recipe.deploy.provider}).")
     if not times.past_jobs:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from engine.errors import CalibrationMismatch, RecipeInvalid
 from engine.input_form import InputForm, check_fits, check_pixels, fitting_form
@@ -11,25 +13,40 @@ from engine.inspection import image_input
 from engine.recipe import Preprocess
 
 
+class _Sizes(BaseModel):
+    """What is needed of a `Survey`, whichever version has written it."""
+
+    kind: Literal["pictures", "pixel array", "float array"]
+    smallest: tuple[int, ...]
+    largest: tuple[int, ...]
+
+
 def misfit(analysis: Mapping[str, Any], preprocess: Preprocess, summary: Mapping[str, Any], name: str) -> str | None:
     """Return what a job would say of images of the found sizes, from the smallest on; None where they fit.
 
-    `summary` is what an examination found in the set of this name. None, too, where the network is not known.
+    `summary` is what an examination found in the set of this name. None, too, where network or set is not known.
     """
-    takes = image_input(analysis)
+    takes, found = image_input(analysis), _read(summary)
     try:
-        if takes is not None:
+        if takes is not None and found is not None:
             form = fitting_form(takes, preprocess)
-            for size in (summary["smallest"], summary["largest"]):
-                _check(tuple(size), form, name, str(summary["kind"]))
+            for size in (found.smallest, found.largest):
+                _check(size, form, name, found.kind)
     except (CalibrationMismatch, RecipeInvalid) as error:
         return error.message
     return None
 
 
+def _read(summary: Mapping[str, Any]) -> _Sizes | None:
+    try:
+        return _Sizes.model_validate(summary)
+    except ValidationError:
+        return None
+
+
 def _check(size: tuple[int, ...], form: InputForm, name: str, kind: str) -> None:
     if kind == "float array":
         check_fits(size, form, name, from_pixels=False)
-    else:
+    elif len(size) == 3:
         height, width, channels = size
         check_pixels((height, width, channels), form, name, convertible=kind == "pictures")

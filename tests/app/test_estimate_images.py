@@ -79,6 +79,21 @@ def test_pictures_are_judged_as_a_job_would(shape: tuple[int, ...], tmp_path: Pa
     assert disagreements(tmp_path / "images.zip") == []
 
 
+@pytest.mark.parametrize("key", ["kind", "smallest", "largest"])
+@pytest.mark.parametrize("wrong", [..., None, "images", 7, [], [8, 8], [[8, 8, 3]]], ids=str)
+def test_of_a_set_whose_survey_cannot_be_read_nothing_is_said(key: str, wrong: object) -> None:
+    inputs = [{"name": "image", "dtype": "float32", "shape": ["batch", 3, 16, 16]}]
+    fitting = {} if key == "kind" else {"smallest": [16, 16, 3], "largest": [16, 16, 3]}
+    summary = SURVEY | fitting | {key: wrong}
+    if wrong is ...:
+        del summary[key]
+
+    told = misfit({"inputs": inputs}, Preprocess(), summary, "set")
+
+    assert told is None
+    assert misfit({"inputs": inputs}, Preprocess(), SURVEY, "set") is not None
+
+
 def warnings(client: httpx2.Client, model_id: str, dataset_id: str, **recipe: Any) -> list[str]:
     body = {"model_id": model_id, "dataset_id": dataset_id, "recipe": recipe}
     return [text for text in client.post("/v1/estimates", json=body).json()["warnings"] if "images" in text]

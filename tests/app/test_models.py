@@ -125,6 +125,23 @@ def test_values_that_do_not_fit_an_examined_model_are_refused_at_once(
         assert any_client.post(path, json=body).status_code in (200, 202)
 
 
+@pytest.mark.parametrize("inputs", ["image", [{}], [{"name": "image"}], [{"name": "image", "dtype": "", "shape": 3}]])
+def test_of_a_model_whose_kept_input_cannot_be_read_nothing_is_said(
+    any_service: Service, any_client: httpx2.Client, inputs: object
+) -> None:
+    """Nor of its method: a worker looks at it."""
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS | {"inputs": inputs, "methods": [{"name": "practise"}, "auto"]})
+    recipe = {"preprocess": {"mean": [0.5, 0.5]}, "method": {"name": "practise"}}
+    body = {"model_id": model_id, "dataset_id": make_dataset(any_client), "recipe": recipe}
+    examine(any_service, SURVEY)
+
+    answers = [any_client.post(path, json=body) for path in ("/v1/estimates", "/v1/jobs")]
+
+    assert [answer.status_code for answer in answers] == [200, 202]
+    assert not any("refuse" in warning or "apply" in warning for warning in answers[0].json()["warnings"])
+
+
 def test_a_recipe_that_names_its_architecture_is_left_to_a_worker(service: Service, client: httpx2.Client) -> None:
     model_id = make_model(client)
     examine(service, ANALYSIS)

@@ -201,10 +201,27 @@ def test_a_recipe_whose_values_do_not_fit_an_examined_model_is_never_queued(
         assert fits or "queued" not in states_of(place, job_id)
 
 
-def test_a_model_of_whose_input_nothing_is_remembered_is_looked_at_again(place: Workplace) -> None:
+TAKES = {"name": "image", "dtype": "float32", "shape": ["batch", 3, 8, 8]}
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        {"methods": APPLYING},
+        {"methods": APPLYING, "inputs": [{"name": "image"}]},
+        {"methods": APPLYING, "inputs": [TAKES | {"shape": 3}]},
+        {"methods": APPLYING, "inputs": "image"},
+        {"methods": [{"name": one["name"]} for one in APPLYING], "inputs": [TAKES]},
+        {"methods": "all", "inputs": [TAKES]},
+    ],
+    ids=str,
+)
+def test_a_model_of_which_too_little_can_be_read_is_looked_at_again(
+    place: Workplace, analysis: dict[str, object]
+) -> None:
     job_id = submit(place.database, place.storage, place.settings.data_dir, inspect="refuse")
     with place.database.transaction() as session:
-        session.execute(update(StoredModel).values(analysis={"methods": APPLYING}))
+        session.execute(update(StoredModel).values(analysis=analysis))
 
     assert run_next(place)
 
