@@ -113,9 +113,10 @@ def _plain_layout(sizes: tuple[int | None, ...]) -> str | None:
     return "NHWC" if last and not first and sizes[0] == sizes[1] else None
 
 
-def check_pixels(size: tuple[int, int, int], form: InputForm, where: str, *, convertible: bool) -> None:
-    """Raise CalibrationMismatch where pixels of this height, width and channels could not be made to fit.
+def check_pixels(size: tuple[int, int, int], form: InputForm, where: str, *, convertible: bool) -> tuple[int, ...]:
+    """Return the shape that pixels of this height, width and channels are fed in.
 
+    Raises CalibrationMismatch where they could not be made to fit.
     `convertible` are those of pictures, whose colours can be made the network's.
     """
     if not form.takes_pictures:
@@ -124,9 +125,9 @@ def check_pixels(size: tuple[int, int, int], form: InputForm, where: str, *, con
     height, width = framed(height, width, form.preprocess, where)
     if convertible and form.channels in (1, 3):
         channels = form.channels
-    check_fits(
-        (channels, height, width) if form.preprocess.layout == "NCHW" else (height, width, channels), form, where
-    )
+    shape = (channels, height, width) if form.preprocess.layout == "NCHW" else (height, width, channels)
+    check_fits(shape, form, where)
+    return shape
 
 
 def framed(height: int, width: int, preprocess: Preprocess, where: str) -> tuple[int, int]:
@@ -166,6 +167,22 @@ def check_fits(shape: tuple[int, ...], form: InputForm, where: str, *, from_pixe
             f"({_letters(form)}). {_advice(shape, form, from_pixels)}",
             where=where,
         )
+
+
+def check_agrees(shape: tuple[int, ...], others: tuple[int, ...], form: InputForm, where: str) -> None:
+    """Raise CalibrationMismatch unless an image is fed in the shape of those before it, where any size would do."""
+    if shape != others:
+        raise CalibrationMismatch(
+            f"Image '{where}' has shape {shape}, others have {others}; all must agree. "
+            f"Set {_keys_for_one_size(form.preprocess)}, or other sizes, in the recipe.",
+            where=where,
+        )
+
+
+def _keys_for_one_size(preprocess: Preprocess) -> str:
+    """Return the keys that make photographs of all forms one size; resizing alone sets the shorter side."""
+    resize, crop = (preprocess.resize,) * 2 if preprocess.resize else (256, 224)
+    return f'"preprocess": {{"resize": {resize}, "crop": {crop}}}'
 
 
 def _advice(shape: tuple[int, ...], form: InputForm, from_pixels: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import CalibrationMismatch, RecipeInvalid
-from engine.input_form import InputForm, check_fits, check_pixels, fitting_form
+from engine.input_form import InputForm, check_agrees, check_fits, check_pixels, fitting_form
 from engine.inspection import image_input
 from engine.recipe import Preprocess
 
@@ -22,7 +22,7 @@ class _Sizes(BaseModel):
 
 
 def misfit(analysis: Mapping[str, Any], preprocess: Preprocess, summary: Mapping[str, Any], name: str) -> str | None:
-    """Return what a job would say of images of the found sizes, from the smallest on; None where they fit.
+    """Return what a job would say of the smallest and the largest of the images looked at; None where they fit.
 
     `summary` is what an examination found in the set of this name. None, too, where network or set is not known.
     """
@@ -30,8 +30,9 @@ def misfit(analysis: Mapping[str, Any], preprocess: Preprocess, summary: Mapping
     try:
         if takes is not None and found is not None:
             form = fitting_form(takes, preprocess)
-            for size in (found.smallest, found.largest):
-                _check(size, form, name, found.kind)
+            smallest, largest = (_fed(size, form, name, found.kind) for size in (found.smallest, found.largest))
+            if smallest is not None and largest is not None:
+                check_agrees(largest, smallest, form, name)
     except (CalibrationMismatch, RecipeInvalid) as error:
         return error.message
     return None
@@ -44,9 +45,12 @@ def _read(summary: Mapping[str, Any]) -> _Sizes | None:
         return None
 
 
-def _check(size: tuple[int, ...], form: InputForm, name: str, kind: str) -> None:
+def _fed(size: tuple[int, ...], form: InputForm, name: str, kind: str) -> tuple[int, ...] | None:
+    """Return the shape that images of this size are fed in; None of pixels whose size cannot be one."""
     if kind == "float array":
         check_fits(size, form, name, from_pixels=False)
-    elif len(size) == 3:
-        height, width, channels = size
-        check_pixels((height, width, channels), form, name, convertible=kind == "pictures")
+        return size
+    if len(size) != 3:
+        return None
+    height, width, channels = size
+    return check_pixels((height, width, channels), form, name, convertible=kind == "pictures")

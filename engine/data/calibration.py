@@ -15,9 +15,9 @@ from engine.data.containers.source import Source
 from engine.data.images import ImageSet, Inputs
 from engine.data.preprocess import prepare
 from engine.data.sampling import Indices, sample_evenly
-from engine.errors import CalibrationMismatch, CalibrationUnreadable
+from engine.errors import CalibrationUnreadable
 from engine.graph.model import TensorInfo
-from engine.input_form import InputForm, check_fits, input_form
+from engine.input_form import InputForm, check_agrees, check_fits, input_form
 from engine.recipe import Preprocess
 
 INPUTS_BYTES_MAX = 2**30
@@ -100,22 +100,10 @@ def _read_all(source: Source, matcher: ChannelMatcher, indices: Indices) -> Inpu
         image = _read(source, matcher, int(index))
         if inputs is None:
             inputs = np.empty((len(indices), *image.shape), np.float32)
-        if image.shape != inputs.shape[1:]:
-            name = source.names[int(index)]
-            raise CalibrationMismatch(
-                f"Image '{name}' has shape {image.shape}, others have {inputs.shape[1:]}; all must agree. "
-                f"Set {_keys_for_one_size(matcher.form.preprocess)}, or other sizes, in the recipe.",
-                where=name,
-            )
+        check_agrees(image.shape, inputs.shape[1:], matcher.form, source.names[int(index)])
         inputs[position] = image
     assert inputs is not None  # every loader refuses an empty set
     return inputs
-
-
-def _keys_for_one_size(preprocess: Preprocess) -> str:
-    """Return the keys that make photographs of all forms one size; resizing alone sets the shorter side."""
-    resize, crop = (preprocess.resize,) * 2 if preprocess.resize else (256, 224)
-    return f'"preprocess": {{"resize": {resize}, "crop": {crop}}}'
 
 
 def _read(source: Source, matcher: ChannelMatcher, index: int) -> Inputs:

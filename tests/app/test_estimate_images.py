@@ -25,6 +25,7 @@ from tests.app.test_models import ANALYSIS, SURVEY, examine, make_dataset
 TAKES: list[tuple[int | str, ...]] = [(3, 8, 8), (1, 8, 8), (4, 8, 8), (3, "h", "w"), (8, 8, 3), (3, 8, 6), (64,)]
 FLOATS = [(3, 8, 8), (1, 8, 8), (8, 8, 3), (3, 16, 16), (3, 8, 6), (8, 8), (64,), (4, 8, 8)]
 PIXELS = [(8, 8, 3), (8, 8, 1), (8, 8, 4), (16, 16, 3), (8, 6, 3), (6, 8, 3), (12, 20, 1)]
+SIZES = [(8, 8), (16, 16), (8, 6), (6, 8), (12, 20)]
 KEYS: list[dict[str, Any]] = [{}, {"resize": 8}, {"crop": 8}, {"resize": 10, "crop": 8}]
 
 
@@ -71,12 +72,30 @@ def test_arrays_of_pixels_are_judged_as_a_job_would(shape: tuple[int, ...], tmp_
 
 @pytest.mark.parametrize("shape", [shape for shape in PIXELS if shape[2] == 3], ids=str)
 def test_pictures_are_judged_as_a_job_would(shape: tuple[int, ...], tmp_path: Path) -> None:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)).save(stream, "PNG")
-    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
-        archive.writestr("a.png", stream.getvalue())
+    assert disagreements(pictures(tmp_path, shape)) == []
 
-    assert disagreements(tmp_path / "images.zip") == []
+
+@pytest.mark.parametrize("shapes", [*itertools.combinations(SIZES, 2)], ids=str)
+def test_pictures_of_two_sizes_are_judged_as_a_job_would(shapes: tuple[tuple[int, int], ...], tmp_path: Path) -> None:
+    """Any size will do for some networks, though one for all."""
+    path = pictures(tmp_path, *((*shape, 3) for shape in shapes))
+    said = estimate_says(path, (3, "h", "w"), Preprocess())
+
+    assert disagreements(path) == []
+    assert said is not None
+    assert said.endswith(
+        ' all must agree. Set "preprocess": {"resize": 256, "crop": 224}, or other sizes, in the recipe.'
+    )
+
+
+def pictures(folder: Path, *shapes: tuple[int, ...]) -> Path:
+    generator = np.random.default_rng(0)
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for number, shape in enumerate(shapes):
+            stream = io.BytesIO()
+            Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(stream, "PNG")
+            archive.writestr(f"{number}.png", stream.getvalue())
+    return folder / "images.zip"
 
 
 @pytest.mark.parametrize("key", ["kind", "smallest", "largest"])
