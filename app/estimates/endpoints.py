@@ -106,11 +106,14 @@ def _warnings(
 
 
 def _of_images(session: Session, asked: JobRequest, analysis: dict[str, Any]) -> list[str]:
-    """Say what a job would only say when it has waited: that its images do not fit the network."""
+    """Say what a job would only say when it has waited: that its images do not fit the network.
+
+    Nothing is said of images that are older than examinations.
+    """
     if asked.dataset_id is None or asked.recipe.architecture is not None:
         return []
     dataset = session.get_one(Dataset, asked.dataset_id)
-    if dataset.summary is None:
+    if dataset.state == FileState.VALIDATING:
         return ["The images are still being examined: whether they fit the network is not known yet."]
-    refusal = misfit(analysis, asked.recipe.preprocess, dataset.summary, dataset.name)
+    refusal = misfit(analysis, asked.recipe.preprocess, dataset.summary or {}, dataset.name)
     return [] if refusal is None else [f"A job would refuse these images. {refusal}"]

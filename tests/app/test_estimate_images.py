@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from app.estimates.images import misfit
+from core.tables import Dataset
 from engine.data.calibration import load_images
 from engine.doctor.survey import survey
 from engine.errors import CalibrationMismatch
@@ -130,6 +131,18 @@ def test_an_estimate_tells_of_images_that_its_job_would_refuse(service: Service,
     assert "still being examined" in unknown[0]
     assert told.startswith("A job would refuse these images. Image 'pictures.zip' is 3 x 16 x 16; ")
     assert "takes 3 x 8 x 8 (CHW). Arrays of floating point pass as they are: make them of that shape" in told
+
+
+def test_an_estimate_says_nothing_of_images_that_nobody_will_examine(service: Service, client: httpx2.Client) -> None:
+    """Datasets from before there were examinations are ready, and have no survey."""
+    model_id = make_model(client)
+    examine(service, ANALYSIS)
+    dataset_id = make_dataset(client)
+    examine(service, SURVEY)
+    with service.database.transaction() as session:
+        session.get_one(Dataset, dataset_id).summary = None
+
+    assert warnings(client, model_id, dataset_id) == []
 
 
 def test_an_estimate_says_nothing_of_images_that_fit(service: Service, client: httpx2.Client) -> None:
