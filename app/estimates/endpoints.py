@@ -46,9 +46,10 @@ def _estimate(session: Session, project_id: str, asked: JobRequest) -> dict[str,
     analysis, recipe = model.analysis or {}, asked.recipe
     past = history.on_this_model(session, project_id, model, recipe)
     device = QUEUE_OF_PROVIDER[recipe.deploy.provider]
-    has_images = asked.dataset_id is not None
-    like: dict[str, Any] = {"device": device, "has_images": has_images, "priority": asked.priority}
-    times = history.times(session, project_id, model.id, recipe, **like)
+    has_images, priority = asked.dataset_id is not None, asked.priority
+    times = history.times(
+        session, project_id, model.id, recipe, device=device, has_images=has_images, priority=priority
+    )
     units = units_of(analysis)
     left = predict(recipe, units, past.original_ms)
     macs, parameters = analysis.get("macs"), analysis.get("parameters")

@@ -93,8 +93,8 @@ async def list_jobs(
     before = LAST_JOB_ID if page_token is None else read_page_token(page_token, filters)
     rows = await service.page(tenant, before=before, state=state or "", labels=labels, limit=page_size + 1)
     shown, following = cut_page(rows, page_size, filters)
-    found = await service.lines_of(tenant, shown)
-    return json_answer(page_object("jobs", [job_view(row, found) for row in shown], following))
+    lines_by_device = await service.lines_of(tenant, shown)
+    return json_answer(page_object("jobs", [job_view(row, lines_by_device) for row in shown], following))
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=CHANGED)

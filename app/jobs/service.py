@@ -56,9 +56,9 @@ async def show(tenant: Tenant, job_id: str) -> Shown:
     row = await job_row(tenant, job_id)
     if row["queue_position"] is not None:
         row |= (await tenant.services.database.fetch_all(_ahead_of(row)))[0]
-    found = await lines_of(tenant, [row])
-    body = as_json(job_view(row, found))
-    shown = Shown(row["version"], *_tag(row, found), row["state"] in TERMINAL, body)
+    lines_by_device = await lines_of(tenant, [row])
+    body = as_json(job_view(row, lines_by_device))
+    shown = Shown(row["version"], *_tag(row, lines_by_device), row["state"] in TERMINAL, body)
     if row["queue_position"] is None:  # a place in the queue changes without a change of the job
         tenant.services.shown_jobs.put(tenant.project_id, job_id, shown)
     return shown
@@ -86,7 +86,7 @@ async def wait_for_change(tenant: Tenant, job_id: str, shown: Shown, etag: str |
     return shown
 
 
-def _tag(row: Record, found: Lines) -> tuple[str, str]:
+def _tag(row: Record, lines_by_device: Lines) -> tuple[str, str]:
     """Return the tag of what a client sees, and how it begins until something worth waking for changes.
 
     It holds the row's version and, while the job waits, its place, whether it is served, and what is left.
@@ -94,8 +94,8 @@ def _tag(row: Record, found: Lines) -> tuple[str, str]:
     place = row["queue_position"]
     if place is None:
         return (f'"{row["version"]}"',) * 2
-    left, is_served = left_of(row, found), found.get(row["device"], NOBODY).slots > 0
-    start = f'"{row["version"]}.{place}.{int(is_served)}.'
+    is_served = lines_by_device.get(row["device"], NOBODY).slots > 0
+    left, start = left_of(row, lines_by_device), f'"{row["version"]}.{place}.{int(is_served)}.'
     return f'{start}{left.p50_seconds}.{left.p90_seconds}"', start
 
 

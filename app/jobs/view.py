@@ -21,20 +21,21 @@ _LINKS: Final = tuple(name for name in JobLinks.model_fields if name != "self")
 
 
 Lines = Mapping[str, Line]
+"""By device."""
 NOBODY: Final = Line()
 
 
-def lines(workers: Iterable[Record], running: Iterable[Record], waiting: Iterable[Record]) -> Lines:
+def lines(workers: Iterable[Record], running: Iterable[Record], of_others: Iterable[Record]) -> Lines:
     """Return by device who works, on what, and what waits for it of other projects."""
     fresh = datetime.now(UTC) - ALIVE
     in_hand = {row["device"]: _work(row) for row in running}
     devices = [device for row in workers if row["seen_at"] > fresh for device in row["devices"]]
-    lined: dict[str, dict[str, Work]] = {}
-    for row in waiting:
-        lined.setdefault(row["device"], {})[row["project_id"]] = _work(row)
+    others: dict[str, dict[str, Work]] = {}
+    for row in of_others:
+        others.setdefault(row["device"], {})[row["project_id"]] = _work(row)
     return {
-        device: Line(devices.count(device), in_hand.get(device, NOTHING), lined.get(device, {}))
-        for device in {*devices, *in_hand, *lined}
+        device: Line(devices.count(device), in_hand.get(device, NOTHING), others.get(device, {}))
+        for device in {*devices, *in_hand, *others}
     }
 
 
@@ -48,10 +49,10 @@ def _work(row: Record) -> Work:
     return Work(int(row["jobs"]), float(row["middle_seconds"]), float(row["late_seconds"]))
 
 
-def job_view(row: Record, found: Lines | None = None) -> dict[str, Any]:
+def job_view(row: Record, lines_by_device: Lines | None = None) -> dict[str, Any]:
     """Return a job as clients see it; the lines are only needed for one that waits."""
     view = {name: row[name] for name in _SHOWN}
-    left, path = left_of(row, found or {}), f"/v1/jobs/{row['id']}"
+    left, path = left_of(row, lines_by_device or {}), f"/v1/jobs/{row['id']}"
     view["created_at"], view["deadline"] = row["submitted_at"], row["deadline_at"]
     view["stages"] = row["stages"] or []
     view["eta"] = left._asdict() | {"past_jobs": int((row["forecast"] or {}).get("jobs") or 0)}
@@ -60,7 +61,7 @@ def job_view(row: Record, found: Lines | None = None) -> dict[str, Any]:
     return view
 
 
-def left_of(row: Record, found: Lines) -> Guess:
+def left_of(row: Record, lines_by_device: Lines) -> Guess:
     """Return what was stored with the last progress or, for a job that waits, what its place in the queue says."""
     if row["state"] == "paused":
         return Guess(None, None)
@@ -68,7 +69,7 @@ def left_of(row: Record, found: Lines) -> Guess:
         return Guess(0.0, 0.0)
     if row["queue_position"] is None:
         return Guess(row["eta_seconds"], row["eta_p90_seconds"])
-    line = found.get(row["device"], NOBODY)
+    line = lines_by_device.get(row["device"], NOBODY)
     own = own_work(row)
     # Place and work are read one after the other, and jobs come and go between.
     before = line.before(own, max(row["queue_position"] - 1 - own.jobs, 0))

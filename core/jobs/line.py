@@ -36,15 +36,15 @@ class Line:
     running: Work = NOTHING
     others: Mapping[str, Work] = field(default_factory=dict)
 
-    def before(self, own: Work, others: int | None = None) -> Work:
+    def before(self, own: Work, other_jobs: int | None = None) -> Work:
         """Return what waits before a job of a project that stands behind `own` work of its project.
 
-        Projects take turns, so of each other one no more goes before than of its own; or `others` in all, where the
-        place in the queue has told how many.
+        Projects take turns, so of each other one no more goes before than of its own; or `other_jobs` in all, where
+        the place in the queue has told how many.
         """
         theirs = together(line.first(own.jobs) for line in self.others.values())
-        if others is not None:
-            theirs = (theirs if theirs.jobs >= others else together(self.others.values())).first(others)
+        if other_jobs is not None:
+            theirs = (theirs if theirs.jobs >= other_jobs else together(self.others.values())).first(other_jobs)
         return together((own, theirs))
 
     def wait(self, before: Work) -> Guess:
