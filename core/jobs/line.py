@@ -1,6 +1,7 @@
-"""How long a job waits: what stands before it in its device's line, each job at its own price. Reads nothing.
+"""How long a job waits: what stands before it in its device's line, each at its price. Reads nothing.
 
-A job's price is what it was expected to take when it was submitted, see `core.jobs.forecast.price`.
+A job's price is what it was expected to take when it was submitted, see `core.jobs.forecast.price`. Jobs of the same
+project count at their own; of another project, of which only a part goes first, at the mean of its jobs that wait.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Line:
         """Return what waits before a job of a project that stands behind `own` work of its project.
 
         Projects take turns, so of each other one no more goes before than of its own; or `other_jobs` in all, where
-        the place in the queue has told how many.
+        the place in the queue has told how many. Which of theirs those are is not read: they count at the mean price
+        of their project's jobs that wait or, where the place tells of more, of all other projects'.
         """
         theirs = together(line.first(own.jobs) for line in self.others.values())
         if other_jobs is not None:

@@ -1,7 +1,8 @@
-"""Waits: each job at its own price, projects in turn, and every slot an equal share."""
+"""Waits: own jobs at their own prices, others at their project's mean, in turn, and every slot an equal share."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,18 @@ def test_each_job_ahead_counts_at_its_own_price() -> None:
 
     assert line.wait(line.before(own)) == (560.0, 710.0)
     assert line.wait(NOTHING) == (30.0, 60.0)
+
+
+@given(each=st.lists(st.floats(1, 1000), min_size=2, max_size=9), own=st.integers(1, 9))
+def test_of_another_project_the_mean_of_its_jobs_counts(each: list[float], own: int) -> None:
+    """Which of them go first is not known here, so that their order changes nothing."""
+    theirs = together(Work(1, seconds, 2 * seconds) for seconds in each)
+
+    before = Line(slots=1, others={"a": theirs}).before(Work(own, 0.0, 0.0))
+
+    first = min(own, len(each))
+    assert before.jobs == own + first
+    assert before.middle_seconds == pytest.approx(first * sum(each) / len(each))
 
 
 def test_a_free_slot_takes_a_job_at_once_and_without_one_nobody_can_say() -> None:
