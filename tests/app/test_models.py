@@ -36,6 +36,7 @@ ANALYSIS: dict[str, Any] = {
     "methods": [{"name": "practise", "applies": True, "blocked_by": None}],
     "blocking": [],
 }
+LAYOUTS = ("NCHW", "NHWC")
 SURVEY = Survey(
     images=3,
     looked_at=3,
@@ -123,6 +124,22 @@ def test_values_that_do_not_fit_an_examined_model_are_refused_at_once(
     for fitting in ([0.5], [0.1, 0.2, 0.3]):
         body["recipe"] = {"preprocess": {key: fitting}}
         assert any_client.post(path, json=body).status_code in (200, 202)
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/estimates"])
+def test_plainly_another_layout_than_an_examined_model_s_is_refused_at_once(
+    any_service: Service, any_client: httpx2.Client, path: str
+) -> None:
+    model_id = make_model(any_client)
+    examine(any_service, ANALYSIS)
+    bodies = {layout: {"model_id": model_id, "recipe": {"preprocess": {"layout": layout}}} for layout in LAYOUTS}
+
+    answers = {layout: any_client.post(path, json=body) for layout, body in bodies.items()}
+
+    assert answers["NCHW"].status_code in (200, 202)
+    problem = assert_problem(answers["NHWC"], 422, "validation-failed", "is 3 x 8 x 8, which is NCHW", "says NHWC")
+    (error,) = problem["errors"]
+    assert (error["pointer"], error["code"]) == ("/recipe/preprocess/layout", "recipe-invalid")
 
 
 @pytest.mark.parametrize("inputs", ["image", [{}], [{"name": "image"}], [{"name": "image", "dtype": "", "shape": 3}]])
