@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, text
 
+from core.jobs.forecast import price
 from engine.recipe import Recipe
 
 JOBS: Final = 100_000
@@ -57,6 +58,7 @@ def _values(connection: Connection) -> dict[str, Any]:
     now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     stage = {"name": "score", "fraction": 1.0, "started_at": "2026-01-01T00:00:00Z", "ended_at": None}
     forecast = {"jobs": 20, "run": [60.0, 90.0], "stretch": [[1.0, 2.0]] * 4, "limit_seconds": 720.0}
+    price_seconds, price_late_seconds = price(forecast)
     return {
         "now": now,
         "begin_ms": int(now.timestamp() * 1000) - MONTH_MS,
@@ -64,5 +66,7 @@ def _values(connection: Connection) -> dict[str, Any]:
         "recipe": json.dumps(Recipe().model_dump(mode="json")),
         "stages": json.dumps([stage] * 8),
         "forecast": json.dumps(forecast),
+        "price_seconds": price_seconds,
+        "price_late_seconds": price_late_seconds,
         "samples": json.dumps([[0.1, 10.0, 100.0]] * 20),
     }

@@ -28,14 +28,15 @@ INSERT INTO datasets (id, project_id, name, sha256, size_bytes, created_at, stat
   FROM generate_series(0, 50 * :projects - 1) i;
 
 INSERT INTO jobs (id, project_id, model_id, recipe, labels, device, kind, priority, state, outcome, version, last_seq,
-    fraction, stages, forecast, eta_samples, attempt, crash_count, interrupt_count, fault_count, cancel_requested,
+    fraction, stages, forecast, price_seconds, price_late_seconds, eta_samples, attempt, crash_count, interrupt_count, fault_count, cancel_requested,
     pause_requested, submitted_at, queued_at, running_at, finished_at)
   SELECT pg_temp.sorted_id('job', at_ms, i), pg_temp.project_id(project),
     pg_temp.sorted_id('mod', :begin_ms + (i % 500) * :projects + project, (i % 500) * :projects + project),
     CAST(:recipe AS json), json_build_object('team', 't' || i % 10, 'run', 'r' || i % 5000),
     CASE WHEN i % 5 = 0 THEN 'gpu' ELSE 'cpu' END, 'cpu one auto drawn', i % 3, state,
     CASE WHEN state = 'succeeded' THEN 'target_met' END, 12, 10, CASE WHEN is_over THEN 1 ELSE 0 END,
-    CAST(:stages AS json), CAST(:forecast AS json), CAST(:samples AS json),
+    CAST(:stages AS json), CAST(:forecast AS json), CAST(:price_seconds AS double precision),
+    CAST(:price_late_seconds AS double precision), CAST(:samples AS json),
     CASE WHEN is_over OR state = 'running' THEN 2 ELSE 0 END, 0, 0, 0, false, false, at, at,
     CASE WHEN is_over OR state = 'running' THEN at + interval '1 minute' END,
     CASE WHEN is_over THEN at + interval '10 minutes' END
