@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PositiveInt, ValidationError
 
 from engine.errors import CalibrationMismatch, RecipeInvalid
 from engine.input_form import InputForm, check_agrees, check_fits, check_pixels, fitting_form
@@ -17,8 +17,8 @@ class _Sizes(BaseModel):
     """What is needed of a `Survey`, whichever version has written it."""
 
     kind: Literal["pictures", "pixel array", "float array"]
-    smallest: tuple[int, ...]
-    largest: tuple[int, ...]
+    smallest: tuple[PositiveInt, ...]
+    largest: tuple[PositiveInt, ...]
 
 
 def misfit(analysis: Mapping[str, Any], preprocess: Preprocess, summary: Mapping[str, Any], name: str) -> str | None:

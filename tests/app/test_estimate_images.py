@@ -100,7 +100,7 @@ def pictures(folder: Path, *shapes: tuple[int, ...]) -> Path:
 
 
 @pytest.mark.parametrize("key", ["kind", "smallest", "largest"])
-@pytest.mark.parametrize("wrong", [..., None, "images", 7, [], [8, 8], [[8, 8, 3]]], ids=str)
+@pytest.mark.parametrize("wrong", [..., None, "images", 7, [], [8, 8], [[8, 8, 3]], [0, 0, 3]], ids=str)
 def test_of_a_set_whose_survey_cannot_be_read_nothing_is_said(key: str, wrong: object) -> None:
     inputs = [{"name": "image", "dtype": "float32", "shape": ["batch", 3, 16, 16]}]
     fitting = {} if key == "kind" else {"smallest": [16, 16, 3], "largest": [16, 16, 3]}
@@ -108,9 +108,11 @@ def test_of_a_set_whose_survey_cannot_be_read_nothing_is_said(key: str, wrong: o
     if wrong is ...:
         del summary[key]
 
-    told = misfit({"inputs": inputs}, Preprocess(), summary, "set")
+    told = [
+        misfit({"inputs": inputs}, preprocess, summary, "set") for preprocess in (Preprocess(), Preprocess(resize=16))
+    ]
 
-    assert told is None
+    assert told == [None, None]
     assert misfit({"inputs": inputs}, Preprocess(), SURVEY, "set") is not None
 
 
