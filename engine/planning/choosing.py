@@ -9,7 +9,7 @@ from engine.checkpoint import Checkpoint
 from engine.clock import Clock
 from engine.graph.channels.groups import Group
 from engine.planning.front import plan_front
-from engine.planning.ledger import FRONT_SPARE, Ledger
+from engine.planning.ledger import FRONT_REACH, FRONT_SPARE, Ledger
 from engine.planning.plans import Plan, best_plan, plan_cuts
 from engine.planning.pools import pools
 from engine.planning.times import Times
@@ -17,7 +17,7 @@ from engine.pricing.sets import price_set
 from engine.pricing.study import Study
 from engine.progress import Tell
 from engine.recipe import LatencyMs, LatencyRatio, Pareto
-from engine.search import Priced, Purse
+from engine.search import Priced, Purse, choose
 from engine.subject import Subject
 
 PRICES_MAX, FRONT_PRICES_MAX = 24, 48
@@ -26,6 +26,8 @@ PRICES_SHARE, PRICES_SECONDS_MAX = 0.1, 120.0
 """The part of the budget that prices of sets may take."""
 SPARE_PRICES_MAX, SPARE_SHARE = 8, 0.05
 """Further prices, and their part of the budget, for plans that are corrected when all others are used up."""
+HOPELESS = 2.0
+"""A pool whose first plan is priced so many times as high as another's is not searched: prices are few."""
 
 
 def choose_plans(
@@ -51,7 +53,9 @@ def _found(
     ledger: Ledger, groups: Sequence[Group], subject: Subject, study: Study, times: Times, clock: Clock, tell: Tell
 ) -> tuple[Plan, ...]:
     target, priced = subject.recipe.target, _priced(ledger, subject, study, clock)
-    open_to = [ledger.only(pool) for pool in pools(ledger.cuts, {group.name: group for group in groups})]
+    open_to = promising(
+        [ledger.only(pool) for pool in pools(ledger.cuts, {each.name: each for each in groups})], priced
+    )
     if isinstance(target, Pareto):
         plans = plan_front(open_to[0], priced, times.saving, math.ceil(FRONT_SPARE * target.pareto))
     else:
@@ -60,6 +64,28 @@ def _found(
     times.prices, times.spare_prices = priced.usual.counted, priced.spare.counted
     times.keep()
     return tuple(plan.beside(times.plain_ratio) for plan in plans)
+
+
+def promising(ledgers: Sequence[Ledger], priced: Priced) -> list[Ledger]:
+    """Return the pools by the price of their plan of least summed harm, the least first, without hopeless ones.
+
+    Who is searched first has most of the prices. For a front, which needs no saving, plans of the reach that makes one
+    of whole blocks alone are compared.
+    """
+    if len(ledgers) == 1:
+        return list(ledgers)
+    harms = [_first_harm(ledger, priced) for ledger in ledgers]
+    order = sorted(range(len(ledgers)), key=lambda place: harms[place])
+    return [ledgers[place] for place in order if harms[place] <= HOPELESS * harms[order[0]]]
+
+
+def _first_harm(ledger: Ledger, priced: Priced) -> float:
+    """Return what the first plan of a pool harms, summed where no price is left; infinite where all is not enough."""
+    names = choose(ledger.candidates(), ledger.needed or FRONT_REACH)
+    if names is None:
+        return math.inf
+    price = priced.ask(frozenset(names))
+    return sum(ledger.harm[name] for name in names) if price is None else price
 
 
 def _priced(ledger: Ledger, subject: Subject, study: Study, clock: Clock) -> Priced:

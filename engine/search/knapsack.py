@@ -32,10 +32,13 @@ Children = Mapping[int | None, Sequence[int]]  # row -> the rows directly inside
 
 @dataclass(frozen=True)
 class _Table:
-    """For each number of ticks covered: the least summed harm, and which rows it takes, (goal + 1, rows)."""
+    """For each number of ticks covered: the least summed harm, and which rows it takes, a bit each.
+
+    `takes` is (goal + 1, rows / 8): it is copied for every cut, which is most of the work.
+    """
 
     harm: npt.NDArray[np.float64]
-    takes: npt.NDArray[np.bool_]
+    takes: npt.NDArray[np.uint8]
 
 
 def choose(candidates: Sequence[Candidate], needed: float) -> list[str] | None:
@@ -55,7 +58,7 @@ def choose(candidates: Sequence[Candidate], needed: float) -> list[str] | None:
     goal = min(TICKS, sum(ticks))
     table = _fill(usable, ticks, goal, children)
     for covered in range(max(goal - len(usable), 0), goal + 1):
-        chosen = np.flatnonzero(table.takes[covered])
+        chosen = np.flatnonzero(np.unpackbits(table.takes[covered], bitorder="little"))
         if np.isfinite(table.harm[covered]) and sum(usable[row].saving for row in chosen) >= needed - EXACT:
             return [usable[row].name for row in chosen]
     return most(usable)
@@ -96,7 +99,7 @@ def _fill(usable: Sequence[Candidate], ticks: Sequence[int], goal: int, children
         """Add a choice to every cover: this cut, or some of those inside it, or nothing."""
         before = np.maximum(np.arange(goal + 1) - ticks[row], 0)
         harm, takes = table.harm[before] + usable[row].harm, table.takes[before]
-        takes[:, row] = True
+        takes[:, row // 8] |= np.uint8(1 << row % 8)
         for child in children.get(row, ()):
             table = with_choice_of(table, child)
         less = harm < table.harm
@@ -104,7 +107,7 @@ def _fill(usable: Sequence[Candidate], ticks: Sequence[int], goal: int, children
 
     nothing = np.full(goal + 1, np.inf)
     nothing[0] = 0.0
-    table = _Table(nothing, np.zeros((goal + 1, len(usable)), bool))
+    table = _Table(nothing, np.zeros((goal + 1, -(-len(usable) // 8)), np.uint8))
     for row in children.get(None, ()):
         table = with_choice_of(table, row)
     return table
