@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -95,12 +95,17 @@ def _asked(ledger: Ledger, priced: Priced, names: Sequence[str]) -> float:
 def _deeper(
     ledger: Ledger, candidates: Sequence[Candidate], priced: Priced, chosen: Sequence[Names], count: int
 ) -> list[Names]:
-    """Return the plans with more behind them, each with the least harmful step after the one before."""
+    """Return the plans with more behind them, each with the least harmful step after the one before.
+
+    Where that step takes several cuts and leaves nothing, one cut alone may still leave something.
+    """
     plans = list(chosen)
     while len(plans) < count:
         before = plans[-1] if plans else ()
-        names = _grow(candidates, ledger.saving_of(before) + USEFUL_SAVING, priced, before)
-        if set(names) == set(before) or _asked(ledger, priced, names) > LEFT_NOTHING:
+        step = _grow(candidates, ledger.saving_of(before) + USEFUL_SAVING, priced, before)
+        steps = (names for names in (step, _grow_by_one(candidates, priced, before)) if set(names) != set(before))
+        names = next((names for names in steps if _asked(ledger, priced, names) <= LEFT_NOTHING), None)
+        if names is None:
             break
         plans.append(names)
     return plans
@@ -143,15 +148,30 @@ def _next(candidates: Sequence[Candidate], needed: float, priced: Priced, before
     other = _other(candidates, needed, priced, wanted)
     if harm is None or other is None or harm <= NESTED_IS_WORTH * priced.known[other]:
         return grown
-    return tuple(candidate.name for candidate in candidates if candidate.name in other)
+    return _in_order(candidates, other)
 
 
 def _grow(candidates: Sequence[Candidate], needed: float, priced: Priced, before: Names) -> Names:
     """Return the units there are and those that add the least harm beside them."""
     saved = sum(candidate.saving for candidate in candidates if candidate.name in before)
-    free = [one for one in _judged(candidates, priced, before) if not _clashes(one, candidates, before)]
+    free = _free(candidates, priced, before)
     more = choose(free, needed - saved)
-    names = {*before, *(most(free) if more is None else more)}
+    return _in_order(candidates, {*before, *(most(free) if more is None else more)})
+
+
+def _grow_by_one(candidates: Sequence[Candidate], priced: Priced, before: Names) -> Names:
+    """Return the units there are and the one that adds the least harm beside them for what it saves."""
+    free = [one for one in _free(candidates, priced, before) if one.saving > 0]
+    least = min(free, key=lambda one: (one.harm / one.saving, -one.saving), default=None)
+    return before if least is None else _in_order(candidates, {*before, least.name})
+
+
+def _free(candidates: Sequence[Candidate], priced: Priced, before: Names) -> list[Candidate]:
+    """Return what may still go, with the harm that each is expected to add."""
+    return [one for one in _judged(candidates, priced, before) if not _clashes(one, candidates, before)]
+
+
+def _in_order(candidates: Sequence[Candidate], names: Collection[str]) -> Names:
     return tuple(candidate.name for candidate in candidates if candidate.name in names)
 
 
