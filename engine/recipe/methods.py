@@ -184,5 +184,5 @@ Method = Annotated[
     | Annotated[Sss, Tag("sss")]
     | Annotated[Magnitude, Tag("magnitude")],
     Field(description="One of METHODS, told apart by `name`."),
-    Discriminator(_method_kind),
+    Discriminator(_method_kind, "method_form", 'A method is an object such as {"name": "auto"}.'),
 ]

@@ -66,6 +66,7 @@ def test_the_network_itself_is_always_among_the_files(asked: list[str], meant: t
     ("wrong", "where", "said"),
     [
         ({"target": 0.7}, "target", "A target is an object such as"),
+        ({"method": "auto"}, "method", 'A method is an object such as {"name": "auto"}.'),
         ({"target": {"latncy_ratio": 0.7}}, "target", "did you mean 'latency_ratio'?"),
         ({"budget": 60}, "", "did you mean 'budget_seconds'?"),
         ({"deploy": {"batchsize": 8}}, "deploy", "did you mean 'batch'?"),
